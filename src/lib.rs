@@ -1,0 +1,4 @@
+//! eegcache prepares EEG datasets for training.
+
+pub mod error;
+pub mod model;

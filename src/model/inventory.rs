@@ -1,0 +1,74 @@
+//! What lies on disk below a dataset root: recordings, their annotation files, and what is known of their bytes.
+
+use crate::model::failure::Failure;
+use crate::model::id::{Digest, RecordingId, Split};
+use crate::model::order::Seizures;
+use serde::{Deserialize, Serialize};
+
+/// What the file system says of a file: enough to notice a change, never an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Bytes.
+    pub bytes: u64,
+    /// Modification time in nanoseconds since the epoch.
+    pub mtime_ns: i128,
+    /// Change time in nanoseconds since the epoch.
+    pub ctime_ns: i128,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// A file below the dataset root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The path relative to the root, with `/`.
+    pub path: String,
+    /// What the file system says.
+    pub stamp: Stamp,
+    /// The content, where the memo knows it for this very stamp.
+    pub sha256: Option<Digest>,
+}
+
+/// One recording on disk.
+#[derive(Debug, Clone)]
+pub struct SourceRecording {
+    /// Its id, or why it has none.
+    pub id: Result<RecordingId, Failure>,
+    /// Its subject, after aliases.
+    pub subject: String,
+    /// Its split.
+    pub split: Split,
+    /// The recording itself.
+    pub file: SourceFile,
+    /// The deciding annotation file, where it exists.
+    pub annotation: Option<SourceFile>,
+    /// The cross-checking annotation file, where it exists.
+    pub cross_check: Option<SourceFile>,
+    /// Known only where the profile family needs it.
+    pub seizures: Seizures,
+}
+
+impl SourceRecording {
+    /// Returns the id, or the path where there is none: how people call the recording.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.id.as_ref().map_or(&self.file.path, RecordingId::as_str)
+    }
+}
+
+/// The recordings of a dataset in the one order of `model::order`; a profile is a prefix.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// All recordings of the splits in force.
+    pub recordings: Vec<SourceRecording>,
+    /// How many of them the profile takes.
+    pub members: usize,
+}
+
+impl Inventory {
+    /// The recordings of the profile.
+    #[must_use]
+    pub fn profile(&self) -> &[SourceRecording] {
+        &self.recordings[..self.members]
+    }
+}

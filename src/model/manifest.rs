@@ -1,0 +1,252 @@
+//! The manifest: what a version holds, as a value. `store::manifest` writes and reads it.
+
+use crate::model::failure::{FailureClass, Note};
+use crate::model::id::{Digest, ProfileName, RecordingId, Split, VersionName};
+use crate::model::units::Rate;
+use crate::model::window::Span;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The schema number written into manifests; a reader refuses a larger one.
+pub const MANIFEST_SCHEMA: u64 = 1;
+
+/// What a version means. A version never changes its meaning, except for the split identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Name of the dataset.
+    pub dataset: String,
+    /// Signal fingerprint.
+    pub signal: Digest,
+    /// Label fingerprint.
+    pub labels: Digest,
+    /// Split identity: entries move when it changes, nothing is rebuilt.
+    pub splits: Digest,
+}
+
+/// Everything that a version holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// `MANIFEST_SCHEMA`.
+    pub schema: u64,
+    /// The profile.
+    pub profile: ProfileName,
+    /// The version.
+    pub version: VersionName,
+    /// What the version means.
+    pub identity: Identity,
+    /// The full recipe, for people and for the field-by-field difference.
+    pub recipe: serde_json::Value,
+    /// Version of the program that wrote the manifest.
+    pub builder: String,
+    /// Revisions of container and readers.
+    pub revisions: BTreeMap<String, u64>,
+    /// Licence of the dataset.
+    pub licence: String,
+    /// How the profile chose its members, for instance `first_50_files`.
+    pub subset: String,
+    /// False where the build ran without fsync.
+    pub durable: bool,
+    /// The recordings that the profile was built for, present or not, sorted by name.
+    pub membership: Vec<Member>,
+    /// Totals, by split.
+    pub totals: BTreeMap<Split, Totals>,
+    /// One a finished recording, sorted by id.
+    pub entries: Vec<Entry>,
+    /// One a recording that could not be processed, sorted by name.
+    pub quarantine: Vec<Quarantined>,
+    /// Hits and misses over the life of the version.
+    pub history: History,
+}
+
+/// A recording that a profile is made of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Member {
+    /// The id, or the path where the path gives no valid id.
+    pub name: String,
+    /// Its split.
+    pub split: Split,
+}
+
+/// Totals of a split that do not depend on the windowing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Finished recordings.
+    pub recordings: u64,
+    /// Subjects.
+    pub subjects: u64,
+    /// Samples a channel.
+    pub samples: u64,
+    /// Samples that are seizure.
+    pub seizure_samples: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+}
+
+/// A finished recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The id, the stem of the files.
+    pub id: RecordingId,
+    /// The split, the directory of the files.
+    pub split: Split,
+    /// The subject.
+    pub subject: String,
+    /// The recording.
+    pub source: Source,
+    /// The annotation.
+    pub annotation: Annotation,
+    /// The files in the cache.
+    pub files: Files,
+    /// Samples a channel.
+    pub samples: u64,
+    /// The rate.
+    pub rate_hz: Rate,
+    /// Seizures, in samples.
+    pub events: Vec<Event>,
+    /// Channels that were interpolated.
+    pub interpolated: Vec<String>,
+    /// Quality notes.
+    pub notes: Vec<Note>,
+    /// How each file came to be.
+    pub made: Made,
+}
+
+/// A source file and its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Path relative to the dataset root.
+    pub path: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Content.
+    pub sha256: Digest,
+}
+
+/// The annotation of a recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// The deciding file, then the cross-checking one; empty where there is none.
+    pub files: Vec<Source>,
+    /// What is known.
+    pub status: LabelStatus,
+}
+
+/// What is known about the seizures of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelStatus {
+    /// At least one seizure.
+    Labelled,
+    /// An annotation without a seizure.
+    LabelledEmpty,
+    /// Nothing: no labels file.
+    Unlabelled,
+}
+
+/// The files of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// `<id>.npz`.
+    pub signal: FileRecord,
+    /// `<id>.labels.npz`; absent when the recording is unlabelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<FileRecord>,
+}
+
+impl Files {
+    /// The files, the signal first.
+    pub fn iter(&self) -> impl Iterator<Item = &FileRecord> {
+        std::iter::once(&self.signal).chain(&self.labels)
+    }
+}
+
+/// A finished file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Name relative to the version's directory, `train/x.npz`.
+    pub name: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Content.
+    pub sha256: Digest,
+}
+
+/// A seizure: half-open samples, code and channels.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Event {
+    /// First sample.
+    pub start: u64,
+    /// One behind the last sample.
+    pub end: u64,
+    /// The code, `fnsz`.
+    pub code: String,
+    /// The channels that were marked, sorted; empty where the format names none.
+    pub channels: Vec<String>,
+}
+
+impl Event {
+    /// The stretch of samples.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        Span { start: self.start, end: self.end }
+    }
+}
+
+/// How the files of an entry came to be: `built`, `relabelled`, `linked from full/v1 …`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// The signal file.
+    pub signal: String,
+    /// The labels file, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
+}
+
+/// A recording that could not be processed, and under which circumstances that was so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The id, or the path where the path gives no valid id.
+    pub name: String,
+    /// The split.
+    pub split: Split,
+    /// Path relative to the dataset root.
+    pub path: String,
+    /// The class.
+    pub class: FailureClass,
+    /// The details.
+    pub message: String,
+    /// The failure is remembered for exactly these circumstances.
+    pub memory: Memory,
+}
+
+/// The circumstances of a failure: it is tried again when any of them differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Bytes of the recording.
+    pub bytes: u64,
+    /// Content of the recording; nothing where it could not be read.
+    pub source: Option<Digest>,
+    /// Content of the deciding annotation file; nothing where it is absent.
+    pub annotation: Option<Digest>,
+    /// Signal fingerprint.
+    pub signal: Digest,
+    /// Label fingerprint.
+    pub labels: Digest,
+    /// Revision of the readers.
+    pub reader_revision: u64,
+}
+
+/// Hits and misses over the life of a version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// Builds that committed.
+    pub runs: u64,
+    /// Recordings processed.
+    pub built: u64,
+    /// Recordings taken from another profile or version.
+    pub linked: u64,
+    /// Recordings whose labels alone were made.
+    pub relabelled: u64,
+    /// Recordings found present.
+    pub kept: u64,
+}

@@ -1,0 +1,482 @@
+//! The Recipe: everything that decides bytes, as one typed value.
+//!
+//! `config` makes it from YAML and is the only place that validates it; `plan` compares its
+//! fingerprints, `dsp` and `formats` obey it, the manifest records it. Presets and flat keys are expanded
+//! before it is made, so equal pipelines have equal fingerprints however they were written.
+
+use crate::model::canonical::{Canonical, Encoder};
+use crate::model::id::Digest;
+use crate::model::units::{Rate, Seconds};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Revision of the container: ZIP layout, members, `entry.json`. A change of any byte raises it.
+pub const CONTAINER_REVISION: u64 = 1;
+/// Revision of the readers: a failure is tried again when it rises.
+pub const READER_REVISION: u64 = 1;
+
+/// A signal recipe and a label recipe; each has its own fingerprint and its own files.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Recipe {
+    /// What decides `<id>.npz`.
+    pub signal: SignalRecipe,
+    /// What decides `<id>.labels.npz`.
+    pub labels: LabelRecipe,
+}
+
+/// What decides the bytes of a signal file, besides the recording.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SignalRecipe {
+    /// The channels of the output, and where they may come from.
+    pub channels: Channels,
+    /// What to do with a recording that has gaps.
+    pub gaps: GapPolicy,
+    /// What to do with a recording that holds more or less than its header promises.
+    pub truncated: TruncationPolicy,
+    /// What to do with a channel whose raw samples are all equal.
+    pub flat: FlatPolicy,
+    /// The steps in the order in which they run.
+    pub steps: Vec<Step>,
+    /// The stored number type.
+    pub dtype: Dtype,
+}
+
+/// The channels of the output, and where they may come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Channels {
+    /// Output names in output order; a name with a hyphen is a bipolar pair.
+    pub order: Vec<String>,
+    /// Synonyms, from recorded name to canonical name; case does not matter.
+    pub aliases: BTreeMap<String, String>,
+    /// The names that may be interpolated when they were not recorded.
+    pub interpolate: Vec<String>,
+    /// What to do when two signals answer to one name.
+    pub duplicates: DuplicatePolicy,
+}
+
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant,)* }
+
+        impl $name {
+            /// Every value, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Returns the name used in configurations.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// Returns the value of that name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == name)
+            }
+        }
+
+        impl Canonical for $name {
+            fn encode(&self, encoder: &mut Encoder) {
+                encoder.tag(match self { $(Self::$variant => $number,)* });
+            }
+        }
+    };
+}
+
+choice! {
+    /// Two different signals for one name.
+    DuplicatePolicy {
+        /// Class `ambiguous-channels`, unless their bytes are identical.
+        Error = 1 "error",
+        /// The first in the file.
+        First = 2 "first",
+    }
+}
+choice! {
+    /// A recording with gaps.
+    GapPolicy {
+        /// Class `discontinuous`.
+        Error = 1 "error",
+        /// One part for every stretch.
+        Split = 2 "split",
+        /// Zeros after normalisation.
+        Fill = 3 "fill",
+    }
+}
+choice! {
+    /// A recording that holds more or less than its header promises.
+    TruncationPolicy {
+        /// Class `truncated` or `size-mismatch`.
+        Quarantine = 1 "quarantine",
+        /// Every whole record is used.
+        KeepWholeRecords = 2 "keep_whole_records",
+    }
+}
+choice! {
+    /// A channel whose raw samples are all equal.
+    FlatPolicy {
+        /// Class `flat`.
+        Quarantine = 1 "quarantine",
+        /// Written as exact zeros.
+        Zero = 2 "zero",
+    }
+}
+choice! {
+    /// The stored number type.
+    Dtype {
+        /// IEEE 754 binary32.
+        Float32 = 1 "float32",
+        /// IEEE 754 binary16, rounded from the final binary32.
+        Float16 = 2 "float16",
+    }
+}
+choice! {
+    /// How a rate is changed.
+    ResampleMethod {
+        /// `scipy.signal.resample`: one Fourier transform over the whole recording.
+        Fft = 1 "fft",
+        /// `scipy.signal.resample_poly` with its default window (Kaiser 5.0).
+        Polyphase = 2 "polyphase",
+    }
+}
+choice! {
+    /// What a recording without annotation file means.
+    Unlabelled {
+        /// Class `no-annotation`.
+        Error = 1 "error",
+        /// A signal without labels.
+        Keep = 2 "keep",
+        /// Declared to be free of seizures.
+        Background = 3 "background",
+    }
+}
+choice! {
+    /// What an annotation file means that has no row for the recording.
+    NoRowMeans {
+        /// No seizure: labelled, empty.
+        Empty = 1 "empty",
+        /// Nothing is known: as if there were no file.
+        Unlabelled = 2 "unlabelled",
+    }
+}
+choice! {
+    /// The annotation formats, one file each in `formats`.
+    AnnotationFormat {
+        /// No annotations at all.
+        None = 1 "none",
+        /// TUH EEG Seizure Corpus `.csv`, a row for each channel and event.
+        TuszCsv = 2 "tusz_csv",
+        /// TUH EEG Seizure Corpus `.csv_bi`, two classes, one `TERM` channel.
+        TuszCsvBi = 3 "tusz_csv_bi",
+    }
+}
+
+/// The state of a causal filter before the first sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// Zero.
+    Zero,
+    /// The first sample is subtracted from the channel, then zero.
+    FirstSample,
+}
+
+/// Which way a filter runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Forward and backward, `scipy.signal.sosfiltfilt` with its default padding.
+    Zero,
+    /// Forward, `scipy.signal.sosfilt`.
+    Causal(Init),
+}
+
+/// One pass over the whole recording.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Change of rate.
+    Resample {
+        /// The new rate in Hz.
+        rate_hz: Rate,
+        /// The method.
+        method: ResampleMethod,
+    },
+    /// Butterworth band-pass; `order` is `SciPy`'s `N`, which gives 2·N poles.
+    Bandpass {
+        /// Lower edge in Hz.
+        low_hz: f64,
+        /// Upper edge in Hz.
+        high_hz: f64,
+        /// `SciPy`'s `N`.
+        order: u64,
+        /// The direction.
+        phase: Phase,
+    },
+    /// Butterworth high-pass.
+    Highpass {
+        /// Edge in Hz.
+        freq_hz: f64,
+        /// `SciPy`'s `N`.
+        order: u64,
+        /// The direction.
+        phase: Phase,
+    },
+    /// Butterworth low-pass.
+    Lowpass {
+        /// Edge in Hz.
+        freq_hz: f64,
+        /// `SciPy`'s `N`.
+        order: u64,
+        /// The direction.
+        phase: Phase,
+    },
+    /// `scipy.signal.iirnotch`.
+    Notch {
+        /// Centre in Hz.
+        freq_hz: f64,
+        /// Quality factor.
+        q: f64,
+        /// The direction.
+        phase: Phase,
+    },
+    /// Mean of the output channels subtracted.
+    ReferenceAverage,
+    /// Differences of electrodes; the pairs become the output channels.
+    ReferenceBipolar {
+        /// Anode and cathode of each output channel.
+        pairs: Vec<(String, String)>,
+    },
+    /// (x − mean) / (std + ε), deviation with ddof 0, over the whole recording.
+    Zscore {
+        /// Added to the deviation.
+        epsilon: f64,
+    },
+    /// (x − median) / (IQR + ε), `NumPy`'s linear percentiles.
+    Robust {
+        /// Added to the interquartile range.
+        epsilon: f64,
+    },
+    /// Limits to ±limit.
+    Clip {
+        /// The limit.
+        limit: f64,
+    },
+}
+
+impl Step {
+    /// Returns the key of the step in configurations.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Resample { .. } => "resample",
+            Self::Bandpass { .. } => "bandpass",
+            Self::Highpass { .. } => "highpass",
+            Self::Lowpass { .. } => "lowpass",
+            Self::Notch { .. } => "notch",
+            Self::ReferenceAverage | Self::ReferenceBipolar { .. } => "reference",
+            Self::Zscore { .. } => "zscore",
+            Self::Robust { .. } => "robust",
+            Self::Clip { .. } => "clip",
+        }
+    }
+
+    /// Returns the revision of the algorithm; it rises whenever a result changes by a single bit.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        1
+    }
+}
+
+/// What decides the bytes of a labels file, besides the annotation files and the recording's length.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LabelRecipe {
+    /// The format of the deciding annotation file.
+    pub format: AnnotationFormat,
+    /// Codes that are seizures.
+    pub seizure: BTreeSet<String>,
+    /// Codes that are not.
+    pub background: BTreeSet<String>,
+    /// What a recording without annotation file means.
+    pub unlabelled: Unlabelled,
+    /// What an annotation file means that has no row for the recording.
+    pub no_row_means: NoRowMeans,
+    /// Corrections by recording id.
+    pub fixes: BTreeMap<String, Vec<Fix>>,
+    /// The rate of the labels; nothing where the recording's own rate is kept.
+    pub rate_hz: Option<Rate>,
+    /// How gaps move events.
+    pub gaps: GapPolicy,
+}
+
+/// A correction of one recorded event: the event that begins at `onset` gets another end, begin or goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fix {
+    /// The recorded onset of the event that is meant.
+    pub onset: Seconds,
+    /// The right onset, where it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Seconds>,
+    /// The right end, where it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Seconds>,
+    /// The reason, for people; it decides no bytes.
+    pub why: String,
+}
+
+impl Recipe {
+    /// Returns the fingerprint that decides whether a signal file can be used.
+    #[must_use]
+    pub fn signal_fingerprint(&self) -> Digest {
+        let mut encoder = Encoder::new("eegcache signal recipe 1");
+        self.signal.encode(&mut encoder);
+        encoder.digest()
+    }
+
+    /// Returns the fingerprint that decides whether a labels file can be used.
+    #[must_use]
+    pub fn label_fingerprint(&self) -> Digest {
+        let mut encoder = Encoder::new("eegcache label recipe 1");
+        self.labels.encode(&mut encoder);
+        encoder.digest()
+    }
+}
+
+impl SignalRecipe {
+    /// Returns the rate of the output: the last resampling's, or nothing where the recording's own is kept.
+    #[must_use]
+    pub fn output_rate(&self) -> Option<Rate> {
+        self.steps.iter().rev().find_map(|step| match step {
+            Step::Resample { rate_hz, .. } => Some(*rate_hz),
+            _ => None,
+        })
+    }
+
+    /// Returns the names of the output's channels: the order, or the pairs of the last bipolar step.
+    #[must_use]
+    pub fn output_channels(&self) -> Vec<String> {
+        let pairs = self.steps.iter().rev().find_map(|step| match step {
+            Step::ReferenceBipolar { pairs } => Some(pairs),
+            _ => None,
+        });
+        match pairs {
+            Some(pairs) => pairs.iter().map(|(a, b)| format!("{a}-{b}")).collect(),
+            None => self.channels.order.clone(),
+        }
+    }
+}
+
+impl Canonical for SignalRecipe {
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.field(1, &self.channels);
+        encoder.field(2, &self.gaps);
+        encoder.field(3, &self.truncated);
+        encoder.field(4, &self.flat);
+        encoder.field(5, &self.steps);
+        encoder.field(6, &self.dtype);
+        encoder.field(7, &CONTAINER_REVISION);
+        // The rule of units (EEG_FACTS section 5) has one revision and no parameter.
+        encoder.field(8, &1_u64);
+        encoder.end();
+    }
+}
+
+impl Canonical for Channels {
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.field(1, &self.order);
+        // Case decides nothing in matching, so it decides nothing here.
+        let upper = |(from, to): (&String, &String)| (from.to_uppercase(), to.to_uppercase());
+        encoder.field(2, &self.aliases.iter().map(upper).collect::<BTreeMap<_, _>>());
+        encoder.field(3, &self.interpolate.iter().map(|name| name.to_uppercase()).collect::<BTreeSet<_>>());
+        encoder.field(4, &self.duplicates);
+        encoder.end();
+    }
+}
+
+impl Canonical for Phase {
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.tag(match self {
+            Self::Zero => 1,
+            Self::Causal(Init::Zero) => 2,
+            Self::Causal(Init::FirstSample) => 3,
+        });
+    }
+}
+
+impl Canonical for Step {
+    fn encode(&self, encoder: &mut Encoder) {
+        match self {
+            Self::Resample { rate_hz, method } => {
+                encoder.tag(1);
+                encoder.field(1, rate_hz);
+                encoder.field(2, method);
+            }
+            Self::Bandpass { low_hz, high_hz, order, phase } => {
+                encoder.tag(2);
+                encoder.field(1, low_hz);
+                encoder.field(2, high_hz);
+                encoder.field(3, order);
+                encoder.field(4, phase);
+            }
+            Self::Highpass { freq_hz, order, phase } => encode_edge(encoder, 3, *freq_hz, *order, *phase),
+            Self::Lowpass { freq_hz, order, phase } => encode_edge(encoder, 4, *freq_hz, *order, *phase),
+            Self::Notch { freq_hz, q, phase } => {
+                encoder.tag(5);
+                encoder.field(1, freq_hz);
+                encoder.field(2, q);
+                encoder.field(3, phase);
+            }
+            Self::ReferenceAverage => encoder.tag(6),
+            Self::ReferenceBipolar { pairs } => {
+                encoder.tag(7);
+                encoder.field(1, pairs);
+            }
+            Self::Zscore { epsilon } => encode_single(encoder, 8, *epsilon),
+            Self::Robust { epsilon } => encode_single(encoder, 9, *epsilon),
+            Self::Clip { limit } => encode_single(encoder, 10, *limit),
+        }
+        encoder.field(255, &self.revision());
+        encoder.end();
+    }
+}
+
+fn encode_edge(encoder: &mut Encoder, tag: u8, freq_hz: f64, order: u64, phase: Phase) {
+    encoder.tag(tag);
+    encoder.field(1, &freq_hz);
+    encoder.field(2, &order);
+    encoder.field(3, &phase);
+}
+
+fn encode_single(encoder: &mut Encoder, tag: u8, value: f64) {
+    encoder.tag(tag);
+    encoder.field(1, &value);
+}
+
+impl Canonical for LabelRecipe {
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.field(1, &self.format);
+        encoder.field(2, &self.seizure);
+        encoder.field(3, &self.background);
+        encoder.field(4, &self.unlabelled);
+        encoder.field(5, &self.no_row_means);
+        encoder.field(6, &self.fixes);
+        encoder.field(7, &self.rate_hz);
+        encoder.field(8, &self.gaps);
+        // Rounding of events (down, exact) and the offset rule have one revision and no parameter.
+        encoder.field(9, &1_u64);
+        encoder.field(10, &CONTAINER_REVISION);
+        encoder.end();
+    }
+}
+
+impl Canonical for Fix {
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.field(1, &self.onset);
+        encoder.field(2, &self.start);
+        encoder.field(3, &self.end);
+        encoder.end();
+    }
+}

@@ -1,0 +1,116 @@
+//! The resolved configuration: what `config` makes of all layers, and every verb works from.
+
+use crate::model::dataset::DatasetSpec;
+use crate::model::id::{ProfileName, Split, VersionName};
+use crate::model::order::{Family, Subset};
+use crate::model::recipe::Recipe;
+use crate::model::units::{Rate, Seconds};
+use crate::model::window::{Windowing, whole_samples};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Everything a verb needs to know; checked, without an `Option` that means "maybe configured".
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The directory that holds `configs/`.
+    pub project_root: PathBuf,
+    /// `cache.root`, absolute.
+    pub cache_root: PathBuf,
+    /// `cache.version`.
+    pub version: VersionName,
+    /// `cache.profile`.
+    pub profile: ProfileName,
+    /// `cache.profiles`, which holds `profile`.
+    pub profiles: BTreeMap<ProfileName, ProfileSpec>,
+    /// The family that all profiles share.
+    pub family: Family,
+    /// `cache.link`, in the order in which methods are tried.
+    pub link: Vec<LinkMethod>,
+    /// `cache.max_quarantined`, a share.
+    pub max_quarantined: f64,
+    /// The dataset.
+    pub dataset: DatasetSpec,
+    /// `data.splits`: what is built and demanded.
+    pub splits: Vec<Split>,
+    /// The recipe.
+    pub recipe: Recipe,
+    /// `windows`.
+    pub windows: WindowSpec,
+    /// `labels.expected_share.windows`: lowest and highest share of seizure windows, on `full`.
+    pub expected_share: Option<(f64, f64)>,
+    /// Things the user should hear about.
+    pub warnings: Vec<String>,
+}
+
+/// A profile.
+#[derive(Debug, Clone)]
+pub struct ProfileSpec {
+    /// Its size.
+    pub subset: Subset,
+    /// The profiles whose files it may share, in order.
+    pub reuse_from: Vec<ProfileName>,
+}
+
+/// How a file is shared between profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkMethod {
+    /// A copy-on-write clone.
+    Reflink,
+    /// A second name of the same inode.
+    Hardlink,
+    /// A second set of bytes.
+    Copy,
+}
+
+impl LinkMethod {
+    /// Every method.
+    pub const ALL: [Self; 3] = [Self::Reflink, Self::Hardlink, Self::Copy];
+
+    /// Returns the name used in configurations.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reflink => "reflink",
+            Self::Hardlink => "hardlink",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+/// Window length and stride in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowSpec {
+    /// Length.
+    pub length_s: Seconds,
+    /// Stride.
+    pub stride_s: Seconds,
+}
+
+impl WindowSpec {
+    /// Returns the windowing in samples, or nothing where either is no whole number of samples at `rate`.
+    #[must_use]
+    pub fn at(self, rate: Rate) -> Option<Windowing> {
+        Windowing::new(whole_samples(self.length_s, rate)?, whole_samples(self.stride_s, rate)?)
+    }
+}
+
+impl Settings {
+    /// The specification of the selected profile.
+    #[must_use]
+    pub fn profile_spec(&self) -> &ProfileSpec {
+        // Cannot fail: `config::resolve` refuses a profile that is not in the map.
+        &self.profiles[&self.profile]
+    }
+
+    /// `data.cache_dir`: `<cache.root>/<profile>/<cache.version>`.
+    #[must_use]
+    pub fn cache_dir(&self) -> PathBuf {
+        self.cache_root.join(self.profile.as_str()).join(self.version.as_str())
+    }
+
+    /// The same settings for another profile of the map.
+    #[must_use]
+    pub fn for_profile(&self, profile: &ProfileName) -> Self {
+        Self { profile: profile.clone(), ..self.clone() }
+    }
+}

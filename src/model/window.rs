@@ -1,0 +1,210 @@
+//! Windows: views of a signal, counted and classed from events without reading a sample.
+//!
+//! Window *i* is `signal[:, i·S : i·S+L]`; the tail that fills no window is dropped. Length and stride
+//! enter no fingerprint.
+
+use crate::model::units::Rate;
+use serde::{Deserialize, Serialize};
+
+/// Length and stride in samples, both at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Windowing {
+    length: u64,
+    stride: u64,
+}
+
+/// A half-open stretch of samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Span {
+    /// First sample.
+    pub start: u64,
+    /// One behind the last sample.
+    pub end: u64,
+}
+
+/// Windows of a recording or of many, by class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowCounts {
+    /// Windows without a seizure sample.
+    pub none: u64,
+    /// Windows with some.
+    pub partial: u64,
+    /// Windows of which at least 99 % are seizure.
+    pub full: u64,
+}
+
+/// The class of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WindowClass {
+    /// No seizure sample.
+    None,
+    /// Some.
+    Partial,
+    /// 100·seizure ≥ 99·length.
+    Full,
+}
+
+impl WindowCounts {
+    /// All windows.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.none + self.partial + self.full
+    }
+
+    /// Windows with at least one seizure sample.
+    #[must_use]
+    pub fn seizure(self) -> u64 {
+        self.partial + self.full
+    }
+
+    /// Adds the counts of another recording.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            none: self.none + other.none,
+            partial: self.partial + other.partial,
+            full: self.full + other.full,
+        }
+    }
+}
+
+impl Windowing {
+    /// Returns a windowing in samples, or nothing where length or stride is 0.
+    #[must_use]
+    pub fn new(length: u64, stride: u64) -> Option<Self> {
+        (length > 0 && stride > 0).then_some(Self { length, stride })
+    }
+
+    /// Length in samples.
+    #[must_use]
+    pub fn length(self) -> u64 {
+        self.length
+    }
+
+    /// Stride in samples.
+    #[must_use]
+    pub fn stride(self) -> u64 {
+        self.stride
+    }
+
+    /// Returns the number of windows in `samples` samples: 0 where N < L, else (N − L) div S + 1.
+    #[must_use]
+    pub fn count(self, samples: u64) -> u64 {
+        samples.checked_sub(self.length).map_or(0, |rest| rest / self.stride + 1)
+    }
+
+    /// Returns the class of a window with that many seizure samples.
+    #[must_use]
+    pub fn class(self, seizure: u64) -> WindowClass {
+        if seizure == 0 {
+            WindowClass::None
+        } else if 100 * u128::from(seizure) >= 99 * u128::from(self.length) {
+            WindowClass::Full
+        } else {
+            WindowClass::Partial
+        }
+    }
+
+    /// Returns the windows of one recording by class; `seizures` may overlap and be unsorted.
+    #[must_use]
+    pub fn classify(self, samples: u64, seizures: &[Span]) -> WindowCounts {
+        let merged = merge(seizures);
+        let mut counts = WindowCounts { none: self.count(samples), ..WindowCounts::default() };
+        let mut next = 0;
+        for span in &merged {
+            let (first, last) = self.touching(*span, counts.total());
+            for window in first.max(next)..last {
+                match self.class(self.overlap(window, &merged)) {
+                    WindowClass::None => continue,
+                    WindowClass::Partial => counts.partial += 1,
+                    WindowClass::Full => counts.full += 1,
+                }
+                counts.none -= 1;
+            }
+            next = next.max(last);
+        }
+        counts
+    }
+
+    /// The windows [first, last) that a span can touch.
+    fn touching(self, span: Span, windows: u64) -> (u64, u64) {
+        let first = span.start.saturating_sub(self.length - 1).div_ceil(self.stride);
+        let last = span.end.div_ceil(self.stride).min(windows);
+        (first.min(last), last)
+    }
+
+    fn overlap(self, window: u64, merged: &[Span]) -> u64 {
+        let (start, end) = (window * self.stride, window * self.stride + self.length);
+        let from = merged.partition_point(|span| span.end <= start);
+        let inside = merged[from..].iter().take_while(|span| span.start < end);
+        inside.map(|span| span.end.min(end) - span.start.max(start)).sum()
+    }
+}
+
+/// Returns the union of spans as sorted, disjoint, non-empty spans.
+#[must_use]
+pub fn merge(spans: &[Span]) -> Vec<Span> {
+    let mut sorted: Vec<Span> = spans.iter().copied().filter(|span| span.start < span.end).collect();
+    sorted.sort_unstable();
+    let mut merged: Vec<Span> = Vec::with_capacity(sorted.len());
+    for span in sorted {
+        match merged.last_mut().filter(|last| span.start <= last.end) {
+            Some(last) => last.end = last.end.max(span.end),
+            None => merged.push(span),
+        }
+    }
+    merged
+}
+
+/// Returns how many samples a length of `seconds` has at `rate`, where that is a whole number of at least 1.
+#[must_use]
+pub fn whole_samples(seconds: crate::model::units::Seconds, rate: Rate) -> Option<u64> {
+    let (numerator, denominator) = seconds.as_fraction();
+    let numerator = numerator.checked_mul(i128::from(rate.numerator()))?;
+    let denominator = denominator.checked_mul(i128::from(rate.denominator()))?;
+    (numerator > 0 && numerator % denominator == 0).then(|| u64::try_from(numerator / denominator).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn window_counts_of_the_origin() {
+        let windowing = Windowing::new(15_360, 2_560).unwrap();
+        for (samples, count) in [(0, 0), (15_359, 0), (15_360, 1), (17_919, 1), (17_920, 2)] {
+            assert_eq!(windowing.count(samples), count, "{samples}");
+        }
+    }
+
+    fn by_hand(windowing: Windowing, samples: u64, seizures: &[Span]) -> WindowCounts {
+        let labels: Vec<bool> =
+            (0..samples).map(|i| seizures.iter().any(|s| s.start <= i && i < s.end)).collect();
+        let mut counts = WindowCounts::default();
+        for window in 0..windowing.count(samples) {
+            let start = (window * windowing.stride()) as usize;
+            let ill = labels[start..start + windowing.length() as usize].iter().filter(|l| **l).count();
+            match windowing.class(ill as u64) {
+                WindowClass::None => counts.none += 1,
+                WindowClass::Partial => counts.partial += 1,
+                WindowClass::Full => counts.full += 1,
+            }
+        }
+        counts
+    }
+
+    proptest! {
+        #[test]
+        fn classes_from_events_equal_classes_from_labels(
+            samples in 0_u64..400, length in 1_u64..150, stride in 1_u64..60,
+            spans in proptest::collection::vec((0_u64..400, 0_u64..200), 0..6),
+        ) {
+            let spans: Vec<Span> = spans.into_iter()
+                .map(|(start, n)| Span { start: start.min(samples), end: (start + n).min(samples) }).collect();
+            let windowing = Windowing::new(length, stride).unwrap();
+            prop_assert_eq!(windowing.classify(samples, &spans), by_hand(windowing, samples, &spans));
+        }
+    }
+}
