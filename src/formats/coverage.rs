@@ -1,0 +1,68 @@
+//! Whether an annotation file is whole: the rows of each channel tile the recording.
+//!
+//! `EEG_FACTS` section 3: a half-downloaded file loses seizures silently, so a hole is class
+//! `annotation-incomplete`. Rows may overlap; only holes matter.
+
+use crate::formats::annotation::{AnnotationRow, AnnotationTable};
+use crate::formats::{ATTOSECONDS, attoseconds, length_attoseconds, shown};
+use crate::model::{Failure, FailureClass, Note, Rate};
+use std::collections::BTreeMap;
+
+/// A hole as wide as this is the printing of a number, not a missing row: 1 ms, a quarter sample at 256 Hz.
+const HOLE: i128 = ATTOSECONDS / 1000;
+/// The file's duration and the signal's may differ by this much: 1 s.
+const DIFFERENCE: i128 = ATTOSECONDS;
+
+/// Checks that the rows tile 0 … duration for each channel, and that the duration is the signal's.
+///
+/// `corrected` are rows of the same table that a fix moved; they cover as well as the recorded ones. Where the file names no
+/// duration the signal's own length, less 1 s, has to be reached, and that is noted.
+pub(super) fn check(
+    table: &AnnotationTable,
+    corrected: &[AnnotationRow],
+    samples: u64,
+    rate: Rate,
+) -> Result<Option<Note>, Failure> {
+    let signal = length_attoseconds(samples, rate);
+    let (end, note) = match table.duration.map(attoseconds) {
+        Some(claimed) if claimed.abs_diff(signal) > DIFFERENCE.unsigned_abs() => {
+            let (claimed, signal) = (shown(claimed), shown(signal));
+            return Err(incomplete(&format!("the annotations last {claimed} s, the signal {signal} s")));
+        }
+        Some(claimed) => (claimed, None),
+        None => {
+            (signal - DIFFERENCE, Some(Note::new("no-duration", "the annotation file names no duration")))
+        }
+    };
+    let mut channels: BTreeMap<Option<&str>, Vec<(i128, i128)>> = BTreeMap::new();
+    for row in table.rows.iter().chain(corrected) {
+        let stretch = (attoseconds(row.start), attoseconds(row.end));
+        channels.entry(row.channel.as_deref()).or_default().push(stretch);
+    }
+    if channels.is_empty() && end > HOLE {
+        return Err(incomplete(&format!("no row at all, although the recording lasts {} s", shown(signal))));
+    }
+    for (channel, mut stretches) in channels {
+        stretches.sort_unstable();
+        if let Some((from, to)) = first_hole(&stretches, end) {
+            let of = channel.map_or(String::new(), |channel| format!(" of channel `{channel}`"));
+            return Err(incomplete(&format!("no row{of} from {} s to {} s", shown(from), shown(to))));
+        }
+    }
+    Ok(note)
+}
+
+fn first_hole(stretches: &[(i128, i128)], end: i128) -> Option<(i128, i128)> {
+    let mut covered = 0_i128;
+    for (from, to) in stretches {
+        if *from > covered.saturating_add(HOLE) {
+            return Some((covered, *from));
+        }
+        covered = covered.max(*to);
+    }
+    (end > covered.saturating_add(HOLE)).then_some((covered, end))
+}
+
+fn incomplete(message: &str) -> Failure {
+    Failure::new(FailureClass::AnnotationIncomplete, format!("{message} (a partial download?)"))
+}

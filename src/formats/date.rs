@@ -1,0 +1,116 @@
+//! Start dates and times: odd ones are noted, and never fatal, because no sample depends on them.
+
+use crate::model::Note;
+
+/// Returns what is odd about the start fields of a header.
+pub(super) fn date_notes(date: &str, time: &str, recording: &str) -> Vec<Note> {
+    let mut notes = Vec::new();
+    match parse_date(date) {
+        None => notes
+            .push(Note::new("start-date", format!("start date `{date}` is no `dd.mm.yy` of the calendar"))),
+        Some(main) => {
+            if let Some(long) = recording_date(recording).filter(|long| disagree(main, *long)) {
+                let long = format!("{:02}.{:02}.{:04}", long.day, long.month, long.year);
+                let text = format!("start date `{date}` but `Startdate {long}` in the recording field");
+                notes.push(Note::new("start-date", text));
+            }
+        }
+    }
+    if !is_time(time) {
+        notes.push(Note::new("start-time", format!("start time `{time}` is no `hh.mm.ss` of a day")));
+    }
+    notes
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Date {
+    day: u32,
+    month: u32,
+    /// With its century; nothing for `yy`, which the specification asks for after 2084.
+    year: u32,
+    year_known: bool,
+}
+
+fn disagree(main: Date, long: Date) -> bool {
+    (main.day, main.month) != (long.day, long.month)
+        || (main.year_known && main.year % 100 != long.year % 100)
+}
+
+/// EDF+ § 2.1.3.2 (2003): "1985 as a clipping date": 85 is 1985, 84 is 2084.
+fn parse_date(text: &str) -> Option<Date> {
+    let [day, month, year] = two_digits_each(&text.replace("yy", "84"))?;
+    let year = if year < 85 { 2000 + year } else { 1900 + year };
+    let date = Date { day, month, year, year_known: !text.ends_with("yy") };
+    (1..=days_of(month, year)).contains(&day).then_some(date)
+}
+
+fn two_digits_each(text: &str) -> Option<[u32; 3]> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 8 || bytes[2] != b'.' || bytes[5] != b'.' {
+        return None;
+    }
+    let mut numbers = [0; 3];
+    for (number, pair) in numbers.iter_mut().zip(bytes.chunks(3)) {
+        let digits = pair[..2].iter().all(u8::is_ascii_digit);
+        *number = digits.then(|| u32::from(pair[0] - b'0') * 10 + u32::from(pair[1] - b'0'))?;
+    }
+    Some(numbers)
+}
+
+/// Days of a month, 0 for a month that does not exist.
+fn days_of(month: u32, year: u32) -> u32 {
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        _ => 0,
+    }
+}
+
+/// Reads the date of `Startdate 15-MAR-2021 …`; an anonymous `Startdate X` has none.
+fn recording_date(recording: &str) -> Option<Date> {
+    const MONTHS: [&str; 12] =
+        ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+    let mut parts = recording.strip_prefix("Startdate ")?.split(' ').next()?.split('-');
+    let day = parts.next()?.parse().ok()?;
+    let name = parts.next()?;
+    let month = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))? as u32 + 1;
+    let year = parts.next()?.parse().ok()?;
+    Some(Date { day, month, year, year_known: true })
+}
+
+fn is_time(text: &str) -> bool {
+    two_digits_each(text).is_some_and(|[hour, minute, second]| hour < 24 && minute < 60 && second < 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_dates_are_noted() {
+        for (date, time, recording, codes) in [
+            ("15.03.21", "22.10.05", "Startdate 15-MAR-2021 X X X", &[][..]),
+            ("15.03.21", "22.10.05", "Startdate X X X X", &[]),
+            ("31.12.84", "00.00.00", "X", &[]),
+            ("13.03.59", "23.59.59", "Startdate 13-MAR-2059 X", &[]),
+            ("15.03.yy", "22.10.05", "Startdate 15-MAR-2121 X", &[]),
+            ("29.02.16", "22.10.05", "", &[]),
+            ("29.02.14", "22.10.05", "", &["start-date"]),
+            ("29.00.14", "22.10.05", "", &["start-date"]),
+            ("15:03:21", "22.10.05", "", &["start-date"]),
+            ("15.03.21", "22.10.05", "Startdate 16-MAR-2021 X", &["start-date"]),
+            ("42.00.00", "26.00.99", "", &["start-date", "start-time"]),
+            ("", "", "", &["start-date", "start-time"]),
+            ("é.03.21", "22.10.05", "", &["start-date"]),
+        ] {
+            let notes = date_notes(date, time, recording);
+            assert_eq!(
+                notes.iter().map(|note| note.code.as_str()).collect::<Vec<_>>(),
+                codes,
+                "{date} {time}"
+            );
+        }
+    }
+}

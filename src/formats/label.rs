@@ -1,0 +1,467 @@
+//! From annotation rows to events in samples: every rule of `EEG_FACTS` section 3.
+//!
+//! The union over channels decides; every doubt about a seizure is a failure and not a guess.
+
+use crate::formats::annotation::{AnnotationRow, AnnotationTable, bad_line, is_tiling};
+use crate::formats::{ATTOSECONDS, attoseconds, coverage, cross_check, length_attoseconds, shown};
+use crate::model::manifest::{Event, LabelStatus};
+use crate::model::recipe::{Fix, LabelRecipe, NoRowMeans, Unlabelled};
+use crate::model::{Failure, FailureClass, Note, Rate, RecordingId, Seconds};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An event may reach this far out of the recording, in attoseconds: 1 s.
+const OVERHANG: i128 = ATTOSECONDS;
+
+/// The labels of one recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Labels {
+    /// Seizures in samples, sorted, each within the recording; they may overlap.
+    pub events: Vec<Event>,
+    /// What is known.
+    pub status: LabelStatus,
+    /// What is worth knowing.
+    pub notes: Vec<Note>,
+}
+
+impl Labels {
+    /// Returns one 0 or 1 for every sample: the union of the events.
+    #[must_use]
+    pub fn to_samples(&self, samples: u64) -> Vec<u8> {
+        let mut labels = vec![0; usize::try_from(samples).unwrap_or(usize::MAX)];
+        for event in &self.events {
+            let end = event.end.min(samples) as usize;
+            let start = (event.start as usize).min(end);
+            labels[start..end].fill(1);
+        }
+        labels
+    }
+}
+
+/// True where at least one row has a seizure code; corrections are not looked at.
+#[must_use]
+pub fn has_seizures(table: &AnnotationTable, recipe: &LabelRecipe) -> bool {
+    table.rows.iter().any(|row| recipe.seizure.contains(&row.code))
+}
+
+/// Turns the rows of a recording with `samples` samples at `rate` into labels.
+///
+/// No `table` means no annotation file, and `recipe.unlabelled` decides; so it does for a table without a row where
+/// `no_row_means` is `unlabelled`. A format whose rows tile the recording never has no row: that is class
+/// `annotation-incomplete`. Further classes: `no-annotation`, `unknown-label`, `bad-annotation` (a row that ends
+/// before it begins, a fix that meets no seizure), `event-outside`.
+pub fn label(
+    table: Option<&AnnotationTable>,
+    cross_check: Option<&AnnotationTable>,
+    recipe: &LabelRecipe,
+    id: &RecordingId,
+    samples: u64,
+    rate: Rate,
+) -> Result<Labels, Failure> {
+    let fixes = recipe.fixes.get(id.as_str()).map_or(&[][..], Vec::as_slice);
+    let says_nothing =
+        |table: &&AnnotationTable| table.rows.is_empty() && recipe.no_row_means == NoRowMeans::Unlabelled;
+    let Some(table) = table.filter(|table| !says_nothing(table)) else {
+        return without_table(recipe, fixes);
+    };
+    check_codes(table, recipe)?;
+    let seizures = table.rows.iter().filter(|row| recipe.seizure.contains(&row.code));
+    let seizures = correct(seizures, fixes)?;
+    check_order(table, &seizures, recipe)?;
+    let mut notes = table.notes.clone();
+    if is_tiling(recipe.format) {
+        notes.extend(coverage::check(table, &seizures, samples, rate)?);
+    }
+    let events = place(&seizures, samples, rate, &mut notes)?;
+    notes.extend(cross_check.and_then(|other| cross_check::note(table, other, recipe)));
+    let status = if events.is_empty() { LabelStatus::LabelledEmpty } else { LabelStatus::Labelled };
+    Ok(Labels { events, status, notes })
+}
+
+fn without_table(recipe: &LabelRecipe, fixes: &[Fix]) -> Result<Labels, Failure> {
+    let (status, notes) = match recipe.unlabelled {
+        Unlabelled::Error => {
+            let message =
+                "no annotations for this recording (`labels.unlabelled: keep` takes it without labels)";
+            return Err(Failure::new(FailureClass::NoAnnotation, message));
+        }
+        Unlabelled::Keep => (LabelStatus::Unlabelled, Vec::new()),
+        Unlabelled::Background => {
+            let note = Note::new("declared-background", "no annotations: declared to be free of seizures");
+            (LabelStatus::LabelledEmpty, vec![note])
+        }
+    };
+    correct(std::iter::empty(), fixes)?;
+    Ok(Labels { events: Vec::new(), status, notes })
+}
+
+fn check_codes(table: &AnnotationTable, recipe: &LabelRecipe) -> Result<(), Failure> {
+    let is_known =
+        |row: &&AnnotationRow| recipe.seizure.contains(&row.code) || recipe.background.contains(&row.code);
+    match table.rows.iter().find(|row| !is_known(row)) {
+        None => Ok(()),
+        Some(row) => {
+            let message = format!(
+                "line {}: code `{}` is neither seizure nor background: add it to `labels.seizure` or `labels.background`",
+                row.line, row.code
+            );
+            Err(Failure::new(FailureClass::UnknownLabel, message))
+        }
+    }
+}
+
+/// Applies the fixes to the seizure rows that begin at their onset; one without `start` and `end` takes them away.
+///
+/// A fix that meets nothing is a failure: it was written for other annotations than these.
+fn correct<'a>(
+    seizures: impl Iterator<Item = &'a AnnotationRow>,
+    fixes: &[Fix],
+) -> Result<Vec<AnnotationRow>, Failure> {
+    let mut met = vec![false; fixes.len()];
+    let mut rows = Vec::new();
+    for row in seizures {
+        let Some(index) = fixes.iter().position(|fix| fix.onset == row.start) else {
+            rows.push(row.clone());
+            continue;
+        };
+        met[index] = true;
+        let fix = &fixes[index];
+        if fix.start.is_some() || fix.end.is_some() {
+            let (start, end) = (fix.start.unwrap_or(row.start), fix.end.unwrap_or(row.end));
+            rows.push(AnnotationRow { start, end, ..row.clone() });
+        }
+    }
+    match fixes.iter().zip(met).find(|(_, met)| !met) {
+        None => Ok(rows),
+        Some((fix, _)) => {
+            let message = format!("the fix for onset {} s (`fixes`) meets no recorded seizure", fix.onset);
+            Err(Failure::new(FailureClass::BadAnnotation, message))
+        }
+    }
+}
+
+/// Every row ends behind its begin: background as recorded, seizures as corrected.
+fn check_order(
+    table: &AnnotationTable,
+    seizures: &[AnnotationRow],
+    recipe: &LabelRecipe,
+) -> Result<(), Failure> {
+    let background = table.rows.iter().filter(|row| !recipe.seizure.contains(&row.code));
+    match background.chain(seizures).find(|row| row.end <= row.start) {
+        None => Ok(()),
+        Some(row) => Err(bad_line(
+            row.line,
+            format!("`{}` ends at {} s, begins at {} s", row.code, row.end, row.start),
+        )),
+    }
+}
+
+/// Rows of several channels with equal times and code are one event.
+fn place(
+    seizures: &[AnnotationRow],
+    samples: u64,
+    rate: Rate,
+    notes: &mut Vec<Note>,
+) -> Result<Vec<Event>, Failure> {
+    let mut stretches: BTreeMap<(Seconds, Seconds, &str), (usize, BTreeSet<&str>)> = BTreeMap::new();
+    for row in seizures {
+        let stretch = stretches.entry((row.start, row.end, &row.code)).or_insert((row.line, BTreeSet::new()));
+        stretch.1.extend(row.channel.as_deref());
+    }
+    let mut events: BTreeMap<(u64, u64, &str), BTreeSet<&str>> = BTreeMap::new();
+    for ((start, end, code), (line, channels)) in stretches {
+        let (first, last, note) = to_span(start, end, samples, rate).map_err(|what| {
+            Failure::new(
+                FailureClass::EventOutside,
+                format!("line {line}: `{code}` {start} s to {end} s {what}"),
+            )
+        })?;
+        notes.extend(note.map(|(kind, what)| {
+            Note::new(kind, format!("line {line}: `{code}` {start} s to {end} s {what}"))
+        }));
+        events.entry((first, last, code)).or_default().extend(channels);
+    }
+    let event = |((start, end, code), channels): ((u64, u64, &str), BTreeSet<&str>)| Event {
+        start,
+        end,
+        code: code.to_owned(),
+        channels: channels.into_iter().map(str::to_owned).collect(),
+    };
+    Ok(events.into_iter().map(event).collect())
+}
+
+/// Half-open samples of an event, and the code and text of a note.
+type Placed = (u64, u64, Option<(&'static str, String)>);
+
+/// Returns [⌊start·rate⌋, ⌊end·rate⌋) cut to the recording, or what is wrong with it.
+fn to_span(start: Seconds, end: Seconds, samples: u64, rate: Rate) -> Result<Placed, String> {
+    let length = length_attoseconds(samples, rate);
+    let overhang = (-attoseconds(start)).max(0).saturating_add((attoseconds(end) - length).max(0));
+    if overhang > OVERHANG {
+        return Err(format!("reaches {} s out of the signal's {} s", shown(overhang), shown(length)));
+    }
+    let count = i64::try_from(samples).unwrap_or(i64::MAX);
+    let (begin, stop) = (start.floor_samples(rate), end.floor_samples(rate));
+    let (first, last) = (begin.max(0), stop.max(begin.saturating_add(1)).min(count));
+    if first >= last {
+        return Err(format!("leaves nothing within the signal's {} s", shown(length)));
+    }
+    let note = if first != begin || stop > count {
+        Some(("event-cut", format!("is cut by {} s to the signal's {} s", shown(overhang), shown(length))))
+    } else if stop == begin {
+        Some(("event-widened", "covers no sample and was given one".to_owned()))
+    } else {
+        None
+    };
+    let (first, last) = (first as u64, last as u64);
+    Ok((first, last, note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::read_annotations;
+    use crate::model::recipe::{AnnotationFormat, GapPolicy};
+
+    const HZ: u64 = 100;
+    const SAMPLES: u64 = 30 * HZ;
+
+    fn codes(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn recipe() -> LabelRecipe {
+        LabelRecipe {
+            format: AnnotationFormat::TuszCsv,
+            seizure: codes(&["seiz", "fnsz", "gnsz"]),
+            background: codes(&["bckg"]),
+            unlabelled: Unlabelled::Error,
+            no_row_means: NoRowMeans::Empty,
+            fixes: BTreeMap::new(),
+            rate_hz: None,
+            gaps: GapPolicy::Error,
+        }
+    }
+
+    /// A `.csv` of 30 s; every row is `channel,start,stop,code`.
+    fn table(rows: &[&str]) -> AnnotationTable {
+        let mut text =
+            "# duration = 30.0000 secs\nchannel,start_time,stop_time,label,confidence\n".to_owned();
+        for row in rows {
+            text += &format!("{row},1.0\n");
+        }
+        read_annotations(AnnotationFormat::TuszCsv, text.as_bytes()).unwrap()
+    }
+
+    fn run(table: Option<&AnnotationTable>, recipe: &LabelRecipe, samples: u64) -> Result<Labels, Failure> {
+        let id = RecordingId::new("a_s001_t000").unwrap();
+        label(table, None, recipe, &id, samples, Rate::new(HZ, 1).unwrap())
+    }
+
+    /// `start-end code channels`, the codes of the notes behind `|`; or the class.
+    fn shape(result: &Result<Labels, Failure>) -> String {
+        let event = |e: &Event| format!("{}-{} {} {}", e.start, e.end, e.code, e.channels.join("+"));
+        match result {
+            Err(failure) => failure.class.to_string(),
+            Ok(labels) => {
+                let events: Vec<_> = labels.events.iter().map(event).collect();
+                let notes: Vec<_> = labels.notes.iter().map(|note| note.code.as_str()).collect();
+                format!("{}|{}", events.join(", "), notes.join(","))
+            }
+        }
+    }
+
+    #[test]
+    fn rows_become_events() {
+        for (rows, expected) in [
+            (&["A,0,30,bckg"][..], "|"),
+            (&["A,0,10,bckg", "A,10,20,fnsz", "A,20,30,bckg"], "1000-2000 fnsz A|"),
+            // Exact decimals, rounded down: 10.29 · 100 is 1028.9999… in binary.
+            (&["A,0,10.29,bckg", "A,10.29,20.0099,fnsz", "A,20.0099,30,bckg"], "1029-2000 fnsz A|"),
+            // The union over channels; equal rows are one event with its channels sorted.
+            (
+                &[
+                    "B,0,10,bckg",
+                    "B,10,30,gnsz",
+                    "A,0,10,bckg",
+                    "A,10,30,gnsz",
+                    "C,0,12,bckg",
+                    "C,12,30,gnsz",
+                ],
+                "1000-3000 gnsz A+B, 1200-3000 gnsz C|",
+            ),
+            (&["A,0,30,fnsz", "A,0,30,gnsz"], "0-3000 fnsz A, 0-3000 gnsz A|"),
+            // Different times, equal samples.
+            (&["A,0,30,bckg", "A,10.001,20,fnsz", "B,0,30,bckg", "B,10.002,20,fnsz"], "1000-2000 fnsz A+B|"),
+            (&["A,20,30,bckg", "A,5,20,fnsz", "A,0,10,bckg"], "500-2000 fnsz A|"),
+            (&["A,0,30,bckg", "A,10.001,10.002,fnsz"], "1000-1001 fnsz A|event-widened"),
+            (&["A,0,30,bckg", "A,29.999,30.0,fnsz"], "2999-3000 fnsz A|"),
+            (&["A,0,30,bckg", "A,20,30.5,fnsz"], "2000-3000 fnsz A|event-cut"),
+            (&["A,0,30,bckg", "A,20,31,fnsz"], "2000-3000 fnsz A|event-cut"),
+            (&["A,0,30,bckg", "A,20,31.0001,fnsz"], "event-outside"),
+            (&["A,0,30,bckg", "A,-0.5,5,fnsz"], "0-500 fnsz A|event-cut"),
+            (&["A,0,30,bckg", "A,-0.6,30.6,fnsz"], "event-outside"),
+            (&["A,0,30,bckg", "A,30,30.2,fnsz"], "event-outside"),
+            (&["A,0,30,bckg", "A,30.2,30.2001,fnsz"], "event-outside"),
+            (&["A,0,30,bckg", "A,-0.5,0,fnsz"], "event-outside"),
+            (&["A,0,30,bckg", "A,40,50,fnsz"], "event-outside"),
+            (&["A,0,30,bckg", "A,-999999999999999999,999999999999999999,fnsz"], "event-outside"),
+            (&["A,0,30,bckg", "A,10,10,fnsz"], "bad-annotation"),
+            (&["A,0,30,bckg", "A,10,9,fnsz"], "bad-annotation"),
+            (&["A,0,30,bckg", "A,10,9,bckg"], "bad-annotation"),
+            (&["A,0,30,bckg", "A,10,20,artf"], "unknown-label"),
+            (&["A,0,30,bckg", "A,10,20,FNSZ"], "unknown-label"),
+        ] {
+            assert_eq!(shape(&run(Some(&table(rows)), &recipe(), SAMPLES)), expected, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_codes_name_their_line_and_the_mend() {
+        let failure = run(Some(&table(&["A,0,10,bckg", "A,10,30,artf"])), &recipe(), SAMPLES).unwrap_err();
+        for word in ["line 4", "`artf`", "`labels.seizure`", "`labels.background`"] {
+            assert!(failure.message.contains(word), "{failure}");
+        }
+    }
+
+    #[test]
+    fn every_channel_tiles_the_recording() {
+        for (rows, samples, expected) in [
+            (&["A,0,30,bckg", "B,0,10,bckg"][..], SAMPLES, "annotation-incomplete"),
+            (&["A,0,10,bckg", "A,11,30,bckg"], SAMPLES, "annotation-incomplete"),
+            (&["A,1,30,bckg"], SAMPLES, "annotation-incomplete"),
+            (&["A,0,10,bckg", "A,10.0011,30,bckg"], SAMPLES, "annotation-incomplete"),
+            (&["A,0,10,bckg", "A,10.001,30,bckg"], SAMPLES, "|"),
+            (&["A,0,20,bckg", "A,10,15,bckg", "A,18,30,bckg"], SAMPLES, "|"),
+            (&[], SAMPLES, "annotation-incomplete"),
+            (&["A,0,30,bckg"], SAMPLES + HZ, "|"),
+            (&["A,0,30,bckg"], SAMPLES - HZ, "|"),
+            (&["A,0,30,bckg"], SAMPLES + HZ + 1, "annotation-incomplete"),
+            (&["A,0,30,bckg"], SAMPLES - HZ - 1, "annotation-incomplete"),
+        ] {
+            assert_eq!(shape(&run(Some(&table(rows)), &recipe(), samples)), expected, "{rows:?} {samples}");
+        }
+        let mut unmeasured = table(&["A,0,29.2,bckg"]);
+        unmeasured.duration = None;
+        assert_eq!(shape(&run(Some(&unmeasured), &recipe(), SAMPLES)), "|no-duration");
+        assert_eq!(shape(&run(Some(&unmeasured), &recipe(), SAMPLES + HZ)), "annotation-incomplete");
+    }
+
+    #[test]
+    fn what_nothing_means_is_declared() {
+        let empty = AnnotationTable::default();
+        use LabelStatus::{LabelledEmpty, Unlabelled as NotLabelled};
+        for (table, format, unlabelled, no_row_means, expected) in [
+            (
+                None,
+                AnnotationFormat::TuszCsv,
+                Unlabelled::Error,
+                NoRowMeans::Empty,
+                Err(FailureClass::NoAnnotation),
+            ),
+            (None, AnnotationFormat::TuszCsv, Unlabelled::Keep, NoRowMeans::Empty, Ok((NotLabelled, 0))),
+            (
+                None,
+                AnnotationFormat::TuszCsv,
+                Unlabelled::Background,
+                NoRowMeans::Empty,
+                Ok((LabelledEmpty, 1)),
+            ),
+            (
+                Some(&empty),
+                AnnotationFormat::None,
+                Unlabelled::Error,
+                NoRowMeans::Empty,
+                Ok((LabelledEmpty, 0)),
+            ),
+            (
+                Some(&empty),
+                AnnotationFormat::None,
+                Unlabelled::Error,
+                NoRowMeans::Unlabelled,
+                Err(FailureClass::NoAnnotation),
+            ),
+            (
+                Some(&empty),
+                AnnotationFormat::None,
+                Unlabelled::Keep,
+                NoRowMeans::Unlabelled,
+                Ok((NotLabelled, 0)),
+            ),
+        ] {
+            let recipe = LabelRecipe { format, unlabelled, no_row_means, ..recipe() };
+            let outcome = run(table, &recipe, SAMPLES);
+            let outcome = outcome.map(|labels| (labels.status, labels.notes.len())).map_err(|f| f.class);
+            assert_eq!(outcome, expected, "{unlabelled:?} {no_row_means:?}");
+        }
+    }
+
+    #[test]
+    fn fixes_move_or_take_away_the_seizure_at_their_onset() {
+        let seconds = |text: &str| Seconds::parse(text).unwrap();
+        let rows = [
+            "A,0,10,bckg",
+            "A,10.0000,20,fnsz",
+            "B,0,10,bckg",
+            "B,10,20,fnsz",
+            "A,20,30,bckg",
+            "B,20,30,bckg",
+        ];
+        let inverted = ["A,0,30,bckg", "A,10,9,fnsz"];
+        for (rows, onset, start, end, expected) in [
+            (&rows[..], "10", None, Some("15"), "1000-1500 fnsz A+B|"),
+            (&rows, "10.0", Some("11"), None, "1100-2000 fnsz A+B|"),
+            (&rows, "10", None, None, "|"),
+            (&rows, "0", None, Some("15"), "bad-annotation"),
+            (&rows, "10", None, Some("10"), "bad-annotation"),
+            (&rows, "10", None, Some("40"), "event-outside"),
+            (&inverted, "10", None, Some("15"), "1000-1500 fnsz A|"),
+        ] {
+            let why = "checked by eye".to_owned();
+            let fix = Fix { onset: seconds(onset), start: start.map(seconds), end: end.map(seconds), why };
+            let mut recipe = recipe();
+            recipe.fixes.insert("a_s001_t000".to_owned(), vec![fix]);
+            recipe.fixes.insert("another".to_owned(), Vec::new());
+            assert_eq!(
+                shape(&run(Some(&table(rows)), &recipe, SAMPLES)),
+                expected,
+                "{onset} {start:?} {end:?}"
+            );
+            recipe.unlabelled = Unlabelled::Background;
+            assert_eq!(shape(&run(None, &recipe, SAMPLES)), "bad-annotation");
+        }
+    }
+
+    #[test]
+    fn the_cross_check_only_notes() {
+        let deciding = table(&["A,0,30,bckg", "A,10,20,fnsz", "B,0,30,bckg", "B,15,25,gnsz"]);
+        let id = RecordingId::new("a").unwrap();
+        for (rows, expected) in [
+            (&["TERM,10,25,seiz"][..], ""),
+            (&["TERM,10,18,seiz", "TERM,17,24,seiz"], ""),
+            (&["TERM,10,23.9999,seiz"], "cross-check"),
+            (&["TERM,0,30,bckg"], "cross-check"),
+            (&["TERM,25,10,seiz", "TERM,10,25,seiz"], ""),
+        ] {
+            let rate = Rate::new(HZ, 1).unwrap();
+            let labels = label(Some(&deciding), Some(&table(rows)), &recipe(), &id, SAMPLES, rate).unwrap();
+            let notes: Vec<_> = labels.notes.iter().map(|note| note.code.as_str()).collect();
+            assert_eq!(notes.join(","), expected, "{rows:?}");
+            assert_eq!(labels.status, LabelStatus::Labelled);
+        }
+    }
+
+    #[test]
+    fn samples_are_the_union_of_the_events() {
+        let event = |start, end| Event { start, end, code: "seiz".to_owned(), channels: Vec::new() };
+        let events = vec![event(1, 3), event(2, 4), event(7, 99), event(50, 60)];
+        let labels = Labels { events, status: LabelStatus::Labelled, notes: Vec::new() };
+        assert_eq!(labels.to_samples(9), [0, 1, 1, 1, 0, 0, 0, 1, 1]);
+        assert!(labels.to_samples(0).is_empty());
+    }
+
+    #[test]
+    fn seizures_are_seen_before_labelling() {
+        assert!(has_seizures(&table(&["A,0,10,bckg", "A,10,30,seiz"]), &recipe()));
+        assert!(!has_seizures(&table(&["A,0,30,bckg"]), &recipe()));
+    }
+}

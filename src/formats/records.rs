@@ -1,0 +1,271 @@
+//! The data records: picked channels as raw integers, everything else skipped, annotation signals watched.
+//!
+//! Records are read in blocks and decoded straight into one vector for each channel, allocated once from
+//! counts that the file's size has confirmed. Memory is the picked samples and one block.
+
+use crate::formats::calibration::{calibration, sample_range};
+use crate::formats::header::{record_bytes, sample_bytes};
+use crate::formats::input::Input;
+use crate::formats::length_attoseconds;
+use crate::formats::tal::Annotations;
+use crate::formats::timeline::Timeline;
+use crate::model::recipe::{GapPolicy, TruncationPolicy};
+use crate::model::recording::{Digital, Header, Kind, RawChannel, Recording};
+use crate::model::{Failure, FailureClass, Note, Seconds};
+use std::io::Read;
+use std::ops::Range;
+
+/// Bytes read at once, unless a single record is longer.
+const BLOCK_BYTES: u64 = 1 << 20;
+
+/// Returns how many records are used.
+///
+/// `EEG_FACTS` section 7, "Counts": −1 means what the file holds; fewer than promised is class `truncated`, more is
+/// `size-mismatch`, unless the policy keeps whole records. Without a whole record there is nothing to keep.
+pub fn records_to_read(header: &Header, truncated: TruncationPolicy) -> Result<u64, Failure> {
+    let held = header.records_held;
+    let promised = header.records_promised.unwrap_or(held);
+    let keeps = truncated == TruncationPolicy::KeepWholeRecords;
+    let disagree = |class, what: &str| {
+        let trailing = header.trailing_bytes;
+        let message = format!(
+            "the header promises {promised} records, the file holds {held} and {trailing} bytes: {what} \
+             (`truncated: keep_whole_records` uses the whole records)"
+        );
+        Err(Failure::new(class, message))
+    };
+    if held == 0 {
+        let message =
+            format!("the file ends before its first record does, after {} bytes", header.trailing_bytes);
+        return Err(Failure::new(FailureClass::Truncated, message));
+    }
+    if held < promised && !keeps {
+        return disagree(FailureClass::Truncated, "an incomplete copy?");
+    }
+    if held > promised && !keeps {
+        return disagree(FailureClass::SizeMismatch, "the count or the content is wrong");
+    }
+    Ok(held)
+}
+
+/// Reads the samples of the signals `picks` (indices into the header) from a reader that stands behind the header.
+///
+/// Channels come in the order of `picks`; rate and scale are checked for them only. Without picks the annotations alone
+/// are read. Bytes behind the last record are left unread. Classes: those of [`records_to_read`] and
+/// [`calibration`], `discontinuous` (under every gap policy but the refusal the caller must not come here),
+/// `missing-channels` (a pick that is no signal), `too-long` (no memory), `io-error`, `changed-while-reading`.
+pub fn read_recording<R: Read>(
+    reader: &mut R,
+    header: &Header,
+    picks: &[usize],
+    truncated: TruncationPolicy,
+    gaps: GapPolicy,
+) -> Result<Recording, Failure> {
+    let records = records_to_read(header, truncated)?;
+    let mut channels =
+        picks.iter().map(|signal| prepare(header, *signal, records)).collect::<Result<Vec<_>, _>>()?;
+    let layout = Layout::new(header, picks)?;
+    let mut annotations = Annotations::default();
+    let mut timeline = Timeline::new(header);
+    let mut take = |record: u64, bytes: &[u8]| {
+        for (channel, range) in channels.iter_mut().zip(&layout.picked) {
+            decode_samples(&mut channel.samples, &bytes[range.clone()]);
+        }
+        watch(&layout, record, bytes, &mut annotations, &mut timeline)
+    };
+    read_blocks(&mut Input::new(reader, header.header_bytes), &layout, records, &mut take)
+        .map_err(|failure| with_policy(failure, gaps))?;
+
+    let (offset, time_notes) = timeline.finish(records).map_err(|failure| with_policy(failure, gaps))?;
+    let (annotations, annotation_notes) = annotations.finish(offset, recorded_length(header, records));
+    let mut notes: Vec<Note> = count_note(header, records).into_iter().chain(time_notes).collect();
+    notes.extend(annotation_notes);
+    notes.extend(channels.iter().flat_map(|channel| channel_notes(header, channel)));
+    Ok(Recording { channels, offset, annotations, notes })
+}
+
+fn with_policy(failure: Failure, gaps: GapPolicy) -> Failure {
+    if failure.class != FailureClass::Discontinuous || gaps == GapPolicy::Error {
+        return failure;
+    }
+    Failure::new(failure.class, format!("{} (`gaps: {}` is not available)", failure.message, gaps.as_str()))
+}
+
+/// Checks a pick and allocates its samples.
+fn prepare(header: &Header, signal: usize, records: u64) -> Result<RawChannel, Failure> {
+    let field = header.signals.get(signal).filter(|field| !field.is_annotation);
+    let field = field.ok_or_else(|| {
+        Failure::new(FailureClass::MissingChannels, format!("signal {signal} is no channel of the recording"))
+    })?;
+    let rate = field.rate.ok_or_else(|| {
+        let (samples, duration) = (field.samples_per_record, header.record_duration);
+        let message =
+            format!("channel `{}`: {samples} samples in {duration} s are no usable rate", field.label);
+        Failure::new(FailureClass::BadHeader, message)
+    })?;
+    let calibration = calibration(field, header.kind)?;
+    let samples =
+        records.checked_mul(field.samples_per_record).and_then(|count| allocate(header.kind, count));
+    let samples = samples.ok_or_else(|| {
+        let count = u128::from(records) * u128::from(field.samples_per_record);
+        Failure::new(
+            FailureClass::TooLong,
+            format!("channel `{}`: no memory for {count} samples", field.label),
+        )
+    })?;
+    let digital_limits = field.digital.unwrap_or(sample_range(header.kind));
+    Ok(RawChannel { signal, rate, calibration, digital_limits, samples })
+}
+
+fn allocate(kind: Kind, count: u64) -> Option<Digital> {
+    let count = usize::try_from(count).ok()?;
+    Some(match kind {
+        Kind::Edf => {
+            let mut samples = Vec::new();
+            samples.try_reserve_exact(count).ok()?;
+            Digital::I16(samples)
+        }
+        Kind::Bdf => {
+            let mut samples = Vec::new();
+            samples.try_reserve_exact(count).ok()?;
+            Digital::I32(samples)
+        }
+    })
+}
+
+/// Where things lie inside of a record.
+struct Layout {
+    record_bytes: usize,
+    picked: Vec<Range<usize>>,
+    annotations: Vec<Range<usize>>,
+}
+
+impl Layout {
+    fn new(header: &Header, picks: &[usize]) -> Result<Self, Failure> {
+        let record_bytes = record_bytes(&header.signals, header.kind)?;
+        let record_bytes = usize::try_from(record_bytes)
+            .map_err(|_| Failure::new(FailureClass::TooLong, "a record does not fit into memory"))?;
+        let mut start = 0;
+        let ranges: Vec<_> = header
+            .signals
+            .iter()
+            .map(|signal| {
+                let end = start + signal.samples_per_record as usize * sample_bytes(header.kind);
+                std::mem::replace(&mut start, end)..end
+            })
+            .collect();
+        let annotated = (0..ranges.len()).filter(|index| header.signals[*index].is_annotation);
+        Ok(Self {
+            record_bytes,
+            picked: picks.iter().map(|index| ranges[*index].clone()).collect(),
+            annotations: annotated.map(|index| ranges[index].clone()).collect(),
+        })
+    }
+}
+
+fn read_blocks<R: Read>(
+    input: &mut Input<'_, R>,
+    layout: &Layout,
+    records: u64,
+    take: &mut impl FnMut(u64, &[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let block = (BLOCK_BYTES / layout.record_bytes as u64).clamp(1, records);
+    let mut buffer = vec![0; block as usize * layout.record_bytes];
+    let mut record = 0;
+    while record < records {
+        let count = block.min(records - record) as usize;
+        let bytes = &mut buffer[..count * layout.record_bytes];
+        input.fill(bytes)?;
+        for bytes in bytes.chunks_exact(layout.record_bytes) {
+            take(record, bytes)?;
+            record += 1;
+        }
+    }
+    Ok(())
+}
+
+/// EDF: little-endian two's complement, 16 bits; BDF: 24 bits.
+fn decode_samples(samples: &mut Digital, bytes: &[u8]) {
+    match samples {
+        Digital::I16(samples) => {
+            samples.extend(bytes.chunks_exact(2).map(|sample| i16::from_le_bytes([sample[0], sample[1]])));
+        }
+        // The three bytes go to the top of a 32-bit integer; the shift back extends the sign.
+        Digital::I32(samples) => samples.extend(
+            bytes.chunks_exact(3).map(|sample| i32::from_le_bytes([0, sample[0], sample[1], sample[2]]) >> 8),
+        ),
+    }
+}
+
+/// EDF+ § 2.2.4: the first annotation signal keeps the time; another one is believed where it is silent.
+fn watch(
+    layout: &Layout,
+    record: u64,
+    bytes: &[u8],
+    annotations: &mut Annotations,
+    timeline: &mut Timeline,
+) -> Result<(), Failure> {
+    let mut onset: Option<Seconds> = None;
+    for range in &layout.annotations {
+        let kept = annotations.take(record, &bytes[range.clone()]);
+        onset = onset.or(kept);
+    }
+    if layout.annotations.is_empty() { Ok(()) } else { timeline.push(record, onset) }
+}
+
+/// The length in time, where a signal has a rate.
+fn recorded_length(header: &Header, records: u64) -> Option<i128> {
+    let signal = header.signals.iter().find(|signal| signal.rate.is_some())?;
+    Some(length_attoseconds(records.checked_mul(signal.samples_per_record)?, signal.rate?))
+}
+
+fn count_note(header: &Header, records: u64) -> Option<Note> {
+    let promised = header.records_promised.filter(|promised| *promised != records)?;
+    let code = if promised > records { "truncated" } else { "size-mismatch" };
+    let text =
+        format!("the header promises {promised} records, the {records} whole ones in the file are used");
+    Some(Note::new(code, text))
+}
+
+fn channel_notes(header: &Header, channel: &RawChannel) -> Vec<Note> {
+    let signal = &header.signals[channel.signal];
+    let mut notes = Vec::new();
+    if signal.dimension.is_empty() {
+        let text = format!("channel `{}` names no physical dimension, uV is assumed", signal.label);
+        notes.push(Note::new("unit-assumed", text));
+    }
+    if channel.calibration.gain_uv < 0.0 {
+        let text = format!("channel `{}` has inverted limits, its sign is turned", signal.label);
+        notes.push(Note::new("inverted-polarity", text));
+    }
+    let outside = samples_outside(channel, header.kind);
+    if outside > 0 {
+        let (low, high) = channel.digital_limits;
+        let text = format!(
+            "channel `{}`: {outside} samples beyond the digital limits {low} to {high}",
+            signal.label
+        );
+        notes.push(Note::new("digital-range", text));
+    }
+    notes
+}
+
+/// Counts samples beyond the digital limits; none can be where these are the sample type's own.
+fn samples_outside(channel: &RawChannel, kind: Kind) -> usize {
+    let (a, b) = channel.digital_limits;
+    let (low, high) = (a.min(b), a.max(b));
+    if (low, high) == sample_range(kind) {
+        return 0;
+    }
+    // Both limits lie within the sample type: `calibration` saw to it.
+    match &channel.samples {
+        Digital::I16(samples) => {
+            let (low, high) = (low as i16, high as i16);
+            samples.iter().filter(|sample| **sample < low || **sample > high).count()
+        }
+        Digital::I32(samples) => {
+            let (low, high) = (low as i32, high as i32);
+            samples.iter().filter(|sample| **sample < low || **sample > high).count()
+        }
+    }
+}
