@@ -1,5 +1,6 @@
 //! eegcache prepares EEG datasets for training.
 
+pub mod demo;
 pub mod error;
 pub mod model;
 pub mod source;
