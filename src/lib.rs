@@ -1,5 +1,7 @@
 //! eegcache prepares EEG datasets for training.
 
+pub mod demo;
 pub mod error;
 pub mod formats;
 pub mod model;
+pub mod source;

@@ -1,1 +1,5 @@
-//! placeholder
+//! Integration tests, one binary.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod source;

@@ -1,0 +1,141 @@
+//! The recordings of a dataset as they lie on disk: listed, identified, each file looked at once.
+
+use crate::error::{Error, Result};
+use crate::model::dataset::DatasetSpec;
+use crate::model::id::{Digest, Split};
+use crate::model::inventory::{SourceFile, SourceRecording, Stamp};
+use crate::model::order::Seizures;
+use crate::source::identity::{Identity, identify, stem};
+use crate::source::walk::walk;
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// True where the root of the dataset exists and is a readable directory.
+#[must_use]
+pub fn is_reachable(spec: &DatasetSpec) -> bool {
+    fs_err::read_dir(&spec.root).is_ok()
+}
+
+/// Lists the recordings of `splits` with their annotation files, in the order of the bytes of their paths.
+///
+/// `memo` tells the content of a file whose path and stamp it knows; no file is opened here. Seizures
+/// are `Unknown`. Fails with `Error::Io` where a directory cannot be listed, with `Error::Config` for duplicate
+/// ids, a path in no split folder and an annotation pattern that leaves the root, and with `Error::Gate`
+/// for a subject in two splits. A path without a valid id is listed with its `bad-name`.
+pub fn recordings(
+    spec: &DatasetSpec,
+    splits: &[Split],
+    memo: &dyn Fn(&str, &Stamp) -> Option<Digest>,
+) -> Result<Vec<SourceRecording>> {
+    let listing = walk(&spec.root, &spec.recordings)?;
+    let identities = identify(spec, &listing.recordings)?;
+    let in_force = identities.into_iter().filter(|one| splits.contains(&one.split));
+    let found = in_force.map(|one| Found::new(spec, one, &listing.seen)).collect::<Result<Vec<_>>>()?;
+    let stamps: Vec<Stamps> = found.par_iter().map(|one| one.stamps(&spec.root)).collect();
+    Ok(found.into_iter().zip(stamps).map(|(found, stamps)| found.with(stamps, memo)).collect())
+}
+
+/// A recording and the paths that belong to it, before its files are looked at.
+struct Found {
+    identity: Identity,
+    annotation: Option<String>,
+    cross_check: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+struct Stamps {
+    file: Stamp,
+    annotation: Option<Stamp>,
+    cross_check: Option<Stamp>,
+}
+
+impl Found {
+    fn new(spec: &DatasetSpec, identity: Identity, seen: &HashSet<String>) -> Result<Self> {
+        let find = |pattern: &Option<String>| -> Result<Option<String>> {
+            let Some(pattern) = pattern else { return Ok(None) };
+            let path = beside(&identity.path, pattern).ok_or_else(|| {
+                Error::usage(
+                    format!(
+                        "annotation pattern `{pattern}` of dataset `{}` leaves the root for `{}`",
+                        spec.name, identity.path
+                    ),
+                    "write a pattern relative to the recording's directory that stays below `root`",
+                )
+            })?;
+            Ok(Some(path).filter(|path| seen.contains(path)))
+        };
+        let annotation = find(&spec.annotations.file)?;
+        let cross_check = find(&spec.annotations.cross_check)?;
+        Ok(Self { identity, annotation, cross_check })
+    }
+
+    fn stamps(&self, root: &Path) -> Stamps {
+        let of = |path: &Option<String>| path.as_ref().map(|path| stamp_of(&root.join(path)));
+        Stamps {
+            file: stamp_of(&root.join(&self.identity.path)),
+            annotation: of(&self.annotation),
+            cross_check: of(&self.cross_check),
+        }
+    }
+
+    fn with(self, stamps: Stamps, memo: &dyn Fn(&str, &Stamp) -> Option<Digest>) -> SourceRecording {
+        let file = |path: String, stamp| SourceFile { sha256: memo(&path, &stamp), path, stamp };
+        let Identity { path, id, subject, split } = self.identity;
+        SourceRecording {
+            id,
+            subject,
+            split,
+            file: file(path, stamps.file),
+            annotation: self.annotation.zip(stamps.annotation).map(|(path, stamp)| file(path, stamp)),
+            cross_check: self.cross_check.zip(stamps.cross_check).map(|(path, stamp)| file(path, stamp)),
+            seizures: Seizures::Unknown,
+        }
+    }
+}
+
+/// Returns the stamp of a file, of the link itself where it leads nowhere, or zeros where nothing can be
+/// said. Opening such a file says what is wrong with it, so it is not dropped here.
+fn stamp_of(path: &Path) -> Stamp {
+    const NOTHING: Stamp = Stamp { bytes: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
+    let metadata = fs_err::metadata(path).or_else(|_| fs_err::symlink_metadata(path));
+    metadata.map_or(NOTHING, |metadata| super::stamp(&metadata))
+}
+
+/// Returns the path that `pattern` names for a recording, or nothing where it leaves the root.
+fn beside(recording: &str, pattern: &str) -> Option<String> {
+    if pattern.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = recording.split('/').collect();
+    parts.pop();
+    let written = pattern.replace("{stem}", stem(recording));
+    for part in written.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotation_patterns_stay_below_the_root() {
+        for (recording, pattern, expected) in [
+            ("a/b/x.edf", "{stem}.csv", Some("a/b/x.csv")),
+            ("x.edf", "{stem}.edf.seizures", Some("x.edf.seizures")),
+            ("a/b/x.v2.edf", "../csv/{stem}.csv", Some("a/csv/x.v2.csv")),
+            ("a/b/x.edf", "../../all.csv", Some("all.csv")),
+            ("a/b/x.edf", "./s/{stem}/{stem}.csv", Some("a/b/s/x/x.csv")),
+            ("a/x.edf", "../../{stem}.csv", None),
+            ("a/x.edf", "/etc/{stem}.csv", None),
+        ] {
+            assert_eq!(beside(recording, pattern).as_deref(), expected, "{recording} {pattern}");
+        }
+    }
+}
