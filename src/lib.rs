@@ -5,3 +5,4 @@ pub mod error;
 pub mod formats;
 pub mod model;
 pub mod source;
+pub mod store;

@@ -1,0 +1,171 @@
+//! What a version holds: its manifest, with everything that journals tell since.
+
+use super::dir::{Dir, is_absent};
+use super::journal::{self, Header, Line, Recorded};
+use super::layout::{BUILD, MANIFEST};
+use super::manifest;
+use crate::error::Result;
+use crate::model::id::{ProfileName, RecordingId, VersionName};
+use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// The manifest on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ManifestState {
+    /// There is none.
+    Absent,
+    /// It is whole.
+    Read(Box<Manifest>),
+    /// It cannot be used, and why.
+    Damaged(String),
+}
+
+/// What a version holds by its manifest and its journals; no finished file was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// The manifest as it lies on disk, without what the journals tell.
+    pub manifest: ManifestState,
+    /// What the version means: by the manifest, else by the latest journal.
+    pub identity: Option<Identity>,
+    /// The full recipe, from the same place.
+    pub recipe: Option<serde_json::Value>,
+    /// The finished recordings.
+    pub entries: BTreeMap<RecordingId, Entry>,
+    /// The recordings that could not be processed, by name.
+    pub quarantine: BTreeMap<String, Quarantined>,
+    /// How many journals there are.
+    pub journals: usize,
+    /// What people should hear about: journals that could not be used, and why.
+    pub notes: Vec<String>,
+}
+
+impl Held {
+    fn new(manifest: ManifestState) -> Self {
+        let mut held = Self {
+            manifest,
+            identity: None,
+            recipe: None,
+            entries: BTreeMap::new(),
+            quarantine: BTreeMap::new(),
+            journals: 0,
+            notes: Vec::new(),
+        };
+        if let ManifestState::Read(manifest) = &held.manifest {
+            held.identity = Some(manifest.identity.clone());
+            held.recipe = Some(manifest.recipe.clone());
+            held.entries = manifest.entries.iter().map(|entry| (entry.id.clone(), entry.clone())).collect();
+            held.quarantine = manifest.quarantine.iter().map(|one| (one.name.clone(), one.clone())).collect();
+        }
+        held
+    }
+
+    /// Reads manifest and journals of an open version.
+    pub(super) fn read(dir: Option<&Dir>, profile: &ProfileName, version: &VersionName) -> Result<Self> {
+        let Some(dir) = dir else { return Ok(Self::new(ManifestState::Absent)) };
+        let mut held = Self::new(read_manifest(dir, profile, version)?);
+        match dir.child(BUILD) {
+            Ok(build) => held.merge_journals(&build, profile, version)?,
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(dir.error("open", BUILD)(error)),
+        }
+        Ok(held)
+    }
+
+    fn merge_journals(&mut self, build: &Dir, profile: &ProfileName, version: &VersionName) -> Result<()> {
+        let mut journals = Vec::new();
+        for name in journal::names(build)? {
+            self.journals += 1;
+            match journal::read(build, &name) {
+                Ok(one) if one.header.profile == *profile && one.header.version == *version => {
+                    journals.push((one, name));
+                }
+                Ok(one) => {
+                    let (profile, version) = (one.header.profile, one.header.version);
+                    self.notes.push(format!("`{name}` is not used: it belongs to `{profile}/{version}`"));
+                }
+                Err(reason) => self.notes.push(format!("`{name}` is not used: {reason}")),
+            }
+        }
+        journals.sort_by(|(a, a_name), (b, b_name)| {
+            (a.header.began_ns, a_name).cmp(&(b.header.began_ns, b_name))
+        });
+        if self.identity.is_none() {
+            self.take_identity(journals.iter().map(|(one, _)| &one.header));
+        }
+        for (one, name) in journals {
+            self.merge_journal(one, &name);
+        }
+        Ok(())
+    }
+
+    /// Without a manifest, the latest journal says what the version means.
+    fn take_identity<'a>(&mut self, headers: impl DoubleEndedIterator<Item = &'a Header>) {
+        if let Some(header) = headers.rev().find(|header| header.identity.is_some()) {
+            self.identity.clone_from(&header.identity);
+            self.recipe.clone_from(&header.recipe);
+        }
+    }
+
+    fn merge_journal(&mut self, journal: Recorded, name: &str) {
+        let is_same = |a: &Identity, b: &Identity| {
+            // Splits may differ: entries say for themselves where they are.
+            (&a.dataset, a.signal, a.labels) == (&b.dataset, b.signal, b.labels)
+        };
+        match (&self.identity, &journal.header.identity) {
+            (Some(ours), Some(theirs)) if !is_same(ours, theirs) => {
+                self.notes.push(format!("`{name}` is not used: its fingerprints or dataset are others"));
+            }
+            _ => journal.lines.into_iter().for_each(|line| self.merge_line(line)),
+        }
+    }
+
+    fn merge_line(&mut self, line: Line) {
+        match line {
+            Line::Entry(entry) => match manifest::check_names(&entry) {
+                Ok(()) => {
+                    self.quarantine.remove(entry.id.as_str());
+                    self.entries.insert(entry.id.clone(), *entry);
+                }
+                Err(reason) => self.notes.push(format!("a line of a journal is not used: {reason}")),
+            },
+            Line::Quarantined(one) => {
+                self.forget(&one.name);
+                self.quarantine.insert(one.name.clone(), one);
+            }
+            Line::Removed { name } | Line::Replacing { name } => self.forget(&name),
+        }
+    }
+
+    /// Forgets what `name` names: an entry by its id or by the name of one of its files, or a quarantined recording.
+    fn forget(&mut self, name: &str) {
+        let id = match super::layout::FileName::parse(name) {
+            Some(file) => Ok(file.id),
+            None => RecordingId::new(name),
+        };
+        if let Ok(id) = id {
+            let is_meant =
+                |entry: &Entry| entry.id.as_str() == name || entry.files.iter().any(|file| file.name == name);
+            if self.entries.get(&id).is_some_and(is_meant) {
+                self.entries.remove(&id);
+            }
+        }
+        self.quarantine.remove(name);
+    }
+}
+
+fn read_manifest(dir: &Dir, profile: &ProfileName, version: &VersionName) -> Result<ManifestState> {
+    let mut text = Vec::new();
+    match dir.open_file(MANIFEST).and_then(|mut file| file.read_to_end(&mut text)) {
+        Ok(_) => {}
+        Err(error) if is_absent(&error) => return Ok(ManifestState::Absent),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            return Ok(ManifestState::Damaged(error.to_string()));
+        }
+        Err(error) => return Err(dir.error("read", MANIFEST)(error)),
+    }
+    Ok(match manifest::decode(&text, profile, version) {
+        Ok(manifest) => ManifestState::Read(Box::new(manifest)),
+        Err(reason) => ManifestState::Damaged(reason),
+    })
+}

@@ -1,0 +1,141 @@
+//! What one writer did since the last manifest, line by line, each durable before the next step.
+//!
+//! A journal is an accelerator: losing it costs time, never data. Its first line says what it is
+//! about; a journal without an undamaged first line, or of a later schema, is left unread with a note.
+
+use super::dir::{self, Dir};
+use super::{layout, seal};
+use crate::error::Result;
+use crate::model::id::{ProfileName, VersionName};
+use crate::model::manifest::{Entry, Identity, Quarantined};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{Read, Write};
+
+/// The schema number in a journal's first line; a reader skips larger ones.
+pub const JOURNAL_SCHEMA: u64 = 1;
+
+/// One thing that a writer did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "a line lives for one call and is never kept in numbers")]
+pub enum Line {
+    /// A recording is finished; its files are durable.
+    Entry(Box<Entry>),
+    /// A recording could not be processed.
+    Quarantined(Quarantined),
+    /// A file, or an entry by its id, or a quarantined recording by its name, is no longer there.
+    Removed {
+        /// `train/<id>.npz`, `<id>`, or the name of a quarantined recording.
+        name: String,
+    },
+    /// A damaged or outdated file is about to be replaced.
+    Replacing {
+        /// `train/<id>.npz`.
+        name: String,
+    },
+}
+
+/// The first line of a journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    /// `JOURNAL_SCHEMA`.
+    pub(super) schema: u64,
+    /// The profile, which is also the directory.
+    pub(super) profile: ProfileName,
+    /// The version, which is also the directory.
+    pub(super) version: VersionName,
+    /// What the version means; nothing where the writer only removed files.
+    pub(super) identity: Option<Identity>,
+    /// The full recipe.
+    pub(super) recipe: Option<serde_json::Value>,
+    /// When the writer began, in nanoseconds since the epoch; it orders journals and decides nothing else.
+    pub(super) began_ns: u64,
+}
+
+/// A journal that is being written.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    name: String,
+    durable: bool,
+}
+
+impl Journal {
+    /// Makes the journal of the writer that calls itself `writer`.
+    pub(super) fn create(build: &Dir, writer: &str, header: &Header, durable: bool) -> Result<Self> {
+        let name = layout::journal_name(writer);
+        let file = build.open_appending(&name).map_err(build.error("create", &name))?;
+        let mut journal = Self { file, name, durable };
+        journal.append(build, std::slice::from_ref(header))?;
+        if durable {
+            build.sync()?;
+        }
+        Ok(journal)
+    }
+
+    /// Appends lines and returns when they are durable.
+    pub(super) fn append(&mut self, build: &Dir, lines: &[impl Serialize]) -> Result<()> {
+        let mut text = Vec::new();
+        let sealed = lines.iter().try_for_each(|line| seal::encode(line, &mut text));
+        sealed.and_then(|()| self.write(&text)).map_err(build.error("write", &self.name))
+    }
+
+    fn write(&mut self, text: &[u8]) -> std::io::Result<()> {
+        dir::fault::point()?;
+        self.file.write_all(text)?;
+        if self.durable { dir::sync_data(&self.file) } else { Ok(()) }
+    }
+}
+
+/// A journal that was read.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    /// Its first line.
+    pub(super) header: Header,
+    /// The undamaged lines behind it.
+    pub(super) lines: Vec<Line>,
+}
+
+/// Lists the journals of a version.
+pub(super) fn names(build: &Dir) -> Result<Vec<String>> {
+    let names = build.list()?.into_iter().map(|(name, _)| name);
+    Ok(names.filter(|name| layout::is_journal_name(name)).collect())
+}
+
+/// Why a journal says nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    /// A later program wrote it.
+    #[error("it has schema {0}, written by a later eegcache; known is {JOURNAL_SCHEMA}")]
+    Later(u64),
+    /// Its first line is not whole.
+    #[error("its first line is damaged")]
+    Damaged,
+    /// The system would not read it.
+    #[error("it cannot be read: {0}")]
+    Unread(std::io::Error),
+}
+
+/// Reads a journal; lines that are torn or changed are left out.
+pub(super) fn read(build: &Dir, name: &str) -> std::result::Result<Recorded, Unusable> {
+    let mut text = Vec::new();
+    let read = build.open_file(name).and_then(|mut file| file.read_to_end(&mut text));
+    read.map_err(Unusable::Unread)?;
+    decode(&text)
+}
+
+fn decode(text: &[u8]) -> std::result::Result<Recorded, Unusable> {
+    #[derive(Deserialize)]
+    struct Schema {
+        schema: u64,
+    }
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let first = lines.next().and_then(seal::open).ok_or(Unusable::Damaged)?;
+    let schema = serde_json::from_slice::<Schema>(first).map_err(|_| Unusable::Damaged)?.schema;
+    if schema > JOURNAL_SCHEMA {
+        return Err(Unusable::Later(schema));
+    }
+    let header = serde_json::from_slice(first).map_err(|_| Unusable::Damaged)?;
+    Ok(Recorded { header, lines: lines.filter_map(seal::decode).collect() })
+}

@@ -1,0 +1,203 @@
+//! The disk layout: every name below a cache root comes from here.
+//!
+//! ```text
+//! cache/                              the root; may itself be a link, nothing below it is reached through one
+//! ├── CACHEDIR.TAG                    tells backup programs to leave the tree alone
+//! ├── .sources/<dataset>.jsonl        memo of source hashes, one line a source file
+//! └── full/                           a profile
+//!     ├── latest -> v1_256hz_10-20    for people: the version completed last; never read
+//!     └── v1_256hz_10-20/             a version = data.cache_dir
+//!         ├── manifest.json
+//!         ├── train/<id>.npz          a signal; val/ and eval/ likewise
+//!         ├── train/<id>.labels.npz   its labels
+//!         └── .build/
+//!             ├── lock                made once, never removed
+//!             ├── journal-*.jsonl     one a writer
+//!             └── tmp/                files that are being written
+//! ```
+
+use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Name of the tag of <https://bford.info/cachedir/>.
+pub const TAG: &str = "CACHEDIR.TAG";
+/// Content of the tag; its first line is the signature that the specification fixes.
+pub const TAG_TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This directory is a cache made by eegcache: everything in it can be built again.\n\
+    # For information about cache directory tags, see https://bford.info/cachedir/\n";
+/// Directory of the memo, below the root.
+pub const SOURCES: &str = ".sources";
+/// Link to the version completed last, below a profile.
+pub const LATEST: &str = "latest";
+/// Name of the manifest, below a version.
+pub const MANIFEST: &str = "manifest.json";
+/// What belongs to builders, below a version.
+pub const BUILD: &str = ".build";
+/// Name of the lock file, below `BUILD`.
+pub const LOCK: &str = "lock";
+/// Directory of unfinished files, below `BUILD`.
+pub const TEMPORARIES: &str = "tmp";
+
+const JOURNAL_PREFIX: &str = "journal-";
+const JOURNAL_SUFFIX: &str = ".jsonl";
+const FILE_SUFFIX: &str = ".npz";
+const LABELS_SUFFIX: &str = ".labels.npz";
+
+/// A directory of the cache.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// The root itself.
+    Root,
+    /// `.sources`.
+    Sources,
+    /// `<profile>`.
+    Profile(&'a ProfileName),
+    /// `<profile>/<version>`.
+    Version(&'a ProfileName, &'a VersionName),
+    /// `<profile>/<version>/train` and so on.
+    Split(&'a ProfileName, &'a VersionName, Split),
+    /// `<profile>/<version>/.build`.
+    Build(&'a ProfileName, &'a VersionName),
+}
+
+impl<'a> Place<'a> {
+    /// Returns the names that lead from the root to the directory.
+    #[must_use]
+    pub fn components(self) -> Vec<&'a str> {
+        match self {
+            Self::Root => vec![],
+            Self::Sources => vec![SOURCES],
+            Self::Profile(profile) => vec![profile.as_str()],
+            Self::Version(profile, version) => vec![profile.as_str(), version.as_str()],
+            Self::Split(profile, version, split) => vec![profile.as_str(), version.as_str(), split.as_str()],
+            Self::Build(profile, version) => vec![profile.as_str(), version.as_str(), BUILD],
+        }
+    }
+
+    /// Returns the path of the directory below `root`.
+    #[must_use]
+    pub fn path(self, root: &Path) -> PathBuf {
+        let mut path = root.to_owned();
+        path.extend(self.components());
+        path
+    }
+}
+
+/// What a finished file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// `<id>.npz`.
+    Signal,
+    /// `<id>.labels.npz`.
+    Labels,
+}
+
+/// The checked name of a finished file relative to its version: `train/<id>.npz`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileName {
+    /// The directory.
+    pub split: Split,
+    /// The stem.
+    pub id: RecordingId,
+    /// The ending.
+    pub part: Part,
+}
+
+impl FileName {
+    /// Returns the name of a part of a recording.
+    #[must_use]
+    pub fn new(split: Split, id: RecordingId, part: Part) -> Self {
+        Self { split, id, part }
+    }
+
+    /// Reads `train/<id>.npz` or `train/<id>.labels.npz`; anything else is no name of a finished file.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (split, leaf) = text.split_once('/')?;
+        let split = Split::from_name(split)?;
+        let (stem, part) = match leaf.strip_suffix(LABELS_SUFFIX) {
+            Some(stem) => (stem, Part::Labels),
+            None => (leaf.strip_suffix(FILE_SUFFIX)?, Part::Signal),
+        };
+        Some(Self { split, id: RecordingId::new(stem).ok()?, part })
+    }
+
+    /// Returns the name inside the directory of the split.
+    #[must_use]
+    pub fn leaf(&self) -> String {
+        let suffix = match self.part {
+            Part::Signal => FILE_SUFFIX,
+            Part::Labels => LABELS_SUFFIX,
+        };
+        format!("{}{suffix}", self.id)
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.split, self.leaf())
+    }
+}
+
+/// Returns the name of a writer's journal.
+#[must_use]
+pub fn journal_name(writer: &str) -> String {
+    format!("{JOURNAL_PREFIX}{writer}{JOURNAL_SUFFIX}")
+}
+
+/// True for the name of a journal.
+#[must_use]
+pub fn is_journal_name(name: &str) -> bool {
+    name.starts_with(JOURNAL_PREFIX) && name.ends_with(JOURNAL_SUFFIX)
+}
+
+/// Returns the name of a dataset's memo, or nothing where the dataset's name is no plain name.
+#[must_use]
+pub fn memo_name(dataset: &str) -> Option<String> {
+    // A dataset's name follows the rule of profile names: it becomes a file name here.
+    ProfileName::new(dataset).ok().map(|name| format!("{name}{JOURNAL_SUFFIX}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_are_read_back_and_hostile_ones_refused() {
+        for good in ["train/a.npz", "val/a.labels.npz", "eval/A-1_b.c.npz"] {
+            assert_eq!(FileName::parse(good).map(|name| name.to_string()).as_deref(), Some(good));
+        }
+        let long = format!("train/{}.npz", "a".repeat(129));
+        for bad in [
+            "",
+            "a.npz",
+            "train/",
+            "train/.npz",
+            "train/.labels.npz",
+            "train/a",
+            "train/a.npz/",
+            "train//a.npz",
+            "dev/a.npz",
+            "../train/a.npz",
+            "train/../a.npz",
+            "/train/a.npz",
+            "train/a/b.npz",
+            "train/..npz",
+            "train/a\0.npz",
+            "train/a\n.npz",
+            "train/ä.npz",
+            "train/a.labels.labels.npz",
+            "Train/a.npz",
+            &long,
+        ] {
+            assert_eq!(FileName::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn memo_names_cannot_leave_their_directory() {
+        assert_eq!(memo_name("tusz").as_deref(), Some("tusz.jsonl"));
+        assert_eq!((memo_name("../x"), memo_name(""), memo_name(".x")), (None, None, None));
+    }
+}

@@ -1,0 +1,118 @@
+//! Looking at what is there: names and sizes, and what files say of themselves. Nothing is written.
+
+use super::Store;
+use super::dir::{Dir, is_absent};
+use super::layout::{FileName, Part, Place};
+use super::npz::{self, Archive};
+use crate::error::{Error, Result};
+use crate::model::artifact::Facts;
+use crate::model::id::{ProfileName, Split, VersionName};
+use crate::model::manifest::FileRecord;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::fs::File;
+
+/// A finished file that was read to its last byte.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scanned {
+    /// Its name, `train/<id>.npz`.
+    pub name: String,
+    /// What it holds and says of itself, or why it is damaged.
+    pub outcome: std::result::Result<(FileRecord, Facts), String>,
+}
+
+impl Store {
+    /// Returns the finished files of a version by name, with their bytes. Links, directories and
+    /// names that no finished file can have are left out.
+    pub fn files(&self, profile: &ProfileName, version: &VersionName) -> Result<BTreeMap<String, u64>> {
+        let mut files = BTreeMap::new();
+        for split in Split::ALL {
+            let place = Place::Split(profile, version, split);
+            let Some(dir) = Dir::reach(self.root(), &place.components())? else { continue };
+            for (leaf, kind) in dir.list()? {
+                let name = format!("{split}/{leaf}");
+                if !kind.is_file() || FileName::parse(&name).is_none() {
+                    continue;
+                }
+                match dir.stat(&leaf) {
+                    Ok(stat) => files.insert(name, stat.st_size as u64),
+                    Err(error) if is_absent(&error) => continue,
+                    Err(error) => return Err(dir.error("read", &leaf)(error)),
+                };
+            }
+        }
+        Ok(files)
+    }
+
+    /// Reads the named files to the last byte, many at once, in the order of `names`.
+    #[must_use]
+    pub fn scan(&self, profile: &ProfileName, version: &VersionName, names: &[String]) -> Vec<Scanned> {
+        let scan =
+            |name: &String| Scanned { name: name.clone(), outcome: self.scan_one(profile, version, name) };
+        names.par_iter().map(scan).collect()
+    }
+
+    fn scan_one(
+        &self,
+        profile: &ProfileName,
+        version: &VersionName,
+        name: &str,
+    ) -> std::result::Result<(FileRecord, Facts), String> {
+        let (name, file) = self.open_finished(profile, version, name).map_err(|error| error.to_string())?;
+        let found = npz::verify(&file)?;
+        check_facts(&name, &found.facts)?;
+        let record = FileRecord { name: name.to_string(), bytes: found.bytes, sha256: found.sha256 };
+        Ok((record, found.facts))
+    }
+
+    /// Returns what a finished file says of itself; its arrays are not looked at.
+    pub fn facts(&self, profile: &ProfileName, version: &VersionName, name: &str) -> Result<Facts> {
+        Ok(self.open(profile, version, name)?.1.facts)
+    }
+
+    /// Opens a finished file for reading and returns where its members lie.
+    pub fn open(&self, profile: &ProfileName, version: &VersionName, name: &str) -> Result<(File, Archive)> {
+        let path = self.version_dir(profile, version).join(name);
+        let (name, file) = self.open_finished(profile, version, name)?;
+        let archive = Archive::read(&file).and_then(|archive| {
+            check_facts(&name, &archive.facts)?;
+            Ok(archive)
+        });
+        archive.map(|archive| (file, archive)).map_err(|message| Error::Damaged { path, message })
+    }
+
+    fn open_finished(
+        &self,
+        profile: &ProfileName,
+        version: &VersionName,
+        name: &str,
+    ) -> Result<(FileName, File)> {
+        let Some(file_name) = FileName::parse(name) else {
+            let message = format!("{name:?} is no name of a finished file");
+            return Err(Error::Damaged { path: self.version_dir(profile, version), message });
+        };
+        let place = Place::Split(profile, version, file_name.split);
+        let gone = || {
+            Error::io("open", place.path(self.root()).join(file_name.leaf()))(
+                std::io::ErrorKind::NotFound.into(),
+            )
+        };
+        let dir = Dir::reach(self.root(), &place.components())?.ok_or_else(gone)?;
+        let leaf = file_name.leaf();
+        let file = dir.open_file(&leaf).map_err(dir.error("open", &leaf))?;
+        Ok((file_name, file))
+    }
+}
+
+/// A file says of itself what its name says.
+fn check_facts(name: &FileName, facts: &Facts) -> std::result::Result<(), String> {
+    let part = match facts {
+        Facts::Signal(_) => Part::Signal,
+        Facts::Labels(_) => Part::Labels,
+    };
+    if (facts.id(), part) == (&name.id, name.part) {
+        return Ok(());
+    }
+    let right = FileName::new(name.split, facts.id().clone(), part);
+    Err(format!("its `entry.json` says that it is `{}`", right.leaf()))
+}
