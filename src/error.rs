@@ -91,11 +91,8 @@ impl Error {
     /// Returns a configuration error with a single problem.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         let hint = hint.into();
-        let problem = Problem {
-            message: message.into(),
-            origin: None,
-            hint: (!hint.is_empty()).then_some(hint),
-        };
+        let problem =
+            Problem { message: message.into(), origin: None, hint: (!hint.is_empty()).then_some(hint) };
         Self::Config(ConfigError { problems: vec![problem] })
     }
 }

@@ -1,4 +1,5 @@
 //! eegcache prepares EEG datasets for training.
 
+pub mod dsp;
 pub mod error;
 pub mod model;

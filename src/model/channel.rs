@@ -14,8 +14,8 @@ pub const SYNONYMS_10_20: [(&str, &str); 4] = [("T7", "T3"), ("T8", "T4"), ("P7"
 
 /// The 19 electrodes of the 10-20 system in the order of the origin's cache.
 pub const ORDER_10_20: [&str; 19] = [
-    "Fp1", "F3", "C3", "P3", "F7", "T3", "T5", "O1", "Fz", "Cz", "Pz", "Fp2", "F4", "C4", "P4", "F8", "T4", "T6",
-    "O2",
+    "Fp1", "F3", "C3", "P3", "F7", "T3", "T5", "O1", "Fz", "Cz", "Pz", "Fp2", "F4", "C4", "P4", "F8", "T4",
+    "T6", "O2",
 ];
 
 /// A recorded label taken apart: the comparison key and the reference suffix that was stripped.
@@ -49,7 +49,8 @@ impl Aliases {
         if let Some(rest) = name.strip_prefix("EEG").filter(|rest| !rest.is_empty()) {
             name = rest.to_owned();
         }
-        let suffix = REFERENCE_SUFFIXES.iter().find(|suffix| name.len() > suffix.len() && name.ends_with(*suffix));
+        let suffix =
+            REFERENCE_SUFFIXES.iter().find(|suffix| name.len() > suffix.len() && name.ends_with(*suffix));
         if let Some(suffix) = suffix {
             name.truncate(name.len() - suffix.len());
         }

@@ -97,22 +97,25 @@ impl SplitRule {
     pub fn split(&self, path: &str, subject: &str) -> Option<Split> {
         match self {
             Self::Directory(folders) => {
-                let inside = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+                let inside =
+                    |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
                 folders.iter().find(|(folder, _)| folder == "." || inside(folder)).map(|(_, split)| *split)
             }
-            Self::BySubject { seed, train, val, pin } => Some(pin.get(subject).copied().unwrap_or_else(|| {
-                let digest = Digest::of(&[seed.as_bytes(), &[0], subject.as_bytes()].concat());
-                let mut first = [0; 8];
-                first.copy_from_slice(&digest.as_bytes()[..8]);
-                let u = u64::from_be_bytes(first) as f64 / 18_446_744_073_709_551_616.0;
-                if u < *train {
-                    Split::Train
-                } else if u < *train + *val {
-                    Split::Val
-                } else {
-                    Split::Eval
-                }
-            })),
+            Self::BySubject { seed, train, val, pin } => {
+                Some(pin.get(subject).copied().unwrap_or_else(|| {
+                    let digest = Digest::of(&[seed.as_bytes(), &[0], subject.as_bytes()].concat());
+                    let mut first = [0; 8];
+                    first.copy_from_slice(&digest.as_bytes()[..8]);
+                    let u = u64::from_be_bytes(first) as f64 / 18_446_744_073_709_551_616.0;
+                    if u < *train {
+                        Split::Train
+                    } else if u < *train + *val {
+                        Split::Val
+                    } else {
+                        Split::Eval
+                    }
+                }))
+            }
         }
     }
 }

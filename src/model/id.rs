@@ -234,7 +234,8 @@ mod tests {
             assert!(RecordingId::new(good).is_ok(), "{good}");
         }
         let too_long = "a".repeat(129);
-        for bad in ["", ".a", "-a", "_a", "a b", "ä", "a/b", "..", "x.labels", "x.part000", "x.part0001", &too_long]
+        for bad in
+            ["", ".a", "-a", "_a", "a b", "ä", "a/b", "..", "x.labels", "x.part000", "x.part0001", &too_long]
         {
             assert!(RecordingId::new(bad).is_err(), "{bad}");
         }

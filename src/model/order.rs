@@ -148,7 +148,9 @@ mod tests {
         for text in ["all_files", "first_50_files", "balanced_500_files"] {
             assert_eq!(Subset::parse(text).unwrap().to_string(), text);
         }
-        for bad in ["first_0_files", "first_files", "last_3_files", "first_-1_files", "first_5", "balanced_+5_files"] {
+        for bad in
+            ["first_0_files", "first_files", "last_3_files", "first_-1_files", "first_5", "balanced_+5_files"]
+        {
             assert_eq!(Subset::parse(bad), None, "{bad}");
         }
     }
@@ -161,8 +163,12 @@ mod tests {
     fn every_split_is_served_first_then_the_least_taken() {
         let t = |path| key(path, Split::Train, Seizures::None);
         let keys = [
-            t("t/4"), t("t/1"), t("t/2"), t("t/3"),
-            key("d/1", Split::Val, Seizures::None), key("d/2", Split::Val, Seizures::None),
+            t("t/4"),
+            t("t/1"),
+            t("t/2"),
+            t("t/3"),
+            key("d/1", Split::Val, Seizures::None),
+            key("d/2", Split::Val, Seizures::None),
             key("e/1", Split::Eval, Seizures::None),
         ];
         let paths: Vec<&str> = order(&keys, Family::Path).into_iter().map(|i| keys[i].path).collect();
@@ -172,8 +178,10 @@ mod tests {
     #[test]
     fn balanced_alternates_and_puts_unlabelled_last() {
         let keys = [
-            key("1", Split::Train, Seizures::None), key("2", Split::Train, Seizures::Unknown),
-            key("3", Split::Train, Seizures::None), key("4", Split::Train, Seizures::Some),
+            key("1", Split::Train, Seizures::None),
+            key("2", Split::Train, Seizures::Unknown),
+            key("3", Split::Train, Seizures::None),
+            key("4", Split::Train, Seizures::Some),
             key("5", Split::Train, Seizures::None),
         ];
         let paths: Vec<&str> = order(&keys, Family::Balanced).into_iter().map(|i| keys[i].path).collect();

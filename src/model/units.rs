@@ -89,7 +89,11 @@ impl fmt::Display for Rate {
 
 impl Serialize for Rate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.denominator == 1 { serializer.serialize_u64(self.numerator) } else { serializer.collect_str(self) }
+        if self.denominator == 1 {
+            serializer.serialize_u64(self.numerator)
+        } else {
+            serializer.collect_str(self)
+        }
     }
 }
 
@@ -103,9 +107,9 @@ impl<'de> Deserialize<'de> for Rate {
         }
         let rate = match Form::deserialize(deserializer)? {
             Form::Whole(hertz) => Self::new(hertz, 1),
-            Form::Fraction(text) => text
-                .split_once('/')
-                .and_then(|(a, b)| Self::new(a.parse().ok()?, b.parse().ok()?)),
+            Form::Fraction(text) => {
+                text.split_once('/').and_then(|(a, b)| Self::new(a.parse().ok()?, b.parse().ok()?))
+            }
         };
         rate.ok_or_else(|| serde::de::Error::custom("expected a rate: a whole number or `a/b`"))
     }

@@ -163,7 +163,9 @@ pub fn whole_samples(seconds: crate::model::units::Seconds, rate: Rate) -> Optio
     let (numerator, denominator) = seconds.as_fraction();
     let numerator = numerator.checked_mul(i128::from(rate.numerator()))?;
     let denominator = denominator.checked_mul(i128::from(rate.denominator()))?;
-    (numerator > 0 && numerator % denominator == 0).then(|| u64::try_from(numerator / denominator).ok()).flatten()
+    (numerator > 0 && numerator % denominator == 0)
+        .then(|| u64::try_from(numerator / denominator).ok())
+        .flatten()
 }
 
 #[cfg(test)]
