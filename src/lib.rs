@@ -1,6 +1,7 @@
 //! eegcache prepares EEG datasets for training.
 
 pub mod demo;
+pub mod dsp;
 pub mod error;
 pub mod formats;
 pub mod model;

@@ -1,0 +1,84 @@
+//! Start-up transients: which share of a channel's filtered variance lies in its first seconds.
+//!
+//! A causal filter that begins at zero turns a DC offset into a transient that can outweigh the whole recording
+//! (`EEG_FACTS` section 1). The share is noted for every recording that was filtered.
+
+use crate::dsp::group::Group;
+use crate::dsp::lane::Lane;
+use crate::dsp::scale::{mean, squares};
+use crate::dsp::step::is_filter;
+use crate::model::Note;
+use crate::model::recipe::Step;
+
+/// The first seconds.
+const EARLY_S: u64 = 5;
+/// A share below this one is never a transient.
+const LEAST_SHARE: f64 = 0.5;
+/// So many times the share that a steady signal would have is one.
+const TIMES_EVEN: f64 = 3.0;
+
+/// Observes channels after the last filter of a recipe.
+#[derive(Debug)]
+pub(crate) struct Early {
+    last_filter: Option<usize>,
+    found: Vec<Found>,
+}
+
+#[derive(Debug)]
+struct Found {
+    row: usize,
+    name: String,
+    share: f64,
+    limit: f64,
+}
+
+impl Early {
+    /// Prepares the observation of a recipe's steps.
+    pub(crate) fn new(steps: &[Step]) -> Self {
+        Self { last_filter: steps.iter().rposition(is_filter), found: Vec::new() }
+    }
+
+    /// Looks at a group after the step of that index.
+    pub(crate) fn observe(&mut self, index: usize, group: &Group) {
+        if self.last_filter != Some(index) {
+            return;
+        }
+        let (samples, rate) = (&group.track.samples, group.track.rate);
+        let early = (EARLY_S * rate.numerator() / rate.denominator()).min(samples.len() as u64) as usize;
+        let centre = mean(samples);
+        let (first, all) = (squares(&samples[..early], centre), squares(samples, centre));
+        let limit = LEAST_SHARE.max(TIMES_EVEN * EARLY_S as f64 / rate.duration_s(samples.len() as u64));
+        for (lane, member) in group.members.iter().enumerate() {
+            let share = if all.get(lane) > 0.0 { first.get(lane) / all.get(lane) } else { 0.0 };
+            self.found.push(Found { row: member.row, name: member.name.clone(), share, limit });
+        }
+    }
+
+    /// Returns the share of every channel, and a `dc-transient` note that names those above the limit.
+    pub(crate) fn notes(mut self) -> Vec<Note> {
+        if self.found.is_empty() {
+            return Vec::new();
+        }
+        self.found.sort_by_key(|found| found.row);
+        let list = |found: &[&Found]| {
+            found
+                .iter()
+                .map(|found| format!("{} {:.3}", found.name, found.share))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let all: Vec<&Found> = self.found.iter().collect();
+        let text = format!("share of the filtered variance in the first {EARLY_S} s: {}", list(&all));
+        let mut notes = vec![Note::new("early-variance", text)];
+        let above: Vec<&Found> = all.into_iter().filter(|found| found.share > found.limit).collect();
+        if let Some(first) = above.first() {
+            let text = format!(
+                "the first {EARLY_S} s hold more than {:.2} of the filtered variance: {}; `init: first_sample` avoids it",
+                first.limit,
+                list(&above)
+            );
+            notes.push(Note::new("dc-transient", text));
+        }
+        notes
+    }
+}

@@ -1,0 +1,267 @@
+//! Discrete Fourier transforms of any length, for one channel or four in lanes.
+//!
+//! Lengths with small prime factors go through mixed-radix passes (`radix`), long ones are split into columns and
+//! rows that fit the cache, large primes become a convolution (`bluestein`). Twiddles come from `roots`, so the
+//! result is the same to the last bit on every processor. Only the forward transform exists: the inverse is the
+//! forward one with real and imaginary parts exchanged before and after, which callers fold into their own loops.
+
+mod bluestein;
+mod radix;
+
+use crate::dsp::lane::Lane;
+use crate::dsp::roots::Roots;
+use bluestein::Bluestein;
+use radix::{LARGEST_RADIX, Mixed};
+
+/// A complex number in lanes: real part, imaginary part. An array, so that two reals in a row are one of it.
+pub(crate) type Complex<L> = [L; 2];
+
+/// The buffer that holds the result, and the spare one.
+type Buffers<'a, L> = (&'a mut [Complex<L>], &'a mut [Complex<L>]);
+
+/// Up to here the two buffers of the radix passes stay in the second-level cache.
+const LONGEST_MIXED: usize = 2048;
+
+/// A transform of one length, prepared.
+#[derive(Debug)]
+pub(crate) struct Fft {
+    len: usize,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    Mixed(Mixed),
+    Split(Box<Split>),
+    Bluestein(Box<Bluestein>),
+}
+
+/// n = columns · rows (the four-step transform).
+#[derive(Debug)]
+struct Split {
+    columns: Fft,
+    rows: Fft,
+    /// e^(−2πi·j·k/n) for column j and bin k, bins in a row.
+    twiddles: Vec<[f64; 2]>,
+}
+
+/// Returns the prime factors in ascending order.
+fn factors(mut n: usize) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut prime = 2;
+    while prime * prime <= n {
+        while n.is_multiple_of(prime) {
+            found.push(prime);
+            n /= prime;
+        }
+        prime += 1;
+    }
+    if n > 1 {
+        found.push(n);
+    }
+    found
+}
+
+/// Returns the divisor of n = ∏ primes that is nearest to its square root from below.
+fn middle_divisor(n: usize, primes: &[usize]) -> usize {
+    let mut divisors = vec![1];
+    for prime in primes {
+        let more: Vec<usize> = divisors.iter().map(|d| d * prime).filter(|d| d * d <= n).collect();
+        divisors.extend(more);
+        divisors.sort_unstable();
+        divisors.dedup();
+    }
+    divisors.last().copied().unwrap_or(1)
+}
+
+impl Fft {
+    /// Prepares the transform of `len` ≥ 1 points.
+    pub(crate) fn new(len: usize) -> Self {
+        let primes = factors(len);
+        let largest = primes.last().copied().unwrap_or(1);
+        let way = if largest > LARGEST_RADIX && largest == len {
+            Way::Bluestein(Box::new(Bluestein::new(len)))
+        } else if largest > LARGEST_RADIX {
+            Way::Split(Box::new(Split::new(largest, len / largest)))
+        } else if len > LONGEST_MIXED {
+            let columns = middle_divisor(len, &primes);
+            Way::Split(Box::new(Split::new(columns, len / columns)))
+        } else {
+            Way::Mixed(Mixed::new(len, &primes))
+        };
+        Self { len, way }
+    }
+
+    /// Number of points.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Number of points of the scratch that `run` needs.
+    pub(crate) fn scratch_len(&self) -> usize {
+        match &self.way {
+            Way::Mixed(_) => 0,
+            Way::Split(split) => {
+                let (columns, rows) = (&split.columns, &split.rows);
+                2 * columns.len.max(rows.len) + columns.scratch_len().max(rows.scratch_len())
+            }
+            Way::Bluestein(bluestein) => bluestein.scratch_len(),
+        }
+    }
+
+    /// Transforms `data`; returns the buffer that holds the result, and the other one, whose content is destroyed.
+    ///
+    /// Both buffers have exactly `len` points, the scratch at least `scratch_len`.
+    pub(crate) fn run<'a, L: Lane>(
+        &self,
+        data: &'a mut [Complex<L>],
+        other: &'a mut [Complex<L>],
+        scratch: &mut [Complex<L>],
+    ) -> Buffers<'a, L> {
+        match &self.way {
+            Way::Mixed(mixed) => mixed.run(data, other),
+            Way::Split(split) => {
+                split.run(data, other, scratch);
+                (other, data)
+            }
+            Way::Bluestein(bluestein) => {
+                bluestein.run(data, scratch);
+                (data, other)
+            }
+        }
+    }
+}
+
+impl Split {
+    fn new(columns: usize, rows: usize) -> Self {
+        let roots = Roots::new((columns * rows) as u64);
+        let mut twiddles = Vec::with_capacity(columns * rows);
+        for j in 0..rows {
+            for k in 0..columns {
+                let [cos, sin] = roots.get(j as u64 * k as u64);
+                twiddles.push([cos, -sin]);
+            }
+        }
+        Self { columns: Fft::new(columns), rows: Fft::new(rows), twiddles }
+    }
+
+    fn run<L: Lane>(&self, data: &mut [Complex<L>], out: &mut [Complex<L>], scratch: &mut [Complex<L>]) {
+        let (high, wide) = (self.columns.len, self.rows.len);
+        let (first, rest) = scratch.split_at_mut(high.max(wide));
+        let (second, rest) = rest.split_at_mut(high.max(wide));
+        for (j, twiddles) in self.twiddles.chunks_exact(high).enumerate() {
+            for (k, point) in first[..high].iter_mut().enumerate() {
+                *point = data[j + wide * k];
+            }
+            let (column, _) = self.columns.run(&mut first[..high], &mut second[..high], rest);
+            for (k, (point, w)) in column.iter().zip(twiddles).enumerate() {
+                data[j + wide * k] = times(*point, *w);
+            }
+        }
+        for (k, row) in data.chunks_exact_mut(wide).enumerate() {
+            let (row, _) = self.rows.run(row, &mut second[..wide], rest);
+            for (i, point) in row.iter().enumerate() {
+                out[k + high * i] = *point;
+            }
+        }
+    }
+}
+
+/// Returns z·w for a scalar w.
+#[inline(always)]
+fn times<L: Lane>(z: Complex<L>, w: [f64; 2]) -> Complex<L> {
+    [z[0] * w[0] - z[1] * w[1], z[0] * w[1] + z[1] * w[0]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsp::lane::Quad;
+    use proptest::prelude::*;
+
+    fn noise(len: usize, seed: u64) -> Vec<Complex<f64>> {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+        };
+        (0..len).map(|_| [next(), next()]).collect()
+    }
+
+    fn transform<L: Lane>(input: &[Complex<L>]) -> Vec<Complex<L>> {
+        let fft = Fft::new(input.len());
+        let mut data = input.to_vec();
+        let mut other = data.clone();
+        let mut scratch = vec![[L::default(); 2]; fft.scratch_len()];
+        fft.run(&mut data, &mut other, &mut scratch).0.to_vec()
+    }
+
+    fn distance(a: &[Complex<f64>], b: &[Complex<f64>]) -> f64 {
+        let norm = a.iter().map(|z| z[0] * z[0] + z[1] * z[1]).sum::<f64>().sqrt();
+        let apart = |(x, y): (&Complex<f64>, &Complex<f64>)| (x[0] - y[0]).powi(2) + (x[1] - y[1]).powi(2);
+        a.iter().zip(b).map(apart).sum::<f64>().sqrt() / norm.max(1e-300)
+    }
+
+    #[test]
+    fn short_lengths_equal_the_definition() {
+        for len in 1..=160 {
+            let input = noise(len, len as u64);
+            let naive: Vec<_> = (0..len)
+                .map(|k| {
+                    input.iter().enumerate().fold([0.0; 2], |sum, (j, z)| {
+                        let [cos, sin] = crate::dsp::roots::root((j * k) as u64, len as u64);
+                        [sum[0] + z[0] * cos + z[1] * sin, sum[1] + z[1] * cos - z[0] * sin]
+                    })
+                })
+                .collect();
+            assert!(distance(&naive, &transform(&input)) < 2e-15, "{len}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_length_equals_the_oracle() {
+        let long =
+            [2048, 2049, 3125, 4093, 8192, 2 * 4093, 6 * 1201, 37 * 41, 112_500, 65_537, 2 * 65_537, 30_030];
+        for len in (161..=600).chain(long) {
+            let input = noise(len, 7);
+            let mut expected: Vec<_> =
+                input.iter().map(|z| rustfft::num_complex::Complex::new(z[0], z[1])).collect();
+            rustfft::FftPlanner::new().plan_fft_forward(len).process(&mut expected);
+            let expected: Vec<_> = expected.iter().map(|z| [z.re, z.im]).collect();
+            let error = distance(&expected, &transform(&input));
+            assert!(error < 3e-15, "{len}: {error:e}");
+        }
+    }
+
+    #[test]
+    fn lanes_do_not_know_each_other() {
+        for len in [12, 97, 509, 2 * 1201, 5000] {
+            let channels: Vec<_> = (0..4).map(|c| noise(len, 100 + c)).collect();
+            let lanes: Vec<Complex<Quad>> = (0..len)
+                .map(|i| [0, 1].map(|part| Quad([0, 1, 2, 3].map(|c: usize| channels[c][i][part]))))
+                .collect();
+            let together = transform(&lanes);
+            for (c, channel) in channels.iter().enumerate() {
+                let alone = transform(channel);
+                assert!(
+                    together.iter().zip(&alone).all(|(a, b)| a[0].get(c) == b[0] && a[1].get(c) == b[1]),
+                    "{len}"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn there_and_back(len in 1_usize..3000, seed: u64) {
+            let input = noise(len, seed);
+            let swap = |z: &Complex<f64>| [z[1] / len as f64, z[0] / len as f64];
+            let forth: Vec<_> = transform(&input).iter().map(swap).collect();
+            let back: Vec<_> = transform(&forth).iter().map(|z| [z[1], z[0]]).collect();
+            prop_assert!(distance(&input, &back) < 5e-15);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Lane: the number type of every kernel, one channel (`f64`) or four side by side (`Quad`).
+//!
+//! All operations work element by element, so what comes out of a channel never depends on its neighbours in
+//! the lanes, on the processor's vector width or on threads. There is no fused multiply-add.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+/// One or several channels' samples at one instant.
+pub(crate) trait Lane:
+    Copy
+    + Default
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Mul<f64, Output = Self>
+{
+    /// Number of channels.
+    const WIDTH: usize;
+
+    /// Returns a lane that holds `value` for every channel.
+    fn splat(value: f64) -> Self;
+
+    /// Returns the value of a channel.
+    fn get(&self, channel: usize) -> f64;
+
+    /// Sets the value of a channel.
+    fn set(&mut self, channel: usize, value: f64);
+
+    /// Applies `f` to every channel.
+    #[must_use]
+    fn map(self, f: impl Fn(f64) -> f64) -> Self;
+}
+
+impl Lane for f64 {
+    const WIDTH: usize = 1;
+
+    #[inline(always)]
+    fn splat(value: f64) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn get(&self, _: usize) -> f64 {
+        *self
+    }
+
+    #[inline(always)]
+    fn set(&mut self, _: usize, value: f64) {
+        *self = value;
+    }
+
+    #[inline(always)]
+    fn map(self, f: impl Fn(f64) -> f64) -> Self {
+        f(self)
+    }
+}
+
+/// Four channels. The alignment lets a vector register of 256 bits load it whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[repr(align(32))]
+pub(crate) struct Quad(pub(crate) [f64; 4]);
+
+macro_rules! elementwise {
+    ($trait:ident $function:ident $operator:tt) => {
+        impl $trait for Quad {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $function(self, other: Self) -> Self {
+                let (a, b) = (self.0, other.0);
+                Self([a[0] $operator b[0], a[1] $operator b[1], a[2] $operator b[2], a[3] $operator b[3]])
+            }
+        }
+    };
+}
+
+elementwise!(Add add +);
+elementwise!(Sub sub -);
+elementwise!(Mul mul *);
+elementwise!(Div div /);
+
+impl Mul<f64> for Quad {
+    type Output = Self;
+
+    #[inline(always)]
+    fn mul(self, factor: f64) -> Self {
+        let a = self.0;
+        Self([a[0] * factor, a[1] * factor, a[2] * factor, a[3] * factor])
+    }
+}
+
+impl Lane for Quad {
+    const WIDTH: usize = 4;
+
+    #[inline(always)]
+    fn splat(value: f64) -> Self {
+        Self([value; 4])
+    }
+
+    #[inline(always)]
+    fn get(&self, channel: usize) -> f64 {
+        self.0[channel]
+    }
+
+    #[inline(always)]
+    fn set(&mut self, channel: usize, value: f64) {
+        self.0[channel] = value;
+    }
+
+    #[inline(always)]
+    fn map(self, f: impl Fn(f64) -> f64) -> Self {
+        let a = self.0;
+        Self([f(a[0]), f(a[1]), f(a[2]), f(a[3])])
+    }
+}

@@ -1,0 +1,33 @@
+//! From raw integers to the processed signal: channels are matched, missing ones interpolated, and the recipe's steps run
+//! in the written order.
+//!
+//! Arithmetic is double, sample values enter as float32 µV and leave as float32 (`EEG_FACTS` section 1). The result is the
+//! same to the last bit for every number of threads and on every processor: no transcendental function of the
+//! standard library, no fused multiply-add, every sum in an order that depends on lengths only. Nothing here sees a
+//! path or a file. Each algorithm names the function of `SciPy` or MNE that it reproduces; `tests/golden` holds it to that.
+
+#![expect(
+    clippy::inline_always,
+    reason = "kernels must be inlined into loops over lanes to be vectorised, in every crate that calls them"
+)]
+
+mod apply;
+mod design;
+mod early;
+mod electrodes;
+mod fft;
+mod filter;
+mod group;
+mod interpolate;
+mod lane;
+mod montage;
+mod resample;
+mod roots;
+mod scale;
+mod select;
+mod settle;
+mod step;
+
+pub use apply::{apply, apply_to_channel};
+pub use select::{Selection, select};
+pub use step::output_length;
