@@ -1,1 +1,5 @@
-//! placeholder
+//! The one integration test binary.
+
+mod edf_writer;
+mod formats;
+mod shared;
