@@ -649,10 +649,11 @@ proptest! {
         rate in prop::sample::select(vec![(1, 1), (256, 1), (512, 3), (999, 5)]),
         tiling: bool,
     ) {
-        let mut text = "channel,start_time,stop_time,label\nA,0,1000,bckg\n".to_owned();
+        let mut lines = vec!["channel,start_time,stop_time,label\nA,0,1000,bckg".to_owned()];
         for (start, end, code) in &rows {
-            text += &format!("A,{start},{end},{}\nA,{end},999,seiz\n", ["seiz", "fnsz", "bckg"][*code]);
+            lines.push(format!("A,{start},{end},{}\nA,{end},999,seiz", ["seiz", "fnsz", "bckg"][*code]));
         }
+        let text = lines.join("\n");
         let table = read_annotations(AnnotationFormat::TuszCsv, text.as_bytes()).unwrap();
         let format = if tiling { AnnotationFormat::TuszCsv } else { AnnotationFormat::None };
         let recipe = LabelRecipe { format, ..label_recipe() };
