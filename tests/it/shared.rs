@@ -1,4 +1,5 @@
 //! The test data that lies beside the repository, and not in it.
+#![expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 
 use std::path::{Path, PathBuf};
 
