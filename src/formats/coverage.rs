@@ -55,7 +55,8 @@ pub(super) fn check(
 fn first_hole(stretches: &[(i128, i128)], end: i128) -> Option<(i128, i128)> {
     let mut covered = 0_i128;
     for (from, to) in stretches {
-        if *from > covered.saturating_add(HOLE) {
+        // A row beyond the end leaves no hole: `place` judges it.
+        if *from.min(&end) > covered.saturating_add(HOLE) {
             return Some((covered, *from));
         }
         covered = covered.max(*to);

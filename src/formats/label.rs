@@ -244,11 +244,9 @@ mod tests {
 
     /// A `.csv` of 30 s; every row is `channel,start,stop,code`.
     fn table(rows: &[&str]) -> AnnotationTable {
-        let mut text =
-            "# duration = 30.0000 secs\nchannel,start_time,stop_time,label,confidence\n".to_owned();
-        for row in rows {
-            text += &format!("{row},1.0\n");
-        }
+        let head = "# duration = 30.0000 secs\nchannel,start_time,stop_time,label,confidence\n";
+        let text =
+            head.to_owned() + &rows.iter().map(|row| format!("{row},1.0")).collect::<Vec<_>>().join("\n");
         read_annotations(AnnotationFormat::TuszCsv, text.as_bytes()).unwrap()
     }
 
@@ -348,8 +346,8 @@ mod tests {
 
     #[test]
     fn what_nothing_means_is_declared() {
-        let empty = AnnotationTable::default();
         use LabelStatus::{LabelledEmpty, Unlabelled as NotLabelled};
+        let empty = AnnotationTable::default();
         for (table, format, unlabelled, no_row_means, expected) in [
             (
                 None,

@@ -50,10 +50,10 @@ pub fn records_to_read(header: &Header, truncated: TruncationPolicy) -> Result<u
 
 /// Reads the samples of the signals `picks` (indices into the header) from a reader that stands behind the header.
 ///
-/// Channels come in the order of `picks`; rate and scale are checked for them only. Without picks the annotations alone
-/// are read. Bytes behind the last record are left unread. Classes: those of [`records_to_read`] and
-/// [`calibration`], `discontinuous` (under every gap policy but the refusal the caller must not come here),
-/// `missing-channels` (a pick that is no signal), `too-long` (no memory), `io-error`, `changed-while-reading`.
+/// Channels come in the order of `picks`; unit, scale and rate are checked for them only. Without picks the
+/// annotations alone are read. Bytes behind the last record are left unread. Classes: those of [`records_to_read`] and
+/// [`calibration`], `discontinuous` (under every gap policy: parts are not cut here), `missing-channels` (a pick
+/// that is no channel), `too-long` (no memory), `io-error`, `changed-while-reading`.
 pub fn read_recording<R: Read>(
     reader: &mut R,
     header: &Header,

@@ -145,16 +145,13 @@ mod tests {
         assert_eq!(annotations.take(2, b"+9\x14Cr\xeds\x14\0"), None);
         assert_eq!(annotations.take(3, b"+3.5\x14\0"), Some(seconds("3.5")));
         let (tals, notes) = annotations.finish(seconds("0.5"), Some(attoseconds(seconds("4"))));
-        let read: Vec<_> = tals
-            .iter()
-            .map(|t| (t.onset.to_string(), t.duration.map(|d| d.to_string()), t.text.as_str()))
-            .collect();
-        let two = Some("2".to_owned());
+        let read: Vec<_> = tals.iter().map(|t| (t.onset, t.duration, t.text.as_str())).collect();
+        let two = Some(seconds("2"));
         let expected = [
-            ("0".to_owned(), None, "Start"),
-            ("2.75".to_owned(), two.clone(), "Seizure"),
-            ("2.75".to_owned(), two, " left "),
-            ("8.5".to_owned(), None, "Crís"),
+            (seconds("0"), None, "Start"),
+            (seconds("2.75"), two, "Seizure"),
+            (seconds("2.75"), two, " left "),
+            (seconds("8.5"), None, "Crís"),
         ];
         assert_eq!(read, expected);
         let codes: Vec<_> = notes.iter().map(|note| note.code.as_str()).collect();

@@ -3,3 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod source;
+//! The one integration test binary.
+
+mod edf_writer;
+mod formats;
+mod shared;
