@@ -319,3 +319,59 @@ impl Channel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn bytes(one: &Planned) -> usize {
+        let fast = one.channels.iter().filter(|channel| !matches!(channel, Channel::Derived(_))).count();
+        256 * (one.channels.len() + 1) + 2 * fast * one.rate * one.seconds
+    }
+
+    #[test]
+    fn every_seed_gives_a_corpus_of_the_promised_make_up() {
+        for seed in 0..200 {
+            let planned = plan(DemoSpec { recordings: 60, seed });
+            assert!(planned.iter().map(bytes).sum::<usize>() < 119_000_000, "seed {seed}");
+            for (folder, seizures) in [("train", 13), ("dev", 4), ("eval", 3)] {
+                let with = |one: &&Planned| one.folder == folder && !one.seizures.is_empty();
+                assert_eq!(planned.iter().filter(with).count(), seizures, "seed {seed}, {folder}");
+                let long = |one: &Planned| one.seizures.iter().any(|it| it.end - it.start > 75 * TICKS);
+                assert!(planned.iter().any(|one| one.folder == folder && long(one)), "seed {seed}, {folder}");
+            }
+            let without_fz = |one: &&Planned| !one.channels.contains(&Channel::Eeg("FZ"));
+            assert_eq!(planned.iter().filter(without_fz).count(), 2, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn corpora_of_every_size_hold_together() {
+        for recordings in 1..80 {
+            let planned = plan(DemoSpec { recordings, seed: 7 });
+            assert_eq!(planned.len(), recordings);
+            let mut folders: BTreeMap<&str, &str> = BTreeMap::new();
+            for one in &planned {
+                let name = format!("{} of {recordings}", one.stem());
+                assert_eq!(*folders.entry(&one.subject).or_insert(one.folder), one.folder, "{name}");
+                assert!((90..=240).contains(&one.seconds), "{name}: {} s", one.seconds);
+                let ends = one
+                    .seizures
+                    .iter()
+                    .flat_map(|it| [it.start, it.end])
+                    .chain([one.seconds as Ticks * TICKS]);
+                assert!(ends.is_sorted_by(|a, b| a < b), "{name}: {:?}", one.seizures);
+            }
+            let defects = planned.iter().filter(|one| one.defect.is_some()).count();
+            assert_eq!(defects, if recordings < ROOM_FOR_SPECIALS { 0 } else { 4 }, "{recordings}");
+            let mut paths: Vec<String> = planned.iter().map(|one| one.parent() + "/" + &one.stem()).collect();
+            assert!(
+                paths.chunk_by(|a, b| a.split('/').next() == b.split('/').next()).all(<[String]>::is_sorted)
+            );
+            paths.sort();
+            paths.dedup();
+            assert_eq!(paths.len(), recordings);
+        }
+    }
+}
