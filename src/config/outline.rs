@@ -19,6 +19,8 @@ pub struct Claim {
 /// The names and fingerprints of a configuration, as far as they can be resolved.
 #[derive(Debug, Clone, Default)]
 pub struct Outline {
+    /// The directory that holds `configs/`.
+    pub project_root: PathBuf,
     /// `data.dataset`.
     pub dataset: Option<String>,
     /// `cache.profile`.

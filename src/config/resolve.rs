@@ -179,6 +179,7 @@ fn outline(
         )
     };
     Outline {
+        project_root: around.project_root.to_owned(),
         dataset: name.map(str::to_owned),
         profile: cache.profile.as_ref().map(ToString::to_string),
         version: cache.version.as_ref().map(ToString::to_string),
