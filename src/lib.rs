@@ -2,8 +2,11 @@
 
 pub mod demo;
 pub mod dsp;
+pub mod cli;
+pub mod config;
 pub mod error;
 pub mod formats;
 pub mod model;
 pub mod source;
 pub mod store;
+pub mod ops;

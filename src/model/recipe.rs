@@ -331,21 +331,35 @@ impl Recipe {
     /// Returns the fingerprint that decides whether a signal file can be used.
     #[must_use]
     pub fn signal_fingerprint(&self) -> Digest {
-        let mut encoder = Encoder::new("eegcache signal recipe 1");
-        self.signal.encode(&mut encoder);
-        encoder.digest()
+        self.signal.fingerprint()
     }
 
     /// Returns the fingerprint that decides whether a labels file can be used.
     #[must_use]
     pub fn label_fingerprint(&self) -> Digest {
+        self.labels.fingerprint()
+    }
+}
+
+impl LabelRecipe {
+    /// Returns the fingerprint that decides whether a labels file can be used.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
         let mut encoder = Encoder::new("eegcache label recipe 1");
-        self.labels.encode(&mut encoder);
+        self.encode(&mut encoder);
         encoder.digest()
     }
 }
 
 impl SignalRecipe {
+    /// Returns the fingerprint that decides whether a signal file can be used.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        let mut encoder = Encoder::new("eegcache signal recipe 1");
+        self.encode(&mut encoder);
+        encoder.digest()
+    }
+
     /// Returns the rate of the output: the last resampling's, or nothing where the recording's own is kept.
     #[must_use]
     pub fn output_rate(&self) -> Option<Rate> {

@@ -9,3 +9,6 @@ mod source;
 mod edf_writer;
 mod formats;
 mod shared;
+//! All integration tests in one binary.
+
+mod config;

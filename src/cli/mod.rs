@@ -1,0 +1,3 @@
+//! L4, the face: arguments, text, progress.
+
+pub mod config;

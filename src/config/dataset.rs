@@ -1,0 +1,317 @@
+//! `dataset`: the section of a dataset file.
+
+use crate::config::check::Cursor;
+use crate::config::paths;
+use crate::config::sections::Sections;
+use crate::config::spelling::one_of_two;
+use crate::config::splits;
+use crate::config::suggest::did_you_mean;
+use crate::model::dataset::{AnnotationFiles, DatasetSpec, ExpectedCounts, Generate, SplitRule};
+use crate::model::failure::FailureClass;
+use crate::model::id::{RecordingId, Split};
+use crate::model::recipe::{AnnotationFormat, Fix, NoRowMeans};
+use crate::model::units::Seconds;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const KEYS: [&str; 15] = [
+    "title",
+    "licence",
+    "root",
+    "recordings",
+    "id",
+    "subject",
+    "subject_aliases",
+    "splits",
+    "annotations",
+    "mains_hz",
+    "known_defects",
+    "expect",
+    "allow_no_seizures",
+    "fixes",
+    "generate",
+];
+
+/// The annotation part of the section.
+#[derive(Debug, Clone)]
+pub(crate) struct Annotations {
+    pub(crate) format: AnnotationFormat,
+    pub(crate) files: AnnotationFiles,
+    pub(crate) no_row_means: NoRowMeans,
+}
+
+/// The section, as far as it can be read.
+#[derive(Debug, Default)]
+pub(crate) struct Dataset {
+    pub(crate) root: Option<PathBuf>,
+    pub(crate) root_origin: String,
+    pub(crate) annotations: Option<Annotations>,
+    pub(crate) fixes: Option<BTreeMap<String, Vec<Fix>>>,
+    pub(crate) mains_hz: Option<Option<f64>>,
+    pub(crate) splits: Option<SplitRule>,
+    pub(crate) generate: Option<Option<Generate>>,
+    pub(crate) spec: Option<DatasetSpec>,
+}
+
+/// Reads the section; `name` is the stem of the dataset file.
+pub(crate) fn read(sections: &Sections<'_>, name: &str, project_root: &Path) -> Dataset {
+    let at = &sections.dataset;
+    if !at.is_given() {
+        at.fail::<()>(
+            format!("`configs/datasets/{name}.yaml` has no `dataset` section"),
+            "write at least `dataset: {root: …, recordings: \"**/*.edf\", splits: …}`",
+        );
+        return Dataset::default();
+    }
+    at.keys(&KEYS);
+    let root = root(sections, project_root);
+    let mut dataset = Dataset {
+        root_origin: root.as_ref().map_or_else(|| at.at("root").place(), |(at, _)| at.place()),
+        root: root.map(|(_, path)| path),
+        annotations: annotations(&at.at("annotations")),
+        fixes: fixes(&at.at("fixes")),
+        mains_hz: optional(&at.at("mains_hz"), Cursor::positive),
+        splits: splits::rule(&at.at("splits"), &at.at("subject_aliases")),
+        generate: optional(&at.at("generate"), generate),
+        spec: None,
+    };
+    dataset.spec = spec(at, name, &dataset);
+    dataset
+}
+
+/// Returns `Some(None)` where the key is absent, `None` where its value is wrong.
+fn optional<'a, T>(at: &Cursor<'a>, read: impl Fn(&Cursor<'a>) -> Option<T>) -> Option<Option<T>> {
+    if at.is_given() { read(at).map(Some) } else { Some(None) }
+}
+
+fn root<'a>(sections: &Sections<'a>, project_root: &Path) -> Option<(Cursor<'a>, PathBuf)> {
+    let (ours, theirs) = (sections.dataset.at("root"), sections.data.at("data_dir"));
+    let hint = "write where the recordings lie: `root: ${EEG_DATA_ROOT}`";
+    let read = |at: &Cursor<'a>| at.required(hint).then(|| paths::read(at, project_root))?;
+    one_of_two(&ours, &theirs, read, |path| format!("`{}`", path.display()))
+}
+
+fn spec(at: &Cursor<'_>, name: &str, dataset: &Dataset) -> Option<DatasetSpec> {
+    let title = optional(&at.at("title"), Cursor::text);
+    let licence = optional(&at.at("licence"), Cursor::text);
+    let recordings = recordings(&at.at("recordings"));
+    let id = optional(&at.at("id"), |at| pattern(at, "id"));
+    let subject = optional(&at.at("subject"), |at| pattern(at, "subject"));
+    let subject_aliases = splits::aliases(&at.at("subject_aliases"));
+    let known_defects = known_defects(&at.at("known_defects"));
+    let expect = expect(&at.at("expect"));
+    let allow_no_seizures = optional(&at.at("allow_no_seizures"), Cursor::flag);
+    Some(DatasetSpec {
+        name: name.to_owned(),
+        title: title?.unwrap_or_else(|| name.to_owned()),
+        licence: licence?.unwrap_or_else(|| "unknown".to_owned()),
+        root: dataset.root.clone()?,
+        recordings: recordings?,
+        id: id?,
+        subject: subject?,
+        subject_aliases: subject_aliases?,
+        splits: dataset.splits.clone()?,
+        annotations: dataset.annotations.as_ref()?.files.clone(),
+        mains_hz: dataset.mains_hz?,
+        known_defects: known_defects?,
+        expect: expect?,
+        allow_no_seizures: allow_no_seizures?.unwrap_or(false),
+        generate: dataset.generate?,
+    })
+}
+
+fn recordings(at: &Cursor<'_>) -> Option<Vec<globset::Glob>> {
+    let hint = "write a pattern below the root, for instance `recordings: \"**/*.edf\"`";
+    let items = at.required(hint).then(|| at.texts())??;
+    if items.is_empty() {
+        return at.fail(format!("`{}` is an empty list", at.key), hint);
+    }
+    items.into_iter().map(|(text, item)| glob(&item, &text)).collect()
+}
+
+fn glob(at: &Cursor<'_>, text: &str) -> Option<globset::Glob> {
+    if text.starts_with('/') || text.split('/').any(|part| part == "..") {
+        let message = format!("`{}` is `{text}`, which leaves the dataset's root", at.key);
+        return at.fail(message, "write it relative to `dataset.root`, for instance `\"**/*.edf\"`");
+    }
+    match globset::GlobBuilder::new(text).literal_separator(true).build() {
+        Ok(glob) => Some(glob),
+        Err(error) => at.fail(
+            format!("`{}` is `{text}`, which is no pattern: {}", at.key, error.kind()),
+            "`*` stands for a part of a name, `**/` for any folders: `\"**/*.edf\"`",
+        ),
+    }
+}
+
+fn pattern(at: &Cursor<'_>, group: &str) -> Option<regex::Regex> {
+    let text = at.text()?;
+    let regex = match regex::Regex::new(&text) {
+        Ok(regex) => regex,
+        Err(error) => {
+            let full = error.to_string();
+            let last = full.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
+            return at.fail(
+                format!("`{}` is `{text}`, which is no regular expression: {last}", at.key),
+                "write it in single quotes, where YAML leaves backslashes alone",
+            );
+        }
+    };
+    if regex.captures_len() < 2 {
+        return at.fail(
+            format!("`{}` is `{text}`, which has no group that says which part is the {group}", at.key),
+            format!("put the part in brackets, for instance `'(?P<{group}>[^/_]+)[^/]*$'`"),
+        );
+    }
+    Some(regex)
+}
+
+fn annotations(at: &Cursor<'_>) -> Option<Annotations> {
+    let none = Annotations {
+        format: AnnotationFormat::None,
+        files: AnnotationFiles::default(),
+        no_row_means: NoRowMeans::Empty,
+    };
+    if !at.is_given() || at.node.is_some_and(|node| node.to_flow() == "none") {
+        return Some(none);
+    }
+    at.keys(&["format", "file", "cross_check", "no_row_means"]).then_some(())?;
+    at.at("format").required("write for instance `format: none`");
+    let format = at.at("format").choice(AnnotationFormat::ALL, AnnotationFormat::as_str);
+    let file = optional(&at.at("file"), file_pattern);
+    let cross_check = optional(&at.at("cross_check"), file_pattern);
+    let no_row = optional(&at.at("no_row_means"), |at| at.choice(NoRowMeans::ALL, NoRowMeans::as_str));
+    let (format, file, cross_check) = (format?, file?, cross_check?);
+    match (format, &file, &cross_check) {
+        (AnnotationFormat::None, Some(_), _) => at.at("file").fail(
+            format!("`{}.file` has no effect with `format: none`", at.key),
+            "name the format of the file, or delete `file`",
+        )?,
+        (AnnotationFormat::None, None, Some(_)) | (_, None, Some(_)) => at.at("cross_check").fail(
+            format!("`{}.cross_check` has no deciding file to check", at.key),
+            "write `file: \"{stem}.csv\"` as well",
+        )?,
+        (AnnotationFormat::None, None, None) | (_, Some(_), _) => {}
+        (_, None, None) => at.at("file").fail(
+            format!("`{}.file` is not set", at.key),
+            "write which file belongs to a recording: `file: \"{stem}.csv\"`",
+        )?,
+    }
+    let no_row_means = no_row?.unwrap_or(NoRowMeans::Empty);
+    Some(Annotations { format, files: AnnotationFiles { file, cross_check }, no_row_means })
+}
+
+fn file_pattern(at: &Cursor<'_>) -> Option<String> {
+    let text = at.text()?;
+    let hint = "write it relative to the recording's folder, for instance `\"{stem}.csv\"`";
+    if text.starts_with('/') || text.split('/').any(|part| part == "..") {
+        return at.fail(format!("`{}` is `{text}`, which leaves the recording's folder", at.key), hint);
+    }
+    if !text.contains("{stem}") || text.replace("{stem}", "").contains(['{', '}']) {
+        let message = format!("`{}` is `{text}`; it must hold `{{stem}}`, and no other `{{…}}`", at.key);
+        return at.fail(message, hint);
+    }
+    Some(text)
+}
+
+fn known_defects(at: &Cursor<'_>) -> Option<BTreeMap<RecordingId, FailureClass>> {
+    if !at.is_given() {
+        return Some(BTreeMap::new());
+    }
+    let read = |(id, at): (String, Cursor<'_>)| {
+        let id = recording_id(&at, &id);
+        let class = at.required("write its class, for instance `truncated`");
+        let class = class.then(|| at.choice(FailureClass::ALL, FailureClass::as_str))?;
+        Some((id?, class?))
+    };
+    at.entries()?.into_iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+fn recording_id(at: &Cursor<'_>, text: &str) -> Option<RecordingId> {
+    RecordingId::new(text)
+        .map_err(|error| {
+            at.fail::<()>(
+                format!("`{}`: {error}", at.key),
+                "write the id, which is the file's name without its ending",
+            )
+        })
+        .ok()
+}
+
+fn expect(at: &Cursor<'_>) -> Option<BTreeMap<Split, ExpectedCounts>> {
+    if !at.is_given() {
+        return Some(BTreeMap::new());
+    }
+    let read = |(name, at): (String, Cursor<'_>)| {
+        let split = splits::split(&at, &name);
+        at.keys(&["recordings", "subjects"]);
+        let recordings = optional(&at.at("recordings"), Cursor::whole);
+        let subjects = optional(&at.at("subjects"), Cursor::whole);
+        Some((split?, ExpectedCounts { recordings: recordings?, subjects: subjects? }))
+    };
+    at.entries()?.into_iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+fn fixes(at: &Cursor<'_>) -> Option<BTreeMap<String, Vec<Fix>>> {
+    if !at.is_given() {
+        return Some(BTreeMap::new());
+    }
+    let read = |(id, at): (String, Cursor<'_>)| {
+        let id = recording_id(&at, &id);
+        let fixes: Vec<Option<Fix>> = at.items()?.iter().map(fix).collect();
+        Some((id?.to_string(), fixes.into_iter().collect::<Option<Vec<_>>>()?))
+    };
+    at.entries()?.into_iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+fn fix(at: &Cursor<'_>) -> Option<Fix> {
+    at.keys(&["onset", "start", "end", "remove", "why"]).then_some(())?;
+    let hint = "write for instance `{onset: 765, end: 825, why: \"the list says an hour later\"}`";
+    let complete = ["onset", "why"].map(|key| at.at(key).required(hint));
+    let time = |key: &str| optional(&at.at(key), seconds);
+    let (onset, start, end) = (time("onset"), time("start"), time("end"));
+    let remove = optional(&at.at("remove"), Cursor::flag)?.unwrap_or(false);
+    let why = at.at("why").text();
+    complete.iter().all(|given| *given).then_some(())?;
+    let (onset, start, end) = (onset??, start?, end?);
+    if remove == (start.is_some() || end.is_some()) {
+        let message =
+            format!("`{}` must say what is right: `start`, `end` or both, or else `remove: true`", at.key);
+        return at.fail(message, hint);
+    }
+    let first = start.unwrap_or(onset);
+    if let Some(last) = end.filter(|end| *end <= first) {
+        return at
+            .fail(format!("`{}` ends at {last} s, which is not after its start at {first} s", at.key), hint);
+    }
+    Some(Fix { onset, start, end, why: why? })
+}
+
+fn seconds(at: &Cursor<'_>) -> Option<Seconds> {
+    match at.number()? {
+        number if number >= 0.0 => Seconds::parse(&at.decimal()?),
+        _ => at.wrong("a number of seconds from 0", ""),
+    }
+}
+
+fn generate(at: &Cursor<'_>) -> Option<Generate> {
+    at.keys(&["recordings", "seed"]);
+    let hint = "write `generate: {recordings: 60, seed: 7}`";
+    let complete = ["recordings", "seed"].map(|key| at.at(key).required(hint));
+    let (recordings, seed) = (at.at("recordings").whole(), at.at("seed").whole());
+    complete.iter().all(|given| *given).then_some(())?;
+    Some(Generate { recordings: usize::try_from(recordings?).ok()?, seed: seed? })
+}
+
+/// Checks the name of a dataset and finds its mend.
+pub(crate) fn unknown(at: &Cursor<'_>, name: &str, known: &[String]) {
+    let names = known.iter().map(String::as_str);
+    let listed = if known.is_empty() {
+        "there is no file in `configs/datasets/`".to_owned()
+    } else {
+        format!("the datasets are {}", crate::config::suggest::quoted(names.clone()))
+    };
+    at.fail::<()>(
+        format!("`{}` is `{name}`, but there is no `configs/datasets/{name}.yaml`", at.key),
+        format!("{}{listed}; a new dataset is a new file there", did_you_mean(name, names)),
+    );
+}
