@@ -133,7 +133,9 @@ impl Run<'_> {
             }
             begin = end;
         }
-        held.iter().for_each(|group| output.write(group));
+        for group in &held {
+            output.write(group);
+        }
         Ok(())
     }
 
@@ -144,5 +146,172 @@ impl Run<'_> {
             self.early.observe(index, group);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsp::select::select;
+    use crate::dsp::test_recordings::{brain_brr, channel, header, hertz, noise, recipe, recording};
+    use crate::model::recipe::{FlatPolicy, ResampleMethod};
+
+    /// Selects, reads noise of `seconds` and applies; channels in `flat` hold 7 throughout.
+    fn run(
+        labels: &[(&str, u64)],
+        seconds: u64,
+        flat: &[&str],
+        recipe: &SignalRecipe,
+    ) -> Result<Signal, Failure> {
+        let signals: Vec<_> = labels.iter().map(|(label, rate)| header(label, *rate)).collect();
+        let selection = select(&signals, recipe)?;
+        let read = |signal: &usize| {
+            let (label, rate) = labels[*signal];
+            let mut samples = noise(*signal, (seconds * rate) as usize);
+            if flat.contains(&label) {
+                samples.fill(7);
+            }
+            channel(*signal, rate, samples)
+        };
+        apply(recipe, &selection, &recording(selection.picks.iter().map(read).collect()))
+    }
+
+    const SIX: [(&str, u64); 6] =
+        [("Fp1", 250), ("Fp2", 250), ("C3", 250), ("C4", 250), ("O1", 250), ("O2", 250)];
+
+    fn six() -> SignalRecipe {
+        recipe(&SIX.map(|(label, _)| label))
+    }
+
+    #[test]
+    fn a_channel_does_not_depend_on_its_company() {
+        let mut whole = six();
+        whole.steps = brain_brr();
+        let together = run(&SIX, 21, &[], &whole).unwrap();
+        assert_eq!(together.data.dim(), (6, 21 * 256));
+        for (row, (label, _)) in SIX.iter().enumerate() {
+            let mut single = recipe(&[label]);
+            single.steps = brain_brr();
+            let alone = run(&SIX, 21, &[], &single).unwrap();
+            assert_eq!(alone.data.row(0), together.data.row(row), "{label}");
+            assert_eq!(alone.scale[0], together.scale[row], "{label}");
+        }
+    }
+
+    #[test]
+    fn the_scale_leads_back_to_microvolts() {
+        let mut whole = six();
+        let plain = run(&SIX, 4, &[], &whole).unwrap();
+        assert_eq!(plain.scale[0], [0.0, 1.0]);
+        whole.steps = vec![Step::Robust { epsilon: 0.5 }, Step::Zscore { epsilon: 1e-8 }];
+        let scaled = run(&SIX, 4, &[], &whole).unwrap();
+        for (row, [centre, divisor]) in scaled.scale.iter().enumerate() {
+            for (z, microvolts) in scaled.data.row(row).iter().zip(plain.data.row(row)) {
+                assert!((f64::from(*z) * divisor + centre - f64::from(*microvolts)).abs() < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn flat_channels_are_refused_or_zero_and_in_no_mean() {
+        let mut recipe = six();
+        recipe.steps = vec![Step::ReferenceAverage];
+        let failure = run(&SIX, 4, &["C3", "O2"], &recipe).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Flat);
+        assert!(failure.message.contains("`C3`, `O2`"), "{failure}");
+        recipe.flat = FlatPolicy::Zero;
+        let signal = run(&SIX, 4, &["C3", "O2"], &recipe).unwrap();
+        assert!(signal.data.row(2).iter().chain(signal.data.row(5)).all(|x| *x == 0.0));
+        let column = signal.data.column(17);
+        assert!(column.sum().abs() < 1e-4 && column[0] != 0.0);
+        assert!(signal.notes.iter().any(|note| note.code == "flat"));
+    }
+
+    #[test]
+    fn equal_duplicates_are_one_and_different_ones_a_failure() {
+        let recipe = recipe(&["Cz"]);
+        let signals = [header("Cz", 256), header("EEG CZ", 256)];
+        let selection = select(&signals, &recipe).unwrap();
+        let with = |seed| recording(vec![channel(0, 256, noise(1, 512)), channel(1, 256, noise(seed, 512))]);
+        let signal = apply(&recipe, &selection, &with(1)).unwrap();
+        assert_eq!(signal.notes[0].code, "duplicate");
+        let failure = apply(&recipe, &selection, &with(2)).unwrap_err();
+        assert_eq!(failure.class, FailureClass::AmbiguousChannels);
+        assert!(
+            failure.message.contains("signal 0 `Cz`") && failure.message.contains("signal 1 `EEG CZ`"),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn pairs_are_differences_whichever_way_they_were_recorded() {
+        let pairs = vec![("Fp1".to_owned(), "C3".to_owned()), ("C4".to_owned(), "O2".to_owned())];
+        let mut bipolar = six();
+        bipolar.steps = vec![Step::ReferenceBipolar { pairs: pairs.clone() }];
+        let made = run(&SIX, 4, &[], &bipolar).unwrap();
+        let plain = run(&SIX, 4, &[], &six()).unwrap();
+        assert_eq!(made.channels, ["Fp1-C3", "C4-O2"]);
+        let expected = &plain.data.row(0) - &plain.data.row(2);
+        assert!(made.data.row(0).iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4));
+        let turned = run(&[("C3-Fp1", 250), ("C4-O2", 250)], 4, &[], &bipolar).unwrap();
+        let recorded = run(&[("C3-Fp1", 250), ("C4-O2", 250)], 4, &[], &recipe(&["C3-Fp1"])).unwrap();
+        assert_eq!(turned.data.row(0), -&recorded.data.row(0));
+        bipolar.steps.insert(0, Step::Zscore { epsilon: 0.0 });
+        assert!(run(&SIX, 4, &[], &bipolar).is_err());
+    }
+
+    #[test]
+    fn what_cannot_run_is_refused_with_its_class() {
+        let bandpass = |high_hz| {
+            vec![Step::Bandpass { low_hz: 0.5, high_hz, order: 4, phase: crate::model::recipe::Phase::Zero }]
+        };
+        let poly = |rate_hz| vec![Step::Resample { rate_hz, method: ResampleMethod::Polyphase }];
+        let mixed = [("Cz", 250), ("O1", 200)];
+        let same = [("Cz", 250), ("O1", 250)];
+        for (labels, seconds, steps, class) in [
+            (same, 0, vec![], FailureClass::TooShort),
+            (same, 4, bandpass(125.0), FailureClass::RateTooLow),
+            (mixed, 4, bandpass(110.0), FailureClass::RateTooLow),
+            (mixed, 4, vec![], FailureClass::OddRate),
+            (mixed, 4, vec![Step::ReferenceAverage], FailureClass::OddRate),
+            (same, 4, poly(Rate::new(256_001, 1000).unwrap()), FailureClass::OddRate),
+        ] {
+            let mut recipe = recipe(&["Cz", "O1"]);
+            recipe.steps = steps;
+            let failure = run(&labels, seconds, &[], &recipe).unwrap_err();
+            assert_eq!(failure.class, class, "{failure}");
+        }
+        let mut short = recipe(&["Cz"]);
+        short.steps = bandpass(100.0);
+        let selection = select(&[header("Cz", 250)], &short).unwrap();
+        let apply_to =
+            |samples| apply(&short, &selection, &recording(vec![channel(0, 250, noise(0, samples))]));
+        assert_eq!(apply_to(27).unwrap_err().class, FailureClass::TooShort);
+        assert!(apply_to(28).is_ok());
+    }
+
+    #[test]
+    fn channels_of_different_rates_meet_at_the_new_one() {
+        let mut recipe = recipe(&["Cz", "O1", "O2"]);
+        recipe.steps = vec![
+            Step::Resample { rate_hz: hertz(128), method: ResampleMethod::Polyphase },
+            Step::ReferenceAverage,
+        ];
+        let signal = run(&[("O1", 512), ("Cz", 100), ("O2", 128)], 3, &[], &recipe).unwrap();
+        assert_eq!((signal.data.dim(), signal.rate, signal.input_rate), ((3, 384), hertz(128), hertz(100)));
+        assert!(signal.data.column(100).sum().abs() < 1e-3);
+    }
+
+    #[test]
+    fn an_offset_before_a_causal_filter_is_noticed() {
+        let mut recipe = recipe(&["Cz"]);
+        recipe.steps = brain_brr();
+        let selection = select(&[header("Cz", 256)], &recipe).unwrap();
+        let with = |offset: i16| {
+            let samples = noise(0, 60 * 256).iter().map(|x| x / 4 + offset).collect();
+            let signal = apply(&recipe, &selection, &recording(vec![channel(0, 256, samples)])).unwrap();
+            signal.notes.iter().any(|note| note.code == "dc-transient")
+        };
+        assert!(!with(0) && with(30_000));
     }
 }

@@ -15,7 +15,9 @@ pub(crate) fn filter<L: Lane>(sections: &[Section], phase: Phase, samples: &mut 
         Phase::Zero => zero_phase(sections, samples),
         Phase::Causal(init) => {
             if let (Init::FirstSample, Some(first)) = (init, samples.first().copied()) {
-                samples.iter_mut().for_each(|sample| *sample = *sample - first);
+                for sample in samples.iter_mut() {
+                    *sample = *sample - first;
+                }
             }
             let mut state = vec![[L::default(); 2]; sections.len()];
             cascade(sections, &mut state, samples, Direction::Forward);

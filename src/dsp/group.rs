@@ -107,7 +107,9 @@ pub(crate) fn average(groups: &mut [Group]) {
             (0..group.members.len()).for_each(|lane| *sum += sample.get(lane));
         }
     }
-    mean.iter_mut().for_each(|sum| *sum /= count as f64);
+    for sum in &mut mean {
+        *sum /= count as f64;
+    }
     for group in groups {
         for (sample, mean) in group.track.samples.iter_mut().zip(&mean) {
             *sample = *sample - Quad::splat(*mean);

@@ -31,7 +31,9 @@ pub(crate) fn weights(sources: &[[f64; 3]], targets: &[[f64; 3]]) -> Option<Vec<
         .map(|target| sources.iter().map(|source| spline(target, source)).chain([1.0]).collect())
         .collect();
     let mut solved = solve(matrix, sides)?;
-    solved.iter_mut().for_each(|row| row.truncate(n));
+    for row in &mut solved {
+        row.truncate(n);
+    }
     Some(solved)
 }
 
@@ -67,13 +69,17 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut sides: Vec<Vec<f64>>) -> Option<Vec<Vec<
             return None;
         }
         matrix.swap(column, pivot);
-        sides.iter_mut().for_each(|side| side.swap(column, pivot));
+        for side in &mut sides {
+            side.swap(column, pivot);
+        }
         let (upper, lower) = matrix.split_at_mut(column + 1);
         let head = &upper[column];
         for (i, row) in lower.iter_mut().enumerate() {
             let factor = row[column] / head[column];
             row[column..].iter_mut().zip(&head[column..]).for_each(|(value, above)| *value -= factor * above);
-            sides.iter_mut().for_each(|side| side[column + 1 + i] -= factor * side[column]);
+            for side in &mut sides {
+                side[column + 1 + i] -= factor * side[column];
+            }
         }
     }
     for side in &mut sides {

@@ -27,6 +27,8 @@ mod scale;
 mod select;
 mod settle;
 mod step;
+#[cfg(test)]
+mod test_recordings;
 
 pub use apply::{apply, apply_to_channel};
 pub use select::{Selection, select};

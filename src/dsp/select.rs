@@ -198,6 +198,12 @@ impl<'a> Matching<'a> {
     fn recorded(&mut self, name: &str) -> Result<Option<usize>, Failure> {
         let key = self.aliases.key(name).name;
         let Some(signals) = self.candidates(&key)? else { return Ok(None) };
+        let found = self.by_key[&key].len();
+        if signals.len() < found {
+            let text =
+                format!("{found} signals answer to `{name}`; signal {}, the first, is used", signals[0]);
+            self.notes.push(Note::new("duplicate", text));
+        }
         Ok(Some(self.input(name, Origin::Recorded(signals))))
     }
 
@@ -205,7 +211,7 @@ impl<'a> Matching<'a> {
     fn candidates(&self, key: &str) -> Result<Option<Vec<usize>>, Failure> {
         let Some(found) = self.by_key.get(key) else { return Ok(None) };
         if self.recipe.channels.duplicates == DuplicatePolicy::First {
-            return Ok(Some(vec![found[0]]));
+            return Ok(Some(found[..1].to_vec()));
         }
         let shape = |index: &usize| (self.signals[*index].rate, self.signals[*index].samples_per_record);
         match found.iter().find(|other| shape(other) != shape(&found[0])) {
@@ -348,4 +354,106 @@ pub(crate) fn too_few_sources(interpolated: &[String], count: usize) -> Failure 
         interpolated.join("`, `")
     );
     Failure::new(FailureClass::MissingChannels, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsp::test_recordings::{header, recipe};
+    use crate::model::channel::ORDER_10_20;
+
+    fn tusz_labels() -> Vec<String> {
+        ORDER_10_20.iter().map(|name| format!("EEG {}-REF", name.to_uppercase())).collect()
+    }
+
+    fn headers(labels: &[&str]) -> Vec<SignalHeader> {
+        labels.iter().map(|label| header(label, 256)).collect()
+    }
+
+    fn check(labels: &[&str], recipe: &SignalRecipe, class: FailureClass, words: &[&str]) {
+        let failure = select(&headers(labels), recipe).unwrap_err();
+        assert_eq!(failure.class, class, "{failure}");
+        for word in words {
+            assert!(failure.message.contains(word), "{word}: {failure}");
+        }
+    }
+
+    #[test]
+    fn channels_are_found_in_any_order_and_spelling() {
+        let mut labels = tusz_labels();
+        labels.reverse();
+        labels.insert(3, "EEG EKG1-REF".to_owned());
+        labels.push("EDF Annotations".to_owned());
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let mut signals = headers(&labels);
+        signals.last_mut().unwrap().is_annotation = true;
+        let selection = select(&signals, &recipe(&ORDER_10_20)).unwrap();
+        assert_eq!(selection.picks, (0..20).filter(|index| *index != 3).collect::<Vec<_>>());
+        assert_eq!(selection.lead, 19);
+        assert_eq!(selection.reference.as_deref(), Some("REF"));
+        assert!(selection.interpolated.is_empty() && selection.notes.is_empty());
+        let synonyms = select(&headers(&["t7", "EEG P8 - le"]), &recipe(&["T3", "T6"])).unwrap();
+        assert_eq!(synonyms.picks, [0, 1]);
+    }
+
+    #[test]
+    fn a_missing_channel_brings_in_everything_with_a_place() {
+        let mut labels: Vec<&str> = ORDER_10_20.iter().copied().filter(|name| *name != "Fz").collect();
+        labels.extend(["A1", "EKG1", "T1", "T3-P3", "A2", "PHOTIC"]);
+        let mut signals = headers(&labels);
+        signals.push(header("Oz", 512));
+        let selection = select(&signals, &recipe(&ORDER_10_20)).unwrap();
+        assert_eq!(selection.interpolated, ["Fz"]);
+        assert_eq!(selection.picks.len(), 20);
+        let picked =
+            |label: &str| selection.picks.contains(&labels.iter().position(|l| *l == label).unwrap());
+        assert!(picked("A1") && picked("A2") && !picked("EKG1") && !picked("T1") && !picked("T3-P3"));
+    }
+
+    #[test]
+    fn failures_name_what_is_wanted_and_what_is_there() {
+        let order = recipe(&["Cz", "O1", "O2"]);
+        let missing = FailureClass::MissingChannels;
+        check(&["EEG CZ-REF", "T3-P3"], &order, missing, &["`O1`, `O2`", "2 signals: EEG CZ-REF, T3-P3"]);
+        check(&["-", ""], &recipe(&["-"]), missing, &["`-`"]);
+        let ambiguous = FailureClass::AmbiguousChannels;
+        let mut different = headers(&["Cz", "O1", "O2", "EEG Cz"]);
+        different[3] = header("EEG Cz", 128);
+        let failure = select(&different, &order).unwrap_err();
+        assert_eq!(failure.class, ambiguous);
+        assert!(
+            failure.message.contains("signal 0 `Cz`") && failure.message.contains("signal 3 `EEG Cz`"),
+            "{failure}"
+        );
+        let mixed = FailureClass::MixedReference;
+        check(&["Cz-REF", "O1-LE", "O2-REF"], &order, mixed, &["signal 0 `Cz-REF`", "signal 1 `O1-LE`"]);
+        check(&["Fp1", "Fp2"], &recipe(&["Fz", "Fp1", "Fp2"]), missing, &["`Fz`", "at least 3"]);
+    }
+
+    #[test]
+    fn duplicates_are_all_picked_unless_the_first_is_the_rule() {
+        let mut recipe = recipe(&["T8-P8", "Cz"]);
+        let signals = headers(&["T8-P8", "Cz", "T8-P8"]);
+        assert_eq!(select(&signals, &recipe).unwrap().picks, [0, 1, 2]);
+        recipe.channels.duplicates = DuplicatePolicy::First;
+        let selection = select(&signals, &recipe).unwrap();
+        assert_eq!(selection.picks, [0, 1]);
+        assert_eq!(selection.notes[0].code, "duplicate");
+    }
+
+    #[test]
+    fn pairs_are_recorded_turned_or_made() {
+        let selection =
+            select(&headers(&["F7-Fp1", "EEG F7-T7", "P3", "O1"]), &recipe(&["Fp1-F7", "F7-T3", "P3-O1"]));
+        let selection = selection.unwrap();
+        let terms: Vec<_> = selection.montage.rows.iter().map(|row| row.terms.clone()).collect();
+        assert_eq!(terms, [vec![(-1.0, 0)], vec![(1.0, 1)], vec![(1.0, 2), (-1.0, 3)]]);
+        assert_eq!(selection.notes.len(), 2);
+        let pairs = vec![("Fp1".to_owned(), "F7".to_owned())];
+        let mut bipolar = recipe(&["Cz"]);
+        bipolar.steps = vec![Step::ReferenceBipolar { pairs }];
+        let selection = select(&headers(&["Cz", "F7", "Fp1"]), &bipolar).unwrap();
+        assert_eq!(selection.picks, [1, 2]);
+        check(&["Cz", "F7"], &bipolar, FailureClass::MissingChannels, &["`Fp1-F7`"]);
+    }
 }

@@ -12,3 +12,4 @@ mod shared;
 //! All integration tests in one binary.
 
 mod config;
+mod golden_dsp;

@@ -1,6 +1,6 @@
 //! Transforms of large prime length as a convolution with a chirp (L. Bluestein, 1970).
 //!
-//! X\[k\] = w\[k\] · Σ_j (x\[j\] w\[j\]) · conj w\[k − j\] with w\[k\] = e^(−πi·k²/n). The convolution runs through transforms of
+//! `X[k] = w[k] · Σ_j (x[j] w[j]) · conj w[k − j]` with `w[k] = e^(−πi·k²/n)`. The convolution runs through transforms of
 //! a length with small factors that is at least 2n − 1.
 
 use super::{Complex, Fft, times};

@@ -1,6 +1,6 @@
 //! Mixed-radix passes without bit reversal (Stockham): radices 4, 2, 3, 5 by hand, other small primes by one loop.
 //!
-//! A pass reads one buffer and writes the other: y\[q + s(rp + k)\] = w^(pk) · Σ_j x\[q + s(p + mj)\] · e^(−2πi·jk/r), with
+//! A pass reads one buffer and writes the other: `y[q + s(rp + k)] = w^(pk) · Σ_j x[q + s(p + mj)] · e^(−2πi·jk/r)`, with
 //! w = e^(−2πi/(rm)); then the length shrinks by r and the stride s grows by it.
 
 use super::{Buffers, Complex, times};
