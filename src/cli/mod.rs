@@ -1,3 +1,305 @@
-//! L4, the face: arguments, text, progress.
+//! L4, the face: arguments in, text and exit codes out. Results go to stdout, talk to stderr.
 
+mod args;
 pub mod config;
+mod progress;
+mod render;
+mod table;
+
+use crate::error::{Error, Result};
+use crate::model::ProfileName;
+use crate::model::settings::Settings;
+use crate::ops::build::{BuildOptions, BuildReport, BuildWait};
+use crate::ops::load::Request;
+use crate::ops::preflight::{PreflightReport, Verdict};
+use crate::ops::survey::State;
+use crate::ops::{self, Context};
+use args::{BuildArgs, Cli, Command, ConfigArgs, ConfigCommand, DemoArgs, ExplainArgs, InspectArgs};
+use args::{PreflightArgs, ReadArgs, VerifyArgs};
+use clap::{CommandFactory, Parser};
+use progress::{Talk, line};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Exit codes: public, see PRODUCT.
+mod exit {
+    pub(super) const DONE: u8 = 0;
+    pub(super) const NOT_READY: u8 = 1;
+    pub(super) const USAGE: u8 = 2;
+    pub(super) const DAMAGED: u8 = 3;
+    pub(super) const DATA: u8 = 4;
+    pub(super) const QUARANTINE: u8 = 5;
+    pub(super) const ENVIRONMENT: u8 = 74;
+    pub(super) const BUSY: u8 = 75;
+    pub(super) const INTERRUPTED: u8 = 130;
+}
+
+/// Runs the program with the process's arguments and environment; returns its exit code.
+#[must_use]
+pub fn main() -> u8 {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            say_error(&error);
+            code_of(&error)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<u8> {
+    match command {
+        Command::Build(args) => build(&args),
+        Command::Status(args) => status(&args),
+        Command::Preflight(args) => preflight(&args),
+        Command::Verify(args) => verify(&args),
+        Command::Explain(args) => explain(&args),
+        Command::Config(ConfigCommand::Show { config, origin, json }) => config_show(&config, origin, json),
+        Command::Config(ConfigCommand::Check { files, json }) => config_check(&files, json),
+        Command::Inspect(args) => inspect(&args),
+        Command::Demo(args) => demo(&args),
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+fn code_of(error: &Error) -> u8 {
+    match error {
+        Error::Config(_) => exit::USAGE,
+        Error::Io { .. } | Error::NoSpace { .. } => exit::ENVIRONMENT,
+        Error::Busy { .. } => exit::BUSY,
+        Error::Damaged { .. } => exit::DAMAGED,
+        Error::Gate { .. } => exit::DATA,
+        Error::NotReady { .. } => exit::NOT_READY,
+        Error::Interrupted { .. } => exit::INTERRUPTED,
+    }
+}
+
+/// An error and what to do about it, on stderr.
+fn say_error(error: &Error) {
+    if let Error::Config(config) = error {
+        for problem in &config.problems {
+            line(&format!("error: {}", table::plain(&problem.to_string())));
+            if let Some(hint) = &problem.hint {
+                line(&format!("hint: {}", table::plain(hint)));
+            }
+        }
+        return;
+    }
+    line(&format!("error: {}", table::plain(&error.to_string())));
+    let hint = match error {
+        Error::Gate { hint, .. } | Error::NotReady { hint, .. } => hint.clone(),
+        Error::NoSpace { needed, free, .. } => format!(
+            "free {} more, take a smaller profile, or move the cache with `--cache-root`; what is finished is kept",
+            table::bytes(needed.saturating_sub(*free))
+        ),
+        Error::Busy { .. } => "wait for it, or leave out `--no-wait`".to_owned(),
+        Error::Io { .. } => {
+            "what is finished is kept: run the same command again when this is mended".to_owned()
+        }
+        Error::Damaged { .. } => "run `eegcache verify`".to_owned(),
+        Error::Interrupted { .. } => "run the same command again to go on".to_owned(),
+        Error::Config(_) => return,
+    };
+    if !hint.is_empty() {
+        line(&format!("hint: {}", table::plain(&hint)));
+    }
+}
+
+/// Writes a result to stdout. A reader that went away (`| head`) is no error; a full disk is.
+fn out(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write", "standard output")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn environment() -> BTreeMap<String, String> {
+    let pairs = std::env::vars_os();
+    pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+fn current_directory() -> Result<PathBuf> {
+    std::env::current_dir().map_err(Error::io("find", "the current directory"))
+}
+
+fn request(args: &ConfigArgs) -> Request {
+    Request {
+        configs: args.configs.clone(),
+        profile: args.profile.clone(),
+        cache_root: args.cache_root.clone(),
+        set: args.set.clone(),
+    }
+}
+
+fn settings(args: &ConfigArgs) -> Result<Settings> {
+    let resolved = ops::load::load(&environment(), &current_directory()?, &request(args))?;
+    Ok(resolved.settings)
+}
+
+/// A flag that SIGINT, SIGTERM and SIGHUP raise.
+fn stop_flag() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&flag);
+    // Without the handler a signal ends the process at once, which the cache survives as well.
+    let _ = ctrlc::set_handler(move || {
+        if raised.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(exit::INTERRUPTED));
+        }
+        line("interrupted: finishing the recordings in hand; once more to stop at once");
+    });
+    flag
+}
+
+fn build(args: &BuildArgs) -> Result<u8> {
+    let settings = settings(&args.config)?;
+    let threads = args.jobs.map_or(0, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    if let Err(error) = pool {
+        return Err(Error::io("start", "worker threads")(std::io::Error::other(error)));
+    }
+    let (talk, stop) = (Talk::new(), stop_flag());
+    let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
+    if args.dry_run {
+        let plan = ops::build::dry_run(&cx, &settings, args.retry_failed)?;
+        if let Some(mismatch) = &plan.mismatch {
+            return Err(ops::build::mismatch_error(&settings, mismatch));
+        }
+        out(&if args.json { render::json(&plan) } else { render::dry_run(&plan) })?;
+        return Ok(exit::DONE);
+    }
+    let options = BuildOptions {
+        retry_failed: args.retry_failed,
+        wait: if args.no_wait { BuildWait::No } else { BuildWait::Forever },
+        link_only: false,
+    };
+    let report = ops::build::build(&cx, &settings, options)?;
+    out(&if args.json { render::json(&report) } else { render::build(&report) })?;
+    Ok(build_code(&report))
+}
+
+fn build_code(report: &BuildReport) -> u8 {
+    if report.left > 0 {
+        exit::INTERRUPTED
+    } else if report.has_unknown_failures() {
+        exit::QUARANTINE
+    } else {
+        exit::DONE
+    }
+}
+
+fn status(args: &ReadArgs) -> Result<u8> {
+    let settings = settings(&args.config)?;
+    let only = args.config.profile.as_ref().map(|_| settings.profile.clone());
+    let report = ops::status::status(&settings, only.as_ref())?;
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    out(&if args.json { render::json(&report) } else { render::status(&report, colour) })?;
+    let corrupt = report.profiles.iter().any(|profile| profile.state == State::Corrupt);
+    Ok(match report.profiles.as_slice() {
+        _ if corrupt => exit::DAMAGED,
+        [only_one] if only.is_some() && only_one.state != State::Valid => exit::NOT_READY,
+        _ => exit::DONE,
+    })
+}
+
+fn preflight(args: &PreflightArgs) -> Result<u8> {
+    let settings = settings(&args.config)?;
+    let (talk, stop) = (Talk::new(), AtomicBool::new(false));
+    let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
+    let report = ops::preflight::preflight(&cx, &settings)?;
+    let becomes = report.ready && !args.command.is_empty();
+    if args.json && !becomes {
+        out(&render::json(&report))?;
+    }
+    line(render::preflight(&report).trim_end());
+    if becomes {
+        return become_command(args, &report);
+    }
+    if report.ready && !args.json {
+        out(&format!("{}\n", report.cache_dir.display()))?;
+    }
+    Ok(preflight_code(&report))
+}
+
+/// Damage, then data, then not ready.
+fn preflight_code(report: &PreflightReport) -> u8 {
+    let any = |shut: fn(&Verdict) -> bool| report.gates.iter().any(|gate| shut(&gate.verdict));
+    if any(|verdict| matches!(verdict, Verdict::Damaged { .. })) {
+        exit::DAMAGED
+    } else if any(|verdict| matches!(verdict, Verdict::Data { .. })) {
+        exit::DATA
+    } else if any(|verdict| matches!(verdict, Verdict::NotReady { .. })) {
+        exit::NOT_READY
+    } else {
+        exit::DONE
+    }
+}
+
+/// Replaces this process; only a command that cannot be started comes back.
+fn become_command(args: &PreflightArgs, report: &PreflightReport) -> Result<u8> {
+    use std::os::unix::process::CommandExt;
+    let error = std::process::Command::new(&args.command[0])
+        .args(&args.command[1..])
+        .env("EEGCACHE_DIR", &report.cache_dir)
+        .exec();
+    Err(Error::io("start", PathBuf::from(&args.command[0]))(error))
+}
+
+fn verify(args: &VerifyArgs) -> Result<u8> {
+    let settings = settings(&args.config)?;
+    let only: Option<ProfileName> = args.config.profile.as_ref().map(|_| settings.profile.clone());
+    let (talk, stop) = (Talk::new(), AtomicBool::new(false));
+    let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
+    let report = if args.repair {
+        ops::verify::repair(&cx, &settings, only.as_ref())?
+    } else {
+        ops::verify::verify(&cx, &settings, only.as_ref(), args.quick)?
+    };
+    out(&if args.json { render::json(&report) } else { render::verify(&report) })?;
+    Ok(if report.damaged.is_empty() { exit::DONE } else { exit::DAMAGED })
+}
+
+fn explain(args: &ExplainArgs) -> Result<u8> {
+    let settings = settings(&args.config)?;
+    let explanation = ops::explain::explain(&settings, &args.id)?;
+    out(&if args.json { render::json(&explanation) } else { render::explain(&explanation) })?;
+    Ok(exit::DONE)
+}
+
+fn config_show(args: &ConfigArgs, origin: bool, json: bool) -> Result<u8> {
+    let report = ops::config::show(&environment(), &current_directory()?, &request(args))?;
+    out(&if json { render::json(&report) } else { config::show_text(&report, origin) })?;
+    Ok(exit::DONE)
+}
+
+fn config_check(files: &[PathBuf], json: bool) -> Result<u8> {
+    let report = ops::config::check(&environment(), &current_directory()?, files)?;
+    out(&if json { render::json(&report) } else { config::check_text(&report) })?;
+    Ok(if report.conflicts.is_empty() { exit::DONE } else { exit::USAGE })
+}
+
+fn inspect(args: &InspectArgs) -> Result<u8> {
+    let settings = settings(&args.config)?;
+    let report = ops::inspect::inspect(&settings, &current_directory()?.join(&args.file));
+    out(&if args.json { render::json(&report) } else { render::inspect(&report) })?;
+    Ok(if report.failure.is_none() { exit::DONE } else { exit::QUARANTINE })
+}
+
+fn demo(args: &DemoArgs) -> Result<u8> {
+    let talk = Talk::new();
+    let corpus = ops::demo::demo(&talk, &args.directory, args.recordings as usize, args.seed)?;
+    out(&render::demo(&corpus))?;
+    Ok(exit::DONE)
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "eegcache", &mut script);
+    out(&String::from_utf8_lossy(&script))?;
+    Ok(exit::DONE)
+}

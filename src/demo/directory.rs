@@ -119,6 +119,17 @@ fn is_there(path: &Path) -> bool {
     fs_err::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
 }
 
+/// True where a corpus is still to be written or an earlier run was interrupted; a directory of anything else is not.
+pub(super) fn is_unfinished(root: &Path) -> bool {
+    match read_marker(root) {
+        _ if !root.exists() => true,
+        Ok(Some(marker)) => !marker.complete,
+        // An empty directory has no marker; one with anything else in it is an error.
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
 /// Returns the marker, nothing for an empty directory, and refuses what is not ours.
 fn read_marker(root: &Path) -> Result<Option<Marker>> {
     let foreign = |what: String| {

@@ -49,6 +49,12 @@ pub struct DemoReport {
     pub defects: Vec<(String, FailureClass)>,
 }
 
+/// True where `directory` is absent, empty, or holds a corpus whose writing was interrupted.
+#[must_use]
+pub fn is_unfinished(directory: &Path) -> bool {
+    directory::is_unfinished(directory)
+}
+
 /// Writes the corpus into `directory`, or completes it where an earlier run was interrupted.
 ///
 /// `on_file` is told after each recording how many are done, and of how many. Fails with `Error::Config` where the directory

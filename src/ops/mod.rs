@@ -1,4 +1,70 @@
-//! L3, the verbs: the only place where layers meet. Each verb returns a report and prints nothing.
+//! L3, the verbs: the only place where the layers meet. Each returns a report and prints nothing.
+//!
+//! `load` makes settings of files and environment; `survey` compares what is wanted with what lies
+//! on disk; every other verb works from a survey. What touches threads, clock or signals comes in as a `Context`.
 
+pub mod build;
 pub mod config;
+pub mod demo;
+pub mod estimate;
+pub mod explain;
+pub mod inspect;
+pub mod inventory;
+pub mod leak;
+pub mod library;
 pub mod load;
+pub mod mismatch;
+pub mod preflight;
+pub mod process;
+pub mod status;
+pub mod survey;
+pub mod verify;
+
+pub use crate::plan::Kind;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a verb needs of the world besides files.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Hears how far the work is.
+    pub progress: &'a dyn Progress,
+    /// Set by a signal: finish what is in hand, commit, stop.
+    pub stop: &'a AtomicBool,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+impl Context<'_> {
+    /// True once a signal asked to stop.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Hears how far the work is; the default hears nothing.
+pub trait Progress: Sync {
+    /// A stretch of work begins.
+    fn start(&self, _what: &str, _recordings: u64, _bytes: u64) {}
+    /// One recording is done.
+    fn step(&self, _step: Step) {}
+    /// The stretch is over.
+    fn finish(&self) {}
+    /// Something the user should hear now.
+    fn say(&self, _line: &str) {}
+}
+
+/// One recording is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// How.
+    pub kind: Kind,
+    /// Bytes of the recording.
+    pub bytes: u64,
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {}

@@ -4,6 +4,7 @@
 //! cache/                              the root; may itself be a link, nothing below it is reached through one
 //! ├── CACHEDIR.TAG                    tells backup programs to leave the tree alone
 //! ├── .sources/<dataset>.jsonl        memo of source hashes, one line a source file
+//! ├── .damaged/                       what `verify --repair` moved aside, each with a `.reason.txt`
 //! └── full/                           a profile
 //!     ├── latest -> v1_256hz_10-20    for people: the version completed last; never read
 //!     └── v1_256hz_10-20/             a version = data.cache_dir
@@ -28,6 +29,8 @@ pub const TAG_TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # For information about cache directory tags, see https://bford.info/cachedir/\n";
 /// Directory of the memo, below the root.
 pub const SOURCES: &str = ".sources";
+/// Directory of damaged files with the reasons, below the root.
+pub const DAMAGED: &str = ".damaged";
 /// Link to the version completed last, below a profile.
 pub const LATEST: &str = "latest";
 /// Name of the manifest, below a version.

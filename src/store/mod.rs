@@ -5,6 +5,8 @@
 //! is there, and are only ever an accelerator, since every file explains itself. The store refuses names that are no
 //! finished file's, links inside the cache, and files whose bytes are not what they say.
 
+mod channels;
+mod damaged;
 mod dir;
 mod held;
 mod journal;

@@ -335,7 +335,12 @@ impl Writer {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn split(&self, split: Split) -> &SplitDir {
+    /// The directory of the version.
+    pub(super) fn version_dir(&self) -> &Dir {
+        &self.version
+    }
+
+    pub(super) fn split(&self, split: Split) -> &SplitDir {
         match split {
             Split::Train => &self.splits[0],
             Split::Val => &self.splits[1],

@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod build;
+mod config;
 mod demo;
-mod source;
-//! The one integration test binary.
-
 mod edf_writer;
 mod formats;
-mod shared;
-//! All integration tests in one binary.
-
-mod config;
 mod golden_dsp;
+mod layers;
+mod project;
+mod shared;
+mod source;

@@ -4,7 +4,7 @@
 //! `entry.json` from names, sizes and checksums alone. So the writer streams, and the reader accepts
 //! exactly what the writer would have written: there is no second reading of a damaged file.
 
-mod npy;
+pub(in crate::store) mod npy;
 mod read;
 mod write;
 mod zip;

@@ -1,0 +1,175 @@
+//! The command line, as clap reads it.
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// A versioned, verified preprocessing cache for EEG datasets
+#[derive(Debug, Parser)]
+#[command(name = "eegcache", version, propagate_version = true, max_term_width = 110)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 not ready, 2 usage or configuration, 3 damaged cache, 4 data gate,\n\
+    5 built with recordings in quarantine, 74 environment, 75 another build holds it, 130 interrupted"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Link, relabel and build what a profile is missing
+    Build(BuildArgs),
+    /// Show the state of every profile and the next step
+    Status(ReadArgs),
+    /// Check a cache before training; with `-- CMD` become CMD if it is ready
+    Preflight(PreflightArgs),
+    /// Hash every file again and report damage
+    Verify(VerifyArgs),
+    /// Say why a recording is a hit, a miss or stale
+    Explain(ExplainArgs),
+    /// Show or check configurations
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show what is in a recording and how its channels map
+    Inspect(InspectArgs),
+    /// Write the deterministic demo corpus
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// A configuration file; may be given several times, later files win
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub(crate) configs: Vec<PathBuf>,
+    /// The profile: smoke, dev or full
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// The cache root, taken from the project root if it is relative
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_root: Option<String>,
+    /// Set a configuration key, for instance `--set windows.length_s=30`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Worker threads (default: all cores)
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Print the plan and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Try recordings again that failed before
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
+    /// Do not wait for another build of the same version, exit 75
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PreflightArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The command to become if the cache is ready; it finds `data.cache_dir` in `EEGCACHE_DIR`
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Look at sizes and structure only
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Move damaged files to `.damaged/`, so that `build` makes them again
+    #[arg(long, conflicts_with = "quick")]
+    pub(crate) repair: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The recording's id
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the resolved configuration
+    Show {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Say which file and line, variable or flag set each value
+        #[arg(long)]
+        origin: bool,
+        /// Print it as one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Resolve many configurations and print every conflict between them
+    Check {
+        /// The configuration files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Print the report as one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The recording
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// An empty or absent directory, or one that `demo` made
+    pub(crate) directory: PathBuf,
+    /// Number of recordings
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) recordings: u32,
+    /// Seed: the same seed gives the same bytes
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+}

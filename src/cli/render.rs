@@ -1,0 +1,451 @@
+//! Reports as text for people and as JSON for machines. The JSON is one object with `"schema": 1`.
+
+use crate::cli::table::{Align, Table, bytes, count, duration, plain, share};
+use crate::model::id::Split;
+use crate::ops::build::{BuildReport, DryRun, QuarantineLine};
+use crate::ops::demo::Corpus;
+use crate::ops::explain::Explanation;
+use crate::ops::inspect::Inspection;
+use crate::ops::preflight::{PreflightReport, Verdict};
+use crate::ops::status::{ProfileStatus, SplitStatus, StatusReport};
+use crate::ops::survey::State;
+use crate::ops::verify::VerifyReport;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::fmt::Write as _;
+
+/// The schema number of every JSON report.
+const SCHEMA: u64 = 1;
+
+/// One JSON object with `"schema": 1` in front of the report's own fields.
+pub(crate) fn json(report: &impl Serialize) -> String {
+    let mut object = Map::new();
+    object.insert("schema".to_owned(), SCHEMA.into());
+    match serde_json::to_value(report) {
+        Ok(Value::Object(fields)) => object.extend(fields),
+        Ok(other) => drop(object.insert("report".to_owned(), other)),
+        // Reports hold strings, finite numbers and string-keyed maps; say so rather than print nothing.
+        Err(error) => drop(object.insert("error".to_owned(), error.to_string().into())),
+    }
+    format!("{}\n", Value::Object(object))
+}
+
+/// What a build did.
+pub(crate) fn build(report: &BuildReport) -> String {
+    let mut text = String::new();
+    if let Some(sentence) = &report.generated {
+        let _ = writeln!(text, "{}\n", plain(sentence));
+    }
+    let done = [
+        (report.built, "built"),
+        (report.relabelled, "relabelled"),
+        (report.linked, "linked"),
+        (report.kept, "already there"),
+        (report.quarantine.len(), "in quarantine"),
+        (report.left, "left"),
+    ];
+    let parts: Vec<String> =
+        done.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let _ = writeln!(
+        text,
+        "{}: {} of {} ({})",
+        report.profile,
+        if report.left == 0 { "complete, all" } else { "interrupted," },
+        count(report.members, "recording"),
+        parts.join(", ")
+    );
+    if !report.links.is_empty() {
+        let methods: Vec<String> = report
+            .links
+            .iter()
+            .map(|(method, n)| format!("{} by {method}", count(*n as usize, "file")))
+            .collect();
+        let _ = writeln!(text, "shared: {}", methods.join(", "));
+    }
+    let _ = writeln!(text, "time: {}", duration(report.seconds));
+    text.push_str(&quarantine(&report.quarantine));
+    text.push_str(&warnings(&report.warnings));
+    let _ = writeln!(text, "cache: {}", plain(&report.cache_dir.display().to_string()));
+    if report.left > 0 {
+        let _ = writeln!(text, "hint: run the same command again to go on; what is finished is kept");
+    } else if report.has_unknown_failures() {
+        let _ = writeln!(
+            text,
+            "hint: mend the recordings, or acknowledge them in `known_defects` of the dataset file"
+        );
+    }
+    text
+}
+
+fn warnings(warnings: &[String]) -> String {
+    warnings.iter().map(|warning| format!("warning: {}\n", plain(warning))).collect()
+}
+
+fn quarantine(lines: &[QuarantineLine]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&[
+        ("QUARANTINE", Align::Left),
+        ("SPLIT", Align::Left),
+        ("CLASS", Align::Left),
+        ("", Align::Left),
+        ("WHY", Align::Left),
+    ]);
+    for line in lines {
+        table.row(vec![
+            plain(&line.name),
+            line.split.to_string(),
+            line.class.to_string(),
+            if line.known { "known defect" } else { "NEW" }.to_owned(),
+            plain(&line.message),
+        ]);
+    }
+    format!("\n{}\n", table.render())
+}
+
+/// A demo corpus that lies there now.
+pub(crate) fn demo(corpus: &Corpus) -> String {
+    let mut text = format!(
+        "{} ({}) at {}\n",
+        count(corpus.recordings, "recording"),
+        bytes(corpus.bytes),
+        plain(&corpus.directory.display().to_string())
+    );
+    for (id, class) in &corpus.defects {
+        let _ = writeln!(text, "defect on purpose: {}: {class}", plain(id));
+    }
+    text
+}
+
+/// What a build would do.
+pub(crate) fn dry_run(plan: &DryRun) -> String {
+    let mut text = format!("plan for {} at {}\n", plan.profile, plain(&plan.cache_dir.display().to_string()));
+    for (number, what) in [
+        (plan.present, "present"),
+        (plan.to_link, "to link from other profiles or versions"),
+        (plan.to_relabel, "to relabel"),
+        (plan.to_build, "to build"),
+        (plan.quarantined, "in quarantine"),
+    ] {
+        let _ = writeln!(text, "{number:>8}  {what}");
+    }
+    let _ = writeln!(text, "bytes needed {}, free {}", bytes(plan.bytes_needed), bytes(plan.bytes_free));
+    if plan.to_build > 0 {
+        let _ = writeln!(text, "expected time roughly {}", duration(plan.expected_seconds));
+    }
+    text
+}
+
+fn paint(state: State, colour: bool) -> String {
+    let code = match state {
+        State::Valid => "32",
+        State::NotFound | State::Incomplete | State::Stale => "33",
+        State::Corrupt | State::VersionMismatch => "31",
+    };
+    if colour { format!("\u{1b}[{code}m{}\u{1b}[0m", state.as_str()) } else { state.as_str().to_owned() }
+}
+
+/// The state of every profile on one screen.
+pub(crate) fn status(report: &StatusReport, colour: bool) -> String {
+    let mut text = format!(
+        "dataset {} at {}{}\n\n",
+        plain(&report.dataset),
+        plain(&report.dataset_root.display().to_string()),
+        if report.sources_reachable { "" } else { " (sources not reachable: not checked)" }
+    );
+    let mut table = Table::new(&[
+        ("PROFILE", Align::Left),
+        ("STATE", Align::Left),
+        ("SPLIT", Align::Left),
+        ("HAVE", Align::Right),
+        ("MISSING", Align::Right),
+        ("STALE", Align::Right),
+        ("QUARANTINE", Align::Right),
+        ("WINDOWS", Align::Right),
+        ("SEIZURE", Align::Right),
+        ("OF TIME", Align::Right),
+        ("SIZE", Align::Right),
+    ]);
+    for profile in &report.profiles {
+        let mut first = true;
+        for (split, status) in &profile.splits {
+            table.row(status_row(profile, *split, status, first, colour));
+            first = false;
+        }
+    }
+    text.push_str(&table.render());
+    report.profiles.iter().for_each(|profile| text.push_str(&remarks(profile)));
+    text.push_str(&warnings(&report.warnings));
+    text
+}
+
+fn status_row(
+    profile: &ProfileStatus,
+    split: Split,
+    status: &SplitStatus,
+    first: bool,
+    colour: bool,
+) -> Vec<String> {
+    let some = |n: usize| if n == 0 { String::new() } else { n.to_string() };
+    let (name, state) = if first {
+        (profile.profile.to_string(), paint(profile.state, colour))
+    } else {
+        (String::new(), String::new())
+    };
+    vec![
+        name,
+        state,
+        split.to_string(),
+        format!("{}/{}", status.have, status.members),
+        some(status.missing),
+        some(status.stale),
+        some(status.quarantined),
+        (status.windows.total() + status.unlabelled_windows).to_string(),
+        share(status.window_share()),
+        share(status.second_share()),
+        bytes(status.bytes),
+    ]
+}
+
+fn remarks(profile: &ProfileStatus) -> String {
+    let mut lines = Vec::new();
+    if let Some(reason) = &profile.reason {
+        lines.push(plain(reason));
+    }
+    let known = profile.quarantine.iter().filter(|line| line.known).count();
+    if !profile.quarantine.is_empty() {
+        let names: Vec<String> = profile
+            .quarantine
+            .iter()
+            .take(6)
+            .map(|line| format!("{} ({})", plain(&line.name), line.class))
+            .collect();
+        let more = if profile.quarantine.len() > 6 { ", …" } else { "" };
+        lines.push(format!(
+            "in quarantine: {}{more}; {known} of {} known",
+            names.join(", "),
+            profile.quarantine.len()
+        ));
+    }
+    if profile.unchecked > 0 {
+        lines.push(format!(
+            "{} unchecked: right size, content not looked at",
+            count(profile.unchecked, "recording")
+        ));
+    }
+    if profile.linkable > 0 {
+        lines.push(format!(
+            "{} can be shared from other profiles or versions",
+            count(profile.linkable, "recording")
+        ));
+    }
+    if let Some(history) = &profile.history {
+        lines.push(format!(
+            "over {}: {} built, {} linked, {} relabelled, {} found present",
+            count(history.runs as usize, "build"),
+            history.built,
+            history.linked,
+            history.relabelled,
+            history.kept
+        ));
+    }
+    if let Some(next) = &profile.next {
+        lines.push(format!("next: `{next}`"));
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\n{}\n  {}\n", profile.profile, lines.join("\n  "))
+}
+
+/// Every gate on a line of its own; the gates that are shut say what to do.
+pub(crate) fn preflight(report: &PreflightReport) -> String {
+    let mut text = String::new();
+    if report.linked > 0 {
+        let _ =
+            writeln!(text, "{} linked from other profiles or versions", count(report.linked, "recording"));
+    }
+    for gate in &report.gates {
+        match &gate.verdict {
+            Verdict::Pass => {}
+            Verdict::Warn { message } => {
+                let _ = writeln!(text, "warning: {}: {}", gate.name, plain(message));
+            }
+            Verdict::NotReady { message, hint }
+            | Verdict::Damaged { message, hint }
+            | Verdict::Data { message, hint } => {
+                let _ = writeln!(text, "error: {}: {}\nhint: {}", gate.name, plain(message), plain(hint));
+            }
+        }
+    }
+    text.push_str(&warnings(&report.warnings));
+    if report.ready {
+        let parts: Vec<String> = report
+            .splits
+            .iter()
+            .map(|(split, s)| {
+                let windows = s.windows.total() + s.unlabelled_windows;
+                format!(
+                    "{split} {} recordings, {windows} windows, {} seizure",
+                    s.have,
+                    share(s.window_share())
+                )
+            })
+            .collect();
+        let _ = writeln!(text, "ready: {}", parts.join("; "));
+    }
+    text
+}
+
+/// What verification found.
+pub(crate) fn verify(report: &VerifyReport) -> String {
+    let mut text = String::new();
+    for damage in &report.damaged {
+        let _ = writeln!(
+            text,
+            "damaged: {}/{}/{}: {}",
+            damage.profile,
+            damage.version,
+            plain(&damage.name),
+            plain(&damage.reason)
+        );
+    }
+    for moved in &report.moved {
+        let _ = writeln!(text, "moved: {}", plain(moved));
+    }
+    if !report.unlisted.is_empty() {
+        let _ = writeln!(
+            text,
+            "{} listed by no manifest: `eegcache build` adopts or `gc --orphans` removes them",
+            count(report.unlisted.len(), "file")
+        );
+    }
+    let _ = writeln!(
+        text,
+        "{} in {}: {} hashed, {} damaged",
+        count(report.files, "file"),
+        if report.versions.is_empty() { "no version".to_owned() } else { report.versions.join(", ") },
+        bytes(report.bytes),
+        report.damaged.len()
+    );
+    text
+}
+
+/// Why a recording is what it is.
+pub(crate) fn explain(e: &Explanation) -> String {
+    let mut text = String::new();
+    let (place, taken) = e.position;
+    let _ = writeln!(text, "{} ({}, subject {})", plain(&e.name), e.split, plain(&e.subject));
+    let _ = writeln!(text, "  recording    {}", plain(&e.path));
+    let _ =
+        writeln!(text, "  sha256       {}", e.sha256.as_deref().unwrap_or("not known without reading it"));
+    for annotation in &e.annotations {
+        let _ = writeln!(text, "  annotation   {}", plain(annotation));
+    }
+    let _ = writeln!(
+        text,
+        "  profile      {} (place {place} in the order), version is {}",
+        if taken { "a member" } else { "not a member" },
+        e.state.as_str()
+    );
+    for file in &e.files {
+        let _ = writeln!(
+            text,
+            "  {:<12} {}: {}; build would {}",
+            file.file,
+            file.verdict,
+            plain(&file.because),
+            plain(&file.action)
+        );
+    }
+    if let Some(failure) = &e.failure {
+        let _ = writeln!(text, "  quarantine   {}", plain(failure));
+    }
+    if let Some(entry) = &e.entry {
+        let _ = writeln!(
+            text,
+            "  made         signal {}, labels {}",
+            entry.made.signal,
+            entry.made.labels.as_deref().unwrap_or("none")
+        );
+        let _ = writeln!(
+            text,
+            "  content      {} samples at {} Hz, {}",
+            entry.samples,
+            entry.rate_hz,
+            count(entry.events.len(), "seizure")
+        );
+        for note in &entry.notes {
+            let _ = writeln!(text, "  note         {}: {}", note.code, plain(&note.text));
+        }
+    }
+    text
+}
+
+/// What is in a recording.
+pub(crate) fn inspect(report: &Inspection) -> String {
+    let mut text = format!("{} ({})\n", plain(&report.file.display().to_string()), bytes(report.bytes));
+    let mut say = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = writeln!(text, "  {name:<12} {}", plain(&value));
+        }
+    };
+    say("format", report.format.clone());
+    say("start", report.start.clone());
+    say(
+        "records",
+        report.records.map(|(promised, held)| match promised {
+            Some(promised) if promised == held => held.to_string(),
+            Some(promised) => format!("{held}, the header promises {promised}"),
+            None => format!("{held}, the header does not know"),
+        }),
+    );
+    say("record", report.record_duration_s.as_ref().map(|seconds| format!("{seconds} s")));
+    say("duration", report.duration_s.map(duration));
+    say("offset", report.offset_s.as_ref().filter(|s| *s != "0").map(|seconds| format!("{seconds} s")));
+    say("sha256", report.sha256.clone());
+    say("interpolate", (!report.interpolated.is_empty()).then(|| report.interpolated.join(" ")));
+    text.push('\n');
+    text.push_str(&signals(report));
+    for (onset, length, what) in &report.annotations {
+        let length = length.as_ref().map_or_else(String::new, |length| format!(" for {length} s"));
+        let _ = writeln!(text, "annotation at {onset} s{length}: {}", plain(what));
+    }
+    for note in &report.notes {
+        let _ = writeln!(text, "note: {}: {}", note.code, plain(&note.text));
+    }
+    match &report.failure {
+        Some(failure) => {
+            let _ = writeln!(text, "quarantine: {}: {}", failure.class, plain(&failure.message));
+        }
+        None => text.push_str("usable under the configured recipe\n"),
+    }
+    text
+}
+
+fn signals(report: &Inspection) -> String {
+    let mut table = Table::new(&[
+        ("#", Align::Right),
+        ("LABEL", Align::Left),
+        ("NAME", Align::Left),
+        ("USED AS", Align::Left),
+        ("RATE HZ", Align::Right),
+        ("UNIT", Align::Left),
+        ("RANGE UV", Align::Left),
+        ("", Align::Left),
+    ]);
+    for (index, signal) in report.signals.iter().enumerate() {
+        table.row(vec![
+            (index + 1).to_string(),
+            plain(&signal.label),
+            plain(&signal.key),
+            signal.used.to_owned(),
+            signal.rate_hz.clone().unwrap_or_default(),
+            plain(&signal.dimension),
+            signal.range_uv.map_or_else(String::new, |(low, high)| format!("{low:.1} … {high:.1}")),
+            if signal.flat { "flat".to_owned() } else { String::new() },
+        ]);
+    }
+    table.render()
+}

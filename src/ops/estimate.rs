@@ -1,0 +1,60 @@
+//! What a build will need: bytes from the headers of the recordings, time from a rough figure.
+
+use crate::error::{Error, Result};
+use crate::model::inventory::{Inventory, SourceRecording};
+use crate::model::recipe::Dtype;
+use crate::model::settings::Settings;
+use crate::ops::survey::Survey;
+use crate::plan::{Kind, Plan};
+use crate::{dsp, formats, source};
+use rayon::prelude::*;
+
+/// Recording bytes a second and thread that a two-core machine of 2026 processes; only `--dry-run` shows what follows from it.
+const BYTES_PER_SECOND: f64 = 60e6;
+
+/// Bytes that building and relabelling will write. Links are free; copies are not foreseen.
+#[must_use]
+pub fn bytes_needed(settings: &Settings, plan: &Plan, inventory: &Inventory) -> u64 {
+    let tasks: Vec<_> = plan.of(Kind::Build).collect();
+    tasks.par_iter().map(|task| result_bytes(settings, &inventory.recordings[task.recording])).sum()
+}
+
+/// Seconds that processing `bytes` of recordings takes, very roughly.
+#[must_use]
+pub fn seconds(bytes: u64, threads: usize) -> f64 {
+    bytes as f64 / BYTES_PER_SECOND / threads.max(1) as f64
+}
+
+/// Bytes of both files of a recording, from its header; 0 where it will fail anyway.
+fn result_bytes(settings: &Settings, recording: &SourceRecording) -> u64 {
+    let recipe = &settings.recipe.signal;
+    let read = || -> Option<u64> {
+        let mut reader = source::open(&settings.dataset.root, &recording.file.path).ok()?;
+        let bytes = reader.file_bytes();
+        let header = formats::read_header(&mut reader, bytes).ok()?;
+        let selection = dsp::select(&header.signals, recipe).ok()?;
+        let signal = &header.signals[selection.lead];
+        let samples = signal.samples_per_record.checked_mul(header.records_held)?;
+        let (samples, _) = dsp::output_length(recipe, samples, signal.rate?).ok()?;
+        let width = match recipe.dtype {
+            Dtype::Float32 => 4,
+            Dtype::Float16 => 2,
+        };
+        Some(samples * (recipe.output_channels().len() as u64 * width + 1) + 4096)
+    };
+    read().unwrap_or(0)
+}
+
+/// Refuses a build that cannot fit.
+pub fn refuse_full_disk(survey: &Survey) -> Result<()> {
+    let (plan, inventory) = survey.plan()?;
+    if plan.count(Kind::Build) == 0 {
+        return Ok(());
+    }
+    let needed = bytes_needed(&survey.settings, plan, inventory);
+    let free = survey.store.free_bytes()?;
+    if needed > free {
+        return Err(Error::NoSpace { path: survey.settings.cache_root.clone(), needed, free });
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! What lies on disk, with annotation contents known and in the one order: the input of every plan.
+
+use crate::error::{Error, Result};
+use crate::formats;
+use crate::model::Digest;
+use crate::model::inventory::{Inventory, SourceFile, SourceRecording, Stamp};
+use crate::model::order::{Family, Key, Seizures, order};
+use crate::model::settings::Settings;
+use crate::source;
+use crate::store::{Memo, MemoLine};
+use rayon::prelude::*;
+use std::sync::Mutex;
+
+/// The recordings of the dataset and what was learned on the way.
+pub struct Taken {
+    /// All recordings in the one order; the profile is not yet cut.
+    pub recordings: Vec<SourceRecording>,
+    /// Contents that the memo did not know; `build` remembers them.
+    pub learned: Vec<MemoLine>,
+}
+
+/// Walks the dataset; nothing where its root cannot be reached.
+///
+/// Annotation files are small: their content is known afterwards. Recordings are never hashed here.
+pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<Taken>> {
+    let spec = &settings.dataset;
+    if !source::is_reachable(spec) {
+        return Ok(None);
+    }
+    let lookup = |path: &str, stamp: &Stamp| memo.get(path, stamp);
+    let mut recordings = source::recordings(spec, &settings.splits, &lookup)?;
+    if recordings.is_empty() {
+        return Err(no_recordings(settings));
+    }
+    let learned = Mutex::new(Vec::new());
+    recordings.par_iter_mut().for_each(|recording| {
+        let balanced = settings.family == Family::Balanced;
+        read_annotations(settings, recording, balanced, began_ns, &learned);
+    });
+    Ok(Some(Taken { recordings: in_order(recordings, settings.family), learned: into_inner(learned) }))
+}
+
+/// A poisoned lock means a panic elsewhere, which does not make the collected lines wrong.
+pub(crate) fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Taken {
+    /// Cuts the inventory of a profile.
+    #[must_use]
+    pub fn profile(&self, settings: &Settings) -> Inventory {
+        let members = settings.profile_spec().subset.size(self.recordings.len());
+        Inventory { recordings: self.recordings.clone(), members }
+    }
+}
+
+fn no_recordings(settings: &Settings) -> Error {
+    let globs: Vec<String> = settings.dataset.recordings.iter().map(|g| format!("`{}`", g.glob())).collect();
+    Error::usage(
+        format!(
+            "no recording of dataset `{}` matches {} below `{}`",
+            settings.dataset.name,
+            globs.join(", "),
+            settings.dataset.root.display()
+        ),
+        "check `dataset.root` (often `EEG_DATA_ROOT`), `dataset.recordings` and `data.splits`",
+    )
+}
+
+fn in_order(recordings: Vec<SourceRecording>, family: Family) -> Vec<SourceRecording> {
+    let keys: Vec<Key<'_>> =
+        recordings.iter().map(|r| Key { path: &r.file.path, split: r.split, seizures: r.seizures }).collect();
+    let indices = order(&keys, family);
+    let mut slots: Vec<Option<SourceRecording>> = recordings.into_iter().map(Some).collect();
+    indices.into_iter().filter_map(|index| slots[index].take()).collect()
+}
+
+fn read_annotations(
+    settings: &Settings,
+    recording: &mut SourceRecording,
+    balanced: bool,
+    began_ns: i128,
+    learned: &Mutex<Vec<MemoLine>>,
+) {
+    let known = |file: &Option<SourceFile>| file.as_ref().is_none_or(|file| file.sha256.is_some());
+    if !balanced && known(&recording.annotation) && known(&recording.cross_check) {
+        return;
+    }
+    let mut learn = |file: &mut SourceFile| -> Option<Vec<u8>> {
+        // A file that cannot be read stays without content; processing the recording names the reason.
+        let (bytes, sha256, stamp) = source::read_small(&settings.dataset.root, &file.path).ok()?;
+        if file.sha256 != Some(sha256) {
+            let line = MemoLine { path: file.path.clone(), stamp, sha256, began_ns };
+            learned.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line);
+        }
+        (file.sha256, file.stamp) = (Some(sha256), stamp);
+        Some(bytes)
+    };
+    let deciding = recording.annotation.as_mut().and_then(&mut learn);
+    if let Some(cross_check) = recording.cross_check.as_mut().filter(|file| file.sha256.is_none()) {
+        learn(cross_check);
+    }
+    let labels = &settings.recipe.labels;
+    let table = deciding.and_then(|bytes| formats::read_annotations(labels.format, &bytes).ok());
+    recording.seizures = match table {
+        Some(table) if formats::has_seizures(&table, labels) => Seizures::Some,
+        Some(_) => Seizures::None,
+        None => Seizures::Unknown,
+    };
+}
+
+/// Hashes recordings whose content the memo does not know; `indices` are of `recordings`.
+pub fn settle(
+    settings: &Settings,
+    recordings: &mut [SourceRecording],
+    indices: &[usize],
+    began_ns: i128,
+) -> Vec<MemoLine> {
+    let root = &settings.dataset.root;
+    let hashed: Vec<(usize, Option<(Digest, Stamp)>)> = indices
+        .par_iter()
+        .map(|index| (*index, source::hash(root, &recordings[*index].file.path).ok()))
+        .collect();
+    let mut lines = Vec::new();
+    for (index, result) in hashed {
+        // What cannot be read is left unknown: processing it will put it into quarantine with the reason.
+        let Some((sha256, stamp)) = result else { continue };
+        let file = &mut recordings[index].file;
+        (file.sha256, file.stamp) = (Some(sha256), stamp);
+        lines.push(MemoLine { path: file.path.clone(), stamp, sha256, began_ns });
+    }
+    lines
+}

@@ -1,0 +1,144 @@
+//! Versions as they lie on disk: manifest and journals, the directory's files, and the shelf that a plan reads.
+//!
+//! Each version is loaded once a command. Files that no manifest and no journal lists explain themselves
+//! by their `entry.json`; `build` proves them by their hashes, reading commands only look.
+
+use crate::error::Result;
+use crate::model::artifact::Facts;
+use crate::model::id::{Digest, ProfileName, RecordingId, VersionName};
+use crate::model::manifest::{FileRecord, Identity};
+use crate::plan::{Offer, OnDisk, Shelf};
+use crate::store::{Held, ManifestState, Store};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How far files that nobody lists are trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// `entry.json` is read and believed: good enough to report.
+    Look,
+    /// File and arrays are hashed: good enough to build on.
+    Prove,
+}
+
+/// A version as it lies on disk.
+pub struct Loaded {
+    /// Manifest merged with journals.
+    pub held: Held,
+    /// What the directory holds: name → bytes.
+    pub files: BTreeMap<String, u64>,
+    /// What a plan reads.
+    pub shelf: Shelf,
+    /// Unlisted files that are damaged, with the reason.
+    pub damaged: Vec<(String, String)>,
+    /// Unlisted files that were adopted.
+    pub adopted: usize,
+    /// What the version means; from an adopted file where nothing else tells.
+    pub identity: Option<Identity>,
+}
+
+impl Loaded {
+    /// True where there is neither manifest, journal nor file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.held.manifest, ManifestState::Absent)
+            && self.held.journals == 0
+            && self.files.is_empty()
+    }
+}
+
+/// Loads a version. `wanted` names the files worth adopting where nobody lists them.
+pub fn load(
+    store: &Store,
+    profile: &ProfileName,
+    version: &VersionName,
+    wanted: &Wanted<'_>,
+    depth: Depth,
+) -> Result<Loaded> {
+    let held = store.load(profile, version)?;
+    let files = store.files(profile, version)?;
+    let mut shelf = Shelf::empty(profile.clone(), version.clone());
+    if let Some(identity) = &held.identity {
+        held.entries.values().for_each(|entry| shelf.put(entry, identity, &files));
+    }
+    shelf.quarantine.clone_from(&held.quarantine);
+    let listed: BTreeSet<&str> =
+        held.entries.values().flat_map(|e| e.files.iter()).map(|record| record.name.as_str()).collect();
+    let unlisted: Vec<String> = files
+        .keys()
+        .filter(|name| !listed.contains(name.as_str()) && (wanted.names)(name))
+        .cloned()
+        .collect();
+    let mut loaded =
+        Loaded { identity: held.identity.clone(), held, files, shelf, damaged: Vec::new(), adopted: 0 };
+    adopt(store, &mut loaded, unlisted, wanted.identity, depth);
+    Ok(loaded)
+}
+
+/// Which unlisted files are worth a look.
+pub struct Wanted<'a> {
+    /// What the configuration asks for.
+    pub identity: &'a Identity,
+    /// True for a name that the profile needs.
+    pub names: &'a dyn Fn(&str) -> bool,
+}
+
+fn adopt(store: &Store, loaded: &mut Loaded, unlisted: Vec<String>, wanted: &Identity, depth: Depth) {
+    let (profile, version) = (loaded.shelf.profile.clone(), loaded.shelf.version.clone());
+    let found: Vec<(String, std::result::Result<(FileRecord, Facts), String>)> = match depth {
+        Depth::Prove => store
+            .scan(&profile, &version, &unlisted)
+            .into_iter()
+            .map(|scanned| (scanned.name, scanned.outcome))
+            .collect(),
+        Depth::Look => unlisted
+            .into_iter()
+            .map(|name| {
+                // The content is unknown as long as nobody hashes it; looking never links, so it is never used.
+                let record =
+                    |bytes| FileRecord { name: name.clone(), bytes, sha256: Digest::from_bytes([0; 32]) };
+                let bytes = loaded.files.get(&name).copied().unwrap_or_default();
+                let facts = store.facts(&profile, &version, &name).map_err(|error| error.to_string());
+                let outcome = facts.map(|facts| (record(bytes), facts));
+                (name, outcome)
+            })
+            .collect(),
+    };
+    for (name, outcome) in found {
+        match outcome {
+            Ok((record, facts)) => put(loaded, record, &facts, wanted),
+            Err(reason) => loaded.damaged.push((name, reason)),
+        }
+    }
+}
+
+fn put(loaded: &mut Loaded, record: FileRecord, facts: &Facts, wanted: &Identity) {
+    let (source, annotation) = match facts {
+        Facts::Signal(facts) => (facts.source_sha256, Vec::new()),
+        Facts::Labels(facts) => (facts.source_sha256, facts.annotation_sha256.clone()),
+    };
+    let offer = Offer {
+        record: Some(record),
+        fingerprint: facts.fingerprint(),
+        source,
+        source_bytes: None,
+        annotation,
+        on_disk: OnDisk::Present,
+    };
+    let id: RecordingId = facts.id().clone();
+    let shelf = &mut loaded.shelf;
+    match facts {
+        Facts::Signal(_) => shelf.signals.insert(id, offer),
+        Facts::Labels(_) => shelf.labels.insert(id, offer),
+    };
+    loaded.adopted += 1;
+    if loaded.held.identity.is_none() {
+        // Files alone do not name their dataset; a wrong one shows in the recordings' contents. A single
+        // file of another fingerprint is enough to say that the version means something else.
+        let identity = loaded.identity.get_or_insert_with(|| wanted.clone());
+        match facts {
+            Facts::Signal(facts) if facts.fingerprint != wanted.signal => identity.signal = facts.fingerprint,
+            Facts::Labels(facts) if facts.fingerprint != wanted.labels => identity.labels = facts.fingerprint,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! `preflight`: the check before training. Every gate has its own message and its own way out.
+
+use crate::error::{Error, Result};
+use crate::model::id::{Digest, Split};
+use crate::model::manifest::Entry;
+use crate::model::order::Subset;
+use crate::model::settings::Settings;
+use crate::ops::Context;
+use crate::ops::build::{self, BuildOptions, BuildWait};
+use crate::ops::status::{self, SplitStatus};
+use crate::ops::survey::{Options, State, Survey, survey, walk};
+use crate::plan::Kind;
+use crate::store::Store;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// How long pre-flight waits for a build that holds the version before it links.
+const LINK_WAIT_S: u64 = 30;
+
+/// The verdict on a cache.
+#[derive(Debug, Clone, Serialize)]
+pub struct PreflightReport {
+    /// The resolved `data.cache_dir`.
+    pub cache_dir: PathBuf,
+    /// The state of the version.
+    pub state: State,
+    /// True where every gate is passed.
+    pub ready: bool,
+    /// Every gate that was looked at.
+    pub gates: Vec<Gate>,
+    /// Recordings linked just now.
+    pub linked: usize,
+    /// The splits.
+    pub splits: BTreeMap<Split, SplitStatus>,
+    /// Things the user should hear about.
+    pub warnings: Vec<String>,
+}
+
+/// One gate.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gate {
+    /// Its name.
+    pub name: &'static str,
+    /// Its verdict.
+    pub verdict: Verdict,
+}
+
+/// The verdict of a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
+pub enum Verdict {
+    /// Passed.
+    Pass,
+    /// Passed, with something to hear.
+    Warn {
+        /// What.
+        message: String,
+    },
+    /// Not ready: not found, incomplete, stale, mismatch (exit 1).
+    NotReady {
+        /// What.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Damaged (exit 3).
+    Damaged {
+        /// What.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The data forbids training (exit 4).
+    Data {
+        /// What.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+/// Checks the profile of `settings`; links what other profiles hold if that is all that is missing.
+pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightReport> {
+    let store = Store::new(settings.cache_root.clone());
+    let taken = walk(settings, &store)?;
+    let mut survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
+    let mut linked = 0;
+    let mut warnings = settings.warnings.clone();
+    if is_linkable(&survey_now) {
+        match link(cx, settings) {
+            Ok(count) => linked = count,
+            Err(error) => warnings.push(format!(
+                "what is missing could be linked, but was not: {error}; run `eegcache build --profile {}`",
+                settings.profile
+            )),
+        }
+        survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
+    }
+    if taken.is_none() {
+        warnings.push("sources not reachable: not checked".to_owned());
+    }
+    let splits = status::splits(&survey_now);
+    let gates = gates(&survey_now, &splits);
+    let ready = gates.iter().all(|gate| matches!(gate.verdict, Verdict::Pass | Verdict::Warn { .. }));
+    let (cache_dir, state) = (settings.cache_dir(), survey_now.state());
+    Ok(PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings })
+}
+
+fn is_linkable(survey: &Survey) -> bool {
+    let Some(plan) = &survey.plan else { return false };
+    survey.mismatch.is_none()
+        && survey.damage().is_none()
+        && plan.count(Kind::Link) > 0
+        && plan.tasks.iter().all(|t| matches!(t.kind(), Kind::Link | Kind::Present | Kind::Quarantined))
+}
+
+fn link(cx: &Context<'_>, settings: &Settings) -> Result<usize> {
+    let options =
+        BuildOptions { retry_failed: false, wait: BuildWait::Seconds(LINK_WAIT_S), link_only: true };
+    build::build(cx, settings, options).map(|report| report.linked)
+}
+
+fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Vec<Gate> {
+    let gate = |name, verdict| Gate { name, verdict };
+    let mut gates = vec![gate("cache", cache(survey, splits))];
+    if !matches!(gates[0].verdict, Verdict::Pass) && survey.own.held.entries.is_empty() {
+        // Nothing is there that the other gates could judge.
+        return gates;
+    }
+    let entries: Vec<&Entry> = survey.settings.splits.iter().flat_map(|s| survey.entries(*s)).collect();
+    gates.push(gate("windows", windows(survey, splits)));
+    gates.extend(splits.iter().map(|(split, status)| gate("seizures", seizures(survey, *split, status))));
+    gates.extend(
+        splits.iter().filter_map(|(split, status)| {
+            Some(gate("expected-share", expected_share(survey, *split, status)?))
+        }),
+    );
+    gates.push(gate("subjects", subjects(&entries)));
+    gates.push(gate("recordings", recordings(&entries)));
+    gates.extend(expect(survey).map(|verdict| gate("expect", verdict)));
+    gates.push(gate("channels", channels(survey, &entries)));
+    gates.push(gate("quarantine", quarantine(survey)));
+    gates.extend(transients(&entries).map(|verdict| gate("dc-transient", verdict)));
+    gates
+}
+
+fn build_command(settings: &Settings) -> String {
+    format!("run `eegcache build --profile {}`", settings.profile)
+}
+
+fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
+    let settings = &survey.settings;
+    let directory = settings.cache_dir().display().to_string();
+    let not_ready = |message| Verdict::NotReady { message, hint: build_command(settings) };
+    match survey.state() {
+        State::Valid => Verdict::Pass,
+        State::NotFound => not_ready(format!("NOT_FOUND: there is no cache at `{directory}`")),
+        State::Corrupt => Verdict::Damaged {
+            message: format!("CORRUPT: `{directory}`: {}", survey.damage().unwrap_or_default()),
+            hint: "run `eegcache verify --repair`, then `eegcache build`".to_owned(),
+        },
+        State::VersionMismatch => {
+            let error = survey.mismatch.as_ref().map(|m| build::mismatch_error(settings, m));
+            match error {
+                Some(Error::NotReady { message, hint }) => Verdict::NotReady { message, hint },
+                _ => not_ready(format!("VERSION_MISMATCH: `{directory}`")),
+            }
+        }
+        state @ (State::Stale | State::Incomplete) => {
+            let counts: Vec<String> = splits
+                .iter()
+                .filter(|(_, s)| s.missing + s.stale > 0)
+                .map(|(split, s)| format!("{split}: {} of {}", s.missing + s.stale, s.members))
+                .collect();
+            let what = if state == State::Stale { "made from older sources" } else { "missing" };
+            let detail = if counts.is_empty() {
+                "the manifest is not current".to_owned()
+            } else {
+                format!("recordings {what} ({})", counts.join(", "))
+            };
+            not_ready(format!("{}: `{directory}`: {detail}", state.as_str()))
+        }
+    }
+}
+
+fn windows(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
+    let empty: Vec<&str> = splits
+        .iter()
+        .filter(|(_, status)| status.windows.total() + status.unlabelled_windows == 0)
+        .map(|(split, _)| split.as_str())
+        .collect();
+    if empty.is_empty() {
+        return Verdict::Pass;
+    }
+    let windows = survey.settings.windows;
+    Verdict::Data {
+        message: format!(
+            "no window of {} s in {}: training or validating there would see nothing",
+            windows.length_s,
+            empty.join(" and ")
+        ),
+        hint: "shorten `windows.length_s`, take a larger profile, or leave the split out with `data.splits`"
+            .to_owned(),
+    }
+}
+
+fn is_full(settings: &Settings) -> bool {
+    settings.profile_spec().subset == Subset::All
+}
+
+fn seizures(survey: &Survey, split: Split, status: &SplitStatus) -> Verdict {
+    if status.windows.seizure() > 0 || survey.settings.dataset.allow_no_seizures {
+        return Verdict::Pass;
+    }
+    let message = format!("{split} holds no seizure in {} windows", status.windows.total());
+    if split == Split::Train {
+        let hint = "check `labels.seizure` and the annotation files with `eegcache explain ID`; a dataset without \
+                    seizures says `dataset: {allow_no_seizures: true}`";
+        return Verdict::Data { message, hint: hint.to_owned() };
+    }
+    Verdict::Warn { message }
+}
+
+fn expected_share(survey: &Survey, split: Split, status: &SplitStatus) -> Option<Verdict> {
+    let (low, high) = survey.settings.expected_share.filter(|_| is_full(&survey.settings))?;
+    let share = status.window_share().unwrap_or(0.0);
+    if (low..=high).contains(&share) {
+        return Some(Verdict::Pass);
+    }
+    Some(Verdict::Data {
+        message: format!(
+            "{split}: {:.2} % of windows hold a seizure, expected {:.2} to {:.2} %",
+            100.0 * share,
+            100.0 * low,
+            100.0 * high
+        ),
+        hint: "check the annotations, or correct `labels.expected_share`".to_owned(),
+    })
+}
+
+fn subjects(entries: &[&Entry]) -> Verdict {
+    let mut seen: BTreeMap<&str, &Entry> = BTreeMap::new();
+    for entry in entries {
+        let first = seen.entry(&entry.subject).or_insert(entry);
+        if first.split != entry.split {
+            let message = format!(
+                "subject `{}` is in two splits: `{}` ({}) and `{}` ({})",
+                entry.subject, first.id, first.split, entry.id, entry.split
+            );
+            let hint = "mend `dataset.subject` or `dataset.splits`, then build again: entries move by link";
+            return Verdict::Data { message, hint: hint.to_owned() };
+        }
+    }
+    Verdict::Pass
+}
+
+fn recordings(entries: &[&Entry]) -> Verdict {
+    let mut seen: BTreeMap<Digest, &Entry> = BTreeMap::new();
+    for entry in entries {
+        let first = seen.entry(entry.source.sha256).or_insert(entry);
+        if first.split != entry.split {
+            let message = format!(
+                "one recording is in two splits: `{}` ({}) and `{}` ({}) hold the same bytes",
+                first.source.path, first.split, entry.source.path, entry.split
+            );
+            return Verdict::Data { message, hint: "remove one of the two files".to_owned() };
+        }
+    }
+    Verdict::Pass
+}
+
+/// The dataset's own counts: of what lies on disk where it can be reached, else of the recorded membership.
+fn expect(survey: &Survey) -> Option<Verdict> {
+    let expected = &survey.settings.dataset.expect;
+    if expected.is_empty() || !is_full(&survey.settings) {
+        return None;
+    }
+    let members = survey.membership();
+    let mut wrong = Vec::new();
+    for (split, counts) in expected.iter().filter(|(split, _)| survey.settings.splits.contains(split)) {
+        let recordings = members.iter().filter(|member| member.split == *split).count() as u64;
+        let subjects = subject_count(survey, *split);
+        if let Some(right) = counts.recordings.filter(|right| *right != recordings) {
+            wrong.push(format!("{split}: {recordings} recordings instead of {right}"));
+        }
+        if let Some(right) = counts.subjects.filter(|right| *right != subjects) {
+            wrong.push(format!("{split}: {subjects} subjects instead of {right}"));
+        }
+    }
+    if wrong.is_empty() {
+        return Some(Verdict::Pass);
+    }
+    Some(Verdict::Data {
+        message: format!("dataset `{}` is not whole: {}", survey.settings.dataset.name, wrong.join(", ")),
+        hint: "complete the download, or correct `dataset.expect`".to_owned(),
+    })
+}
+
+fn subject_count(survey: &Survey, split: Split) -> u64 {
+    let names: BTreeSet<&str> = match &survey.inventory {
+        Some(inventory) => {
+            inventory.profile().iter().filter(|r| r.split == split).map(|r| r.subject.as_str()).collect()
+        }
+        None => survey.entries(split).map(|entry| entry.subject.as_str()).collect(),
+    };
+    names.len() as u64
+}
+
+/// Channel names and order, as the first signal file of every split says them itself.
+fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
+    let wanted = survey.settings.recipe.signal.output_channels();
+    for split in &survey.settings.splits {
+        let Some(entry) = entries.iter().find(|entry| entry.split == *split) else { continue };
+        let name = &entry.files.signal.name;
+        let path = survey.settings.cache_dir().join(name);
+        match survey.store.channels(&survey.settings.profile, &survey.settings.version, name) {
+            Ok(found) if found == wanted => {}
+            Ok(found) => {
+                return Verdict::Data {
+                    message: format!(
+                        "`{}` holds channels [{}], the recipe asks for [{}]",
+                        path.display(),
+                        found.join(" "),
+                        wanted.join(" ")
+                    ),
+                    hint: "run `eegcache verify --repair`, then `eegcache build`".to_owned(),
+                };
+            }
+            Err(error) => {
+                let hint = "run `eegcache verify --repair`, then `eegcache build`".to_owned();
+                return Verdict::Damaged { message: error.to_string(), hint };
+            }
+        }
+    }
+    Verdict::Pass
+}
+
+fn quarantine(survey: &Survey) -> Verdict {
+    let failed: Vec<_> = survey.own.held.quarantine.values().collect();
+    let unknown = failed.iter().filter(|failed| !build::is_known(&survey.settings, failed)).count();
+    let members = survey.membership().len();
+    let share = (survey.settings.max_quarantined * members as f64).floor() as usize;
+    let limit = share.max(2);
+    if unknown <= limit {
+        return Verdict::Pass;
+    }
+    Verdict::Data {
+        message: format!(
+            "{unknown} of {members} recordings are in quarantine beyond the known defects, at most {limit} may be"
+        ),
+        hint: "`eegcache status` lists them; mend the data, acknowledge them in `known_defects`, or raise \
+               `cache.max_quarantined`"
+            .to_owned(),
+    }
+}
+
+fn transients(entries: &[&Entry]) -> Option<Verdict> {
+    let marked: Vec<&str> = entries
+        .iter()
+        .filter(|entry| entry.notes.iter().any(|note| note.code == "dc-transient"))
+        .map(|entry| entry.id.as_str())
+        .collect();
+    let first = marked.first()?;
+    Some(Verdict::Warn {
+        message: format!(
+            "{} recordings, `{first}` among them, begin with a filter transient that outweighs the signal: \
+             `preprocessing.init: first_sample` avoids it",
+            marked.len()
+        ),
+    })
+}

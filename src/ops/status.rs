@@ -1,0 +1,241 @@
+//! `status`: the state of every profile, split by split, and the next step.
+
+use crate::error::Result;
+use crate::model::id::{ProfileName, Split};
+use crate::model::manifest::History;
+use crate::model::settings::Settings;
+use crate::model::window::{self, Span, WindowCounts};
+use crate::ops::build::{QuarantineLine, quarantine_lines};
+use crate::ops::mismatch::Mismatch;
+use crate::ops::survey::{Options, State, Survey, survey, walk};
+use crate::plan::Kind;
+use crate::store::{ManifestState, Store};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The states of the profiles.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusReport {
+    /// The dataset.
+    pub dataset: String,
+    /// Its root.
+    pub dataset_root: PathBuf,
+    /// False where the recordings cannot be reached: the cache is judged by its recorded membership.
+    pub sources_reachable: bool,
+    /// One a profile.
+    pub profiles: Vec<ProfileStatus>,
+    /// Things the user should hear about.
+    pub warnings: Vec<String>,
+}
+
+/// The state of one profile.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProfileStatus {
+    /// The profile.
+    pub profile: ProfileName,
+    /// `data.cache_dir`.
+    pub cache_dir: PathBuf,
+    /// The state.
+    pub state: State,
+    /// Why, where a sentence helps.
+    pub reason: Option<String>,
+    /// One a split that the profile demands.
+    pub splits: BTreeMap<Split, SplitStatus>,
+    /// Recordings that another profile or version could lend.
+    pub linkable: usize,
+    /// Recordings of the recorded size whose content was not looked at.
+    pub unchecked: usize,
+    /// Recordings in quarantine.
+    pub quarantine: Vec<QuarantineLine>,
+    /// Where the version means something else than the configuration.
+    pub mismatch: Option<Mismatch>,
+    /// Hits and misses over the life of the version.
+    pub history: Option<History>,
+    /// The command to run next, if any.
+    pub next: Option<String>,
+}
+
+/// One split of one profile.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct SplitStatus {
+    /// Recordings that the profile demands.
+    pub members: usize,
+    /// Recordings that are there.
+    pub have: usize,
+    /// Recordings that are not.
+    pub missing: usize,
+    /// Recordings whose sources changed.
+    pub stale: usize,
+    /// Recordings that could not be processed.
+    pub quarantined: usize,
+    /// Recordings without labels.
+    pub unlabelled: usize,
+    /// Recordings too short for a window.
+    pub without_windows: usize,
+    /// Windows by class, of labelled recordings.
+    pub windows: WindowCounts,
+    /// Windows of unlabelled recordings.
+    pub unlabelled_windows: u64,
+    /// Seconds of labelled signal.
+    pub seconds: f64,
+    /// Seconds of seizure.
+    pub seizure_seconds: f64,
+    /// Bytes of the files.
+    pub bytes: u64,
+}
+
+impl SplitStatus {
+    /// Share of windows with a seizure sample, where there are windows.
+    #[must_use]
+    pub fn window_share(&self) -> Option<f64> {
+        let total = self.windows.total();
+        (total > 0).then(|| self.windows.seizure() as f64 / total as f64)
+    }
+
+    /// Share of seizure time, where there is time.
+    #[must_use]
+    pub fn second_share(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.seizure_seconds / self.seconds)
+    }
+}
+
+/// Reports one profile, or all.
+pub fn status(settings: &Settings, only: Option<&ProfileName>) -> Result<StatusReport> {
+    let store = Store::new(settings.cache_root.clone());
+    let taken = walk(settings, &store)?;
+    let mut profiles = Vec::new();
+    for profile in in_size_order(settings) {
+        if only.is_none_or(|only| *only == profile) {
+            let survey = survey(settings.for_profile(&profile), taken.as_ref(), Options::LOOK)?;
+            profiles.push(of(&survey));
+        }
+    }
+    Ok(StatusReport {
+        dataset: settings.dataset.name.clone(),
+        dataset_root: settings.dataset.root.clone(),
+        sources_reachable: taken.is_some(),
+        profiles,
+        warnings: settings.warnings.clone(),
+    })
+}
+
+/// Profiles from the smallest to the largest.
+fn in_size_order(settings: &Settings) -> Vec<ProfileName> {
+    let mut names: Vec<_> = settings.profiles.iter().collect();
+    names.sort_by_key(|(name, spec)| (spec.subset.size(usize::MAX), (*name).clone()));
+    names.into_iter().map(|(name, _)| name.clone()).collect()
+}
+
+/// Reports what a survey found.
+#[must_use]
+pub fn of(survey: &Survey) -> ProfileStatus {
+    let state = survey.state();
+    let plan = survey.plan.as_ref();
+    let (history, failed) = match &survey.own.held.manifest {
+        ManifestState::Read(manifest) => (Some(manifest.history), survey.own.held.quarantine.values()),
+        _ => (None, survey.own.held.quarantine.values()),
+    };
+    let failed: Vec<_> = failed.cloned().collect();
+    ProfileStatus {
+        profile: survey.settings.profile.clone(),
+        cache_dir: survey.settings.cache_dir(),
+        state,
+        reason: reason(survey, state),
+        splits: splits(survey),
+        linkable: plan.map_or(0, |plan| plan.count(Kind::Link)),
+        unchecked: plan.map_or(0, |plan| plan.tasks.iter().filter(|task| task.is_unchecked()).count()),
+        quarantine: quarantine_lines(&survey.settings, &failed),
+        mismatch: survey.mismatch.clone(),
+        history,
+        next: next(survey, state),
+    }
+}
+
+fn reason(survey: &Survey, state: State) -> Option<String> {
+    match state {
+        State::Corrupt => survey.damage(),
+        State::Incomplete if matches!(survey.own.held.manifest, ManifestState::Absent) => {
+            Some("the manifest is missing; what is finished is kept".to_owned())
+        }
+        State::VersionMismatch => {
+            let fields = survey.mismatch.iter().flat_map(|m| &m.fields);
+            let texts: Vec<String> =
+                fields.take(3).map(|f| format!("{}: {} → {}", f.field, f.held, f.wanted)).collect();
+            Some(format!("was built from something else: {}", texts.join("; ")))
+        }
+        _ => None,
+    }
+}
+
+fn next(survey: &Survey, state: State) -> Option<String> {
+    let profile = &survey.settings.profile;
+    match state {
+        State::Valid => None,
+        State::Corrupt => Some("eegcache verify --repair".to_owned()),
+        State::VersionMismatch => survey.mismatch.as_ref().map(|mismatch| {
+            format!("eegcache build --profile {profile} --set cache.version={}", mismatch.next_version)
+        }),
+        _ => Some(format!("eegcache build --profile {profile}")),
+    }
+}
+
+/// Counts of every split that the profile demands.
+#[must_use]
+pub fn splits(survey: &Survey) -> BTreeMap<Split, SplitStatus> {
+    let mut splits: BTreeMap<Split, SplitStatus> = BTreeMap::new();
+    for split in &survey.settings.splits {
+        splits.insert(*split, SplitStatus::default());
+    }
+    match (&survey.plan, survey.mismatch.is_some()) {
+        (Some(plan), _) => {
+            for task in &plan.tasks {
+                let status = splits.entry(task.split).or_default();
+                status.members += 1;
+                match task.kind() {
+                    Kind::Present => status.have += 1,
+                    Kind::Quarantined => status.quarantined += 1,
+                    _ if task.is_stale() => status.stale += 1,
+                    _ => status.missing += 1,
+                }
+            }
+        }
+        (None, mismatch) => {
+            for member in survey.membership() {
+                let status = splits.entry(member.split).or_default();
+                status.members += 1;
+                if mismatch {
+                    status.missing += 1;
+                } else if survey.has(&member.name) {
+                    status.have += 1;
+                } else if survey.failed(&member.name) {
+                    status.quarantined += 1;
+                } else {
+                    status.missing += 1;
+                }
+            }
+        }
+    }
+    for (split, status) in &mut splits {
+        survey.entries(*split).for_each(|entry| add(status, survey, entry));
+    }
+    splits
+}
+
+fn add(status: &mut SplitStatus, survey: &Survey, entry: &crate::model::manifest::Entry) {
+    use crate::model::manifest::LabelStatus::Unlabelled;
+    let spans: Vec<Span> = entry.events.iter().map(crate::model::manifest::Event::span).collect();
+    let windowing = survey.settings.windows.at(entry.rate_hz);
+    let counts = windowing.map_or(WindowCounts::default(), |w| w.classify(entry.samples, &spans));
+    status.bytes += entry.files.iter().map(|record| record.bytes).sum::<u64>();
+    status.without_windows += usize::from(counts.total() == 0);
+    if entry.annotation.status == Unlabelled {
+        status.unlabelled += 1;
+        status.unlabelled_windows += counts.total();
+        return;
+    }
+    let seizure: u64 = window::merge(&spans).iter().map(|span| span.end - span.start).sum();
+    status.windows = status.windows.plus(counts);
+    status.seconds += entry.rate_hz.duration_s(entry.samples);
+    status.seizure_seconds += entry.rate_hz.duration_s(seizure);
+}

@@ -1,0 +1,324 @@
+//! The survey: what is wanted beside what lies on disk, for one profile. Every verb works from it.
+
+use crate::error::{Error, Result};
+use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
+use crate::model::inventory::Inventory;
+use crate::model::manifest::{Identity, Member};
+use crate::model::settings::Settings;
+use crate::ops::inventory::{self, Taken};
+use crate::ops::library::{self, Depth, Loaded};
+use crate::ops::mismatch::{self, Mismatch};
+use crate::plan::{self, Kind, Plan, Shelf};
+use crate::store::{ManifestState, MemoLine, Store};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+/// The state of a version; the first that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum State {
+    /// No manifest, journal or entry.
+    NotFound,
+    /// The manifest or a file is damaged.
+    Corrupt,
+    /// The version means something else than the configuration.
+    VersionMismatch,
+    /// A source or annotation file changed.
+    Stale,
+    /// Recordings are missing.
+    Incomplete,
+    /// Everything that the profile demands is there, or accounted for.
+    Valid,
+}
+
+impl State {
+    /// Returns the public name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "NOT_FOUND",
+            Self::Corrupt => "CORRUPT",
+            Self::VersionMismatch => "VERSION_MISMATCH",
+            Self::Stale => "STALE",
+            Self::Incomplete => "INCOMPLETE",
+            Self::Valid => "VALID",
+        }
+    }
+}
+
+/// What is wanted beside what lies on disk.
+pub struct Survey {
+    /// The configuration, for this profile.
+    pub settings: Settings,
+    /// The cache root.
+    pub store: Store,
+    /// What the configuration asks for.
+    pub wanted: Identity,
+    /// The version on disk.
+    pub own: Loaded,
+    /// Where it means something else.
+    pub mismatch: Option<Mismatch>,
+    /// The recordings on disk; nothing where the dataset cannot be reached.
+    pub inventory: Option<Inventory>,
+    /// The own version first, then every other that may share.
+    pub shelves: Vec<Shelf>,
+    /// What is to be done; nothing where the dataset cannot be reached.
+    pub plan: Option<Plan>,
+    /// Contents learned on the way.
+    pub learned: Vec<MemoLine>,
+}
+
+/// How a survey is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How far unlisted files are trusted.
+    pub depth: Depth,
+    /// Hash recordings that the memo does not know, where the plan depends on it.
+    pub settle: bool,
+    /// Try remembered failures again.
+    pub retry_failed: bool,
+}
+
+impl Options {
+    /// Reading commands: look, hash nothing.
+    pub const LOOK: Self = Self { depth: Depth::Look, settle: false, retry_failed: false };
+    /// `build`: prove, hash what is undecided.
+    pub const PROVE: Self = Self { depth: Depth::Prove, settle: true, retry_failed: false };
+}
+
+/// Nanoseconds since the epoch, for the memo's racily-clean rule.
+#[must_use]
+pub fn now_ns() -> i128 {
+    // A clock before 1970 makes every memo line racy, which costs time only.
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
+}
+
+/// Walks the dataset of `settings` once; surveys of several profiles share the result.
+pub fn walk(settings: &Settings, store: &Store) -> Result<Option<Taken>> {
+    inventory::take(settings, &store.memo(&settings.dataset.name), now_ns())
+}
+
+/// What the configuration asks for.
+#[must_use]
+pub fn identity(settings: &Settings) -> Identity {
+    Identity {
+        dataset: settings.dataset.name.clone(),
+        signal: settings.recipe.signal_fingerprint(),
+        labels: settings.recipe.label_fingerprint(),
+        splits: settings.dataset.split_identity(),
+    }
+}
+
+/// Surveys the profile of `settings`.
+pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options) -> Result<Survey> {
+    let store = Store::new(settings.cache_root.clone());
+    let wanted = identity(&settings);
+    let mut inventory = taken.map(|taken| taken.profile(&settings));
+    let names = needed_names(inventory.as_ref());
+    let own = load(&store, &settings.profile, &settings.version, &wanted, &names, options.depth)?;
+    let mismatch = own
+        .identity
+        .as_ref()
+        .and_then(|held| mismatch::compare(&store, &settings, &wanted, held, own.held.recipe.as_ref()));
+    let mut shelves = vec![own.shelf.clone()];
+    let mut survey = Survey {
+        learned: Vec::new(),
+        plan: None,
+        inventory: None,
+        shelves: Vec::new(),
+        settings,
+        store,
+        wanted,
+        own,
+        mismatch,
+    };
+    if survey.mismatch.is_none()
+        && let Some(inventory) = &mut inventory
+    {
+        shelves.extend(survey.other_shelves(&names, options.depth)?);
+        survey.shelves = shelves;
+        survey.decide(inventory, options);
+    } else {
+        survey.shelves = shelves;
+    }
+    survey.inventory = inventory;
+    Ok(survey)
+}
+
+fn load(
+    store: &Store,
+    profile: &ProfileName,
+    version: &VersionName,
+    identity: &Identity,
+    names: &BTreeSet<String>,
+    depth: Depth,
+) -> Result<Loaded> {
+    let wanted = library::Wanted { identity, names: &|name| names.contains(stem(name)) };
+    library::load(store, profile, version, &wanted, depth)
+}
+
+/// The id in a file's name: `train/x.labels.npz` → `x`.
+fn stem(name: &str) -> &str {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.strip_suffix(".npz").map_or(file, |stem| stem.strip_suffix(".labels").unwrap_or(stem))
+}
+
+fn needed_names(inventory: Option<&Inventory>) -> BTreeSet<String> {
+    let ids = inventory.into_iter().flat_map(Inventory::profile).filter_map(|r| r.id.as_ref().ok());
+    ids.map(|id| id.as_str().to_owned()).collect()
+}
+
+impl Survey {
+    /// All versions of the own profile and of the profiles it may share with, the own version left out.
+    fn other_shelves(&self, names: &BTreeSet<String>, depth: Depth) -> Result<Vec<Shelf>> {
+        let settings = &self.settings;
+        let profiles = std::iter::once(&settings.profile).chain(&settings.profile_spec().reuse_from);
+        let mut shelves = Vec::new();
+        for profile in profiles {
+            for version in self.store.versions(profile)? {
+                if (profile, &version) != (&settings.profile, &settings.version) {
+                    shelves.push(load(&self.store, profile, &version, &self.wanted, names, depth)?.shelf);
+                }
+            }
+        }
+        Ok(shelves)
+    }
+
+    fn decide(&mut self, inventory: &mut Inventory, options: Options) {
+        let wanted = plan::Wanted {
+            identity: &self.wanted,
+            unlabelled: self.settings.recipe.labels.unlabelled,
+            retry_failed: options.retry_failed,
+        };
+        if options.settle {
+            let open = plan::undecided(&wanted, inventory, &self.shelves);
+            let lines = inventory::settle(&self.settings, &mut inventory.recordings, &open, now_ns());
+            self.learned.extend(lines);
+        }
+        self.plan = Some(plan::plan(&wanted, inventory, &self.shelves));
+    }
+
+    /// The state of the version.
+    #[must_use]
+    pub fn state(&self) -> State {
+        if self.own.is_empty() {
+            return State::NotFound;
+        }
+        if self.damage().is_some() {
+            return State::Corrupt;
+        }
+        if self.mismatch.is_some() {
+            return State::VersionMismatch;
+        }
+        if let Some(plan) = &self.plan {
+            let accounted = |kind| matches!(kind, Kind::Present | Kind::Quarantined);
+            if plan.tasks.iter().any(plan::Task::is_stale) {
+                return State::Stale;
+            }
+            if !plan.tasks.iter().all(|task| accounted(task.kind())) || !self.manifest_is_current() {
+                return State::Incomplete;
+            }
+            return State::Valid;
+        }
+        if self.missing_members() == 0 && self.manifest_is_current() {
+            State::Valid
+        } else {
+            State::Incomplete
+        }
+    }
+
+    /// The first damage that size, structure and the manifest's checksum show.
+    #[must_use]
+    pub fn damage(&self) -> Option<String> {
+        if let ManifestState::Damaged(reason) = &self.own.held.manifest {
+            return Some(format!("manifest.json: {reason}"));
+        }
+        if let Some((name, reason)) = self.own.damaged.first() {
+            return Some(format!("{name}: {reason}"));
+        }
+        self.own.held.entries.values().flat_map(|entry| entry.files.iter()).find_map(|record| {
+            let bytes = *self.own.files.get(&record.name)?;
+            (bytes != record.bytes)
+                .then(|| format!("{}: {bytes} bytes instead of {}", record.name, record.bytes))
+        })
+    }
+
+    /// True where the manifest says what journals and files say, and the split is the configured one.
+    fn manifest_is_current(&self) -> bool {
+        let merged = matches!(&self.own.held.manifest, ManifestState::Read(_))
+            && self.own.held.journals == 0
+            && self.own.adopted == 0;
+        merged && self.own.identity.as_ref().is_some_and(|held| held.splits == self.wanted.splits)
+    }
+
+    /// The recordings that the profile demands: of the dataset, or recorded where it cannot be reached.
+    #[must_use]
+    pub fn membership(&self) -> Vec<Member> {
+        match (&self.inventory, &self.own.held.manifest) {
+            (Some(inventory), _) => {
+                let member = |r: &crate::model::inventory::SourceRecording| Member {
+                    name: r.name().to_owned(),
+                    split: r.split,
+                };
+                inventory.profile().iter().map(member).collect()
+            }
+            (None, ManifestState::Read(manifest)) => manifest
+                .membership
+                .iter()
+                .filter(|member| self.settings.splits.contains(&member.split))
+                .cloned()
+                .collect(),
+            (None, _) => Vec::new(),
+        }
+    }
+
+    /// Members without files and without a remembered failure, judged by manifest and directory alone.
+    fn missing_members(&self) -> usize {
+        self.membership()
+            .iter()
+            .filter(|member| !self.has(&member.name) && !self.failed(&member.name))
+            .count()
+    }
+
+    /// True where the files of an entry lie there with their recorded sizes.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let entry = RecordingId::new(name).ok().and_then(|id| self.own.held.entries.get(&id));
+        entry.is_some_and(|entry| {
+            entry.files.iter().all(|record| self.own.files.get(&record.name) == Some(&record.bytes))
+        })
+    }
+
+    /// True where the version remembers a failure.
+    #[must_use]
+    pub fn failed(&self, name: &str) -> bool {
+        self.own.held.quarantine.contains_key(name)
+    }
+
+    /// The entries of the profile's members, of one split.
+    pub fn entries(&self, split: Split) -> impl Iterator<Item = &crate::model::manifest::Entry> {
+        self.own.held.entries.values().filter(move |entry| entry.split == split)
+    }
+
+    /// The plan, or the error that says that the dataset cannot be reached.
+    pub fn plan(&self) -> Result<(&Plan, &Inventory)> {
+        match (&self.plan, &self.inventory) {
+            (Some(plan), Some(inventory)) => Ok((plan, inventory)),
+            _ => Err(unreachable_dataset(&self.settings)),
+        }
+    }
+}
+
+/// The error of a command that needs the recordings.
+#[must_use]
+pub fn unreachable_dataset(settings: &Settings) -> Error {
+    Error::usage(
+        format!(
+            "the recordings of dataset `{}` are not there: `{}` is no readable directory",
+            settings.dataset.name,
+            settings.dataset.root.display()
+        ),
+        "set `EEG_DATA_ROOT` to where they lie, or `EEG_DATASET=demo` for the generated corpus",
+    )
+}

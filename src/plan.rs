@@ -1,0 +1,530 @@
+//! L1, pure: what is to be done, decided before anything is done.
+//!
+//! The plan holds one task a recording with an action for each of its two files, signal and labels, and the
+//! reason with its data. `status`, `preflight`, `explain`, `--dry-run` and `build` read the same plan. It never sees
+//! a file: shelves say what caches hold, the inventory says what lies on disk.
+
+use crate::model::failure::Failure;
+use crate::model::id::{Digest, ProfileName, RecordingId, Split, VersionName};
+use crate::model::inventory::{Inventory, SourceFile, SourceRecording};
+use crate::model::manifest::{Entry, FileRecord, Identity, LabelStatus, Memory, Quarantined};
+use crate::model::recipe::{READER_REVISION, Unlabelled};
+use std::collections::BTreeMap;
+
+/// What the configuration asks for.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// Dataset, fingerprints and split identity.
+    pub identity: &'a Identity,
+    /// What a recording without annotation file means.
+    pub unlabelled: Unlabelled,
+    /// Try remembered failures again.
+    pub retry_failed: bool,
+}
+
+/// What one version of one profile holds; the first shelf of a plan is the version's own.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    /// The profile.
+    pub profile: ProfileName,
+    /// The version.
+    pub version: VersionName,
+    /// Signal files by id.
+    pub signals: BTreeMap<RecordingId, Offer>,
+    /// Labels by id.
+    pub labels: BTreeMap<RecordingId, Offer>,
+    /// Failures by name.
+    pub quarantine: BTreeMap<String, Quarantined>,
+}
+
+/// A file that a shelf holds, and what it was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The file; nothing where the recording is unlabelled and has no labels file.
+    pub record: Option<FileRecord>,
+    /// The fingerprint it was made under.
+    pub fingerprint: Digest,
+    /// The recording's content.
+    pub source: Digest,
+    /// The recording's bytes, where known.
+    pub source_bytes: Option<u64>,
+    /// The annotation files' contents (labels only).
+    pub annotation: Vec<Digest>,
+    /// What the file system says.
+    pub on_disk: OnDisk,
+}
+
+/// What the file system says of an offered file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDisk {
+    /// The recorded size.
+    Present,
+    /// No such file.
+    Missing,
+    /// Another size: damaged.
+    Size(u64),
+}
+
+impl Shelf {
+    /// An empty shelf.
+    #[must_use]
+    pub fn empty(profile: ProfileName, version: VersionName) -> Self {
+        let (signals, labels, quarantine) = Default::default();
+        Self { profile, version, signals, labels, quarantine }
+    }
+
+    /// How people call the shelf: `full/v1_256hz_10-20`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.profile, self.version)
+    }
+
+    /// Puts an entry of a manifest onto the shelf; `files` is what the directory really holds.
+    pub fn put(&mut self, entry: &Entry, identity: &Identity, files: &BTreeMap<String, u64>) {
+        let on_disk = |record: &FileRecord| match files.get(&record.name) {
+            None => OnDisk::Missing,
+            Some(bytes) if *bytes == record.bytes => OnDisk::Present,
+            Some(bytes) => OnDisk::Size(*bytes),
+        };
+        let offer = |record: Option<&FileRecord>, fingerprint, annotation| Offer {
+            record: record.cloned(),
+            fingerprint,
+            source: entry.source.sha256,
+            source_bytes: Some(entry.source.bytes),
+            annotation,
+            on_disk: record.map_or(OnDisk::Present, on_disk),
+        };
+        let annotation = entry.annotation.files.iter().map(|file| file.sha256).collect();
+        let labels = entry.files.labels.as_ref();
+        self.signals.insert(entry.id.clone(), offer(Some(&entry.files.signal), identity.signal, Vec::new()));
+        if labels.is_some() || entry.annotation.status == LabelStatus::Unlabelled {
+            self.labels.insert(entry.id.clone(), offer(labels, identity.labels, annotation));
+        }
+    }
+}
+
+/// Everything that is to be done for a profile.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// One task a member of the profile, in the one order.
+    pub tasks: Vec<Task>,
+}
+
+/// What is to be done for one recording.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Its index in the inventory.
+    pub recording: usize,
+    /// Its split.
+    pub split: Split,
+    /// What is to be done.
+    pub work: Work,
+}
+
+/// What is to be done for one recording.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// It has no valid id, or failed before under the same circumstances.
+    Quarantined(Failure),
+    /// Its two files are kept, linked or made.
+    Files {
+        /// The signal file.
+        signal: Decision,
+        /// The labels file.
+        labels: Decision,
+        /// Names in the own version that are no longer right and go before the work begins.
+        drop: Vec<String>,
+    },
+}
+
+/// An action with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The action.
+    pub action: Action,
+    /// The reason.
+    pub reason: Reason,
+}
+
+/// What happens to one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It is there.
+    Keep,
+    /// It is shared from a shelf, by index.
+    Link {
+        /// The shelf.
+        shelf: usize,
+        /// The file there.
+        record: FileRecord,
+    },
+    /// It is made from the sources.
+    Make,
+    /// There is none: the recording is unlabelled.
+    Nothing,
+}
+
+/// Why a file is kept, linked or made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Fingerprint and sources match.
+    Matches,
+    /// The recording has the recorded size, its content was not looked at.
+    Unchecked,
+    /// No version holds it.
+    New,
+    /// A shelf holds it.
+    FoundIn(String),
+    /// The recording is not the one that the file was made from.
+    SourceChanged(Change),
+    /// The annotation is not the one that the labels were made from.
+    AnnotationChanged(Change),
+    /// The manifest lists it, the directory does not hold it.
+    FileMissing(String),
+    /// It has another size than recorded: damaged.
+    FileDamaged {
+        /// The name.
+        name: String,
+        /// Bytes recorded.
+        expected: u64,
+        /// Bytes found.
+        actual: u64,
+    },
+    /// The split changed: the file moves by link.
+    Moved {
+        /// The old name.
+        from: String,
+    },
+    /// The recipe keeps recordings without annotation unlabelled.
+    NoAnnotationFile,
+    /// The labels go with a signal that is made again.
+    WithSignal,
+}
+
+/// A difference between what was recorded and what lies on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// As recorded.
+    pub was: String,
+    /// As found.
+    pub now: String,
+}
+
+impl Reason {
+    /// True where a source changed after the file was made.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Self::SourceChanged(_) | Self::AnnotationChanged(_))
+    }
+}
+
+/// A summary of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Both files are there.
+    Present,
+    /// Files are shared, none is made.
+    Link,
+    /// Labels alone are made.
+    Relabel,
+    /// The recording is processed.
+    Build,
+    /// Remembered failure, or no valid id.
+    Quarantined,
+}
+
+impl Task {
+    /// Returns the summary.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match &self.work {
+            Work::Quarantined(_) => Kind::Quarantined,
+            Work::Files { signal, labels, .. } => match (&signal.action, &labels.action) {
+                (Action::Make, _) => Kind::Build,
+                (_, Action::Make) => Kind::Relabel,
+                (Action::Link { .. }, _) | (_, Action::Link { .. }) => Kind::Link,
+                _ => Kind::Present,
+            },
+        }
+    }
+
+    /// The reasons of the task's decisions.
+    pub fn reasons(&self) -> impl Iterator<Item = &Reason> {
+        let both = match &self.work {
+            Work::Files { signal, labels, .. } => Some([&signal.reason, &labels.reason]),
+            Work::Quarantined(_) => None,
+        };
+        both.into_iter().flatten()
+    }
+
+    /// True where the own version holds files made from other sources.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.reasons().any(Reason::is_stale)
+    }
+
+    /// True where a file of the own version has the wrong size.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.reasons().any(|reason| matches!(reason, Reason::FileDamaged { .. }))
+    }
+
+    /// True where the content of the recording was not looked at.
+    #[must_use]
+    pub fn is_unchecked(&self) -> bool {
+        self.reasons().any(|reason| *reason == Reason::Unchecked)
+    }
+}
+
+impl Plan {
+    /// Returns the tasks of a kind.
+    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().filter(move |task| task.kind() == kind)
+    }
+
+    /// Returns how many tasks are of a kind.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        self.of(kind).count()
+    }
+}
+
+/// Returns the recordings whose content must be known before `build` can decide, as indices of the inventory:
+/// those without a memo hit for which a shelf offers a file made from as many bytes, or remembers a failure.
+#[must_use]
+pub fn undecided(wanted: &Wanted<'_>, inventory: &Inventory, shelves: &[Shelf]) -> Vec<usize> {
+    let open = |recording: &SourceRecording| {
+        let Ok(id) = &recording.id else { return false };
+        let same_size = |offer: &Offer, fingerprint: Digest| {
+            offer.fingerprint == fingerprint
+                && offer.source_bytes.is_none_or(|bytes| bytes == recording.file.stamp.bytes)
+        };
+        shelves.iter().any(|shelf| {
+            shelf.signals.get(id).is_some_and(|offer| same_size(offer, wanted.identity.signal))
+                || shelf.labels.get(id).is_some_and(|offer| same_size(offer, wanted.identity.labels))
+                || shelf.quarantine.contains_key(id.as_str())
+        })
+    };
+    let members = inventory.profile().iter().enumerate();
+    members.filter(|(_, r)| r.file.sha256.is_none() && open(r)).map(|(index, _)| index).collect()
+}
+
+/// Decides what is to be done for every member of the profile. `shelves[0]` is the version's own.
+#[must_use]
+pub fn plan(wanted: &Wanted<'_>, inventory: &Inventory, shelves: &[Shelf]) -> Plan {
+    let decide = |(recording, source): (usize, &SourceRecording)| {
+        let work = match &source.id {
+            Err(failure) => Work::Quarantined(failure.clone()),
+            Ok(id) => remembered(wanted, source, shelves)
+                .map_or_else(|| files(wanted, id, source, shelves), Work::Quarantined),
+        };
+        Task { recording, split: source.split, work }
+    };
+    Plan { tasks: inventory.profile().iter().enumerate().map(decide).collect() }
+}
+
+/// The circumstances under which a failure of this recording is remembered.
+#[must_use]
+pub fn memory(identity: &Identity, recording: &SourceRecording) -> Memory {
+    Memory {
+        bytes: recording.file.stamp.bytes,
+        source: recording.file.sha256,
+        annotation: recording.annotation.as_ref().and_then(|file| file.sha256),
+        signal: identity.signal,
+        labels: identity.labels,
+        reader_revision: READER_REVISION,
+    }
+}
+
+/// The failure that the own version remembers for exactly these circumstances.
+fn remembered(wanted: &Wanted<'_>, recording: &SourceRecording, shelves: &[Shelf]) -> Option<Failure> {
+    let past = shelves.first()?.quarantine.get(recording.name())?;
+    let mut now = memory(wanted.identity, recording);
+    if now.source.is_none() {
+        // Reading commands do not hash recordings; `build` has settled this before.
+        now.source = past.memory.source;
+    }
+    let again = wanted.retry_failed || past.class.is_transient() || now != past.memory;
+    (!again).then(|| Failure::new(past.class, past.message.clone()))
+}
+
+fn files(wanted: &Wanted<'_>, id: &RecordingId, recording: &SourceRecording, shelves: &[Shelf]) -> Work {
+    let signal = decide_signal(wanted, id, recording, shelves);
+    let labels = decide_labels(wanted, id, recording, shelves, &signal);
+    let drop = outdated(id, recording.split, &signal, &labels, shelves.first());
+    Work::Files { signal, labels, drop }
+}
+
+/// Names of the own version that stand in the way or are wrong.
+fn outdated(
+    id: &RecordingId,
+    split: Split,
+    signal: &Decision,
+    labels: &Decision,
+    own: Option<&Shelf>,
+) -> Vec<String> {
+    let Some(own) = own else { return Vec::new() };
+    let pairs = [
+        (own.signals.get(id), signal, signal_name(split, id)),
+        (own.labels.get(id), labels, labels_name(split, id)),
+    ];
+    let wrong = |(offer, decision, name): (Option<&Offer>, &Decision, String)| {
+        let record = offer.filter(|offer| offer.on_disk != OnDisk::Missing)?.record.as_ref()?;
+        (decision.action != Action::Keep || record.name != name).then(|| record.name.clone())
+    };
+    pairs.into_iter().filter_map(wrong).collect()
+}
+
+/// The name of a signal file in a version's directory.
+#[must_use]
+pub fn signal_name(split: Split, id: &RecordingId) -> String {
+    format!("{split}/{id}.npz")
+}
+
+/// The name of a labels file in a version's directory.
+#[must_use]
+pub fn labels_name(split: Split, id: &RecordingId) -> String {
+    format!("{split}/{id}.labels.npz")
+}
+
+/// How an offer's sources compare with what lies on disk.
+enum Match {
+    Same,
+    Unchecked,
+    Source(Change),
+    Annotation(Change),
+}
+
+fn compare(offer: &Offer, recording: &SourceRecording, labels: bool) -> Match {
+    let (file, sources) = (&recording.file, offer.source_bytes);
+    if let Some(bytes) = sources.filter(|bytes| *bytes != file.stamp.bytes) {
+        return Match::Source(Change {
+            was: format!("{bytes} bytes"),
+            now: format!("{} bytes", file.stamp.bytes),
+        });
+    }
+    if let Some(sha256) = file.sha256.filter(|sha256| *sha256 != offer.source) {
+        return Match::Source(Change { was: digest(offer.source), now: digest(sha256) });
+    }
+    if labels {
+        let now = annotation_digests(recording);
+        if now != offer.annotation {
+            return Match::Annotation(Change { was: digests(&offer.annotation), now: digests(&now) });
+        }
+    }
+    if file.sha256.is_none() { Match::Unchecked } else { Match::Same }
+}
+
+fn digest(sha256: Digest) -> String {
+    format!("sha256 {}", sha256.short())
+}
+
+fn digests(all: &[Digest]) -> String {
+    let texts: Vec<String> = all.iter().map(|one| digest(*one)).collect();
+    if texts.is_empty() { "no annotation file".to_owned() } else { texts.join(", ") }
+}
+
+/// Contents of the annotation files of a recording, the deciding one first.
+#[must_use]
+pub fn annotation_digests(recording: &SourceRecording) -> Vec<Digest> {
+    let files: [&Option<SourceFile>; 2] = [&recording.annotation, &recording.cross_check];
+    files.into_iter().flatten().filter_map(|file| file.sha256).collect()
+}
+
+fn decide_signal(
+    wanted: &Wanted<'_>,
+    id: &RecordingId,
+    recording: &SourceRecording,
+    shelves: &[Shelf],
+) -> Decision {
+    let name = signal_name(recording.split, id);
+    let own = shelves.first().and_then(|shelf| shelf.signals.get(id));
+    let why_not = match own.map(|offer| judge(offer, wanted.identity.signal, recording, false, &name)) {
+        Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
+        Some(Err(reason)) => reason,
+        None => Reason::New,
+    };
+    let offers = shelves.iter().map(|shelf| shelf.signals.get(id));
+    match find(offers, wanted.identity.signal, recording, false) {
+        Some((shelf, record)) => linked(shelf, record, shelves, why_not),
+        None => Decision { action: Action::Make, reason: why_not },
+    }
+}
+
+fn decide_labels(
+    wanted: &Wanted<'_>,
+    id: &RecordingId,
+    recording: &SourceRecording,
+    shelves: &[Shelf],
+    signal: &Decision,
+) -> Decision {
+    if recording.annotation.is_none() && wanted.unlabelled == Unlabelled::Keep {
+        return Decision { action: Action::Nothing, reason: Reason::NoAnnotationFile };
+    }
+    let name = labels_name(recording.split, id);
+    let own = shelves.first().and_then(|shelf| shelf.labels.get(id));
+    let why_not = match own.map(|offer| judge(offer, wanted.identity.labels, recording, true, &name)) {
+        Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
+        Some(Err(reason)) => reason,
+        None if signal.action == Action::Make => Reason::WithSignal,
+        None => Reason::New,
+    };
+    let offers = shelves.iter().map(|shelf| shelf.labels.get(id));
+    match find(offers, wanted.identity.labels, recording, true) {
+        Some((shelf, record)) => linked(shelf, record, shelves, why_not),
+        None => Decision { action: Action::Make, reason: why_not },
+    }
+}
+
+/// A link keeps the reason why the own file is not good where there was one: that makes a version stale.
+fn linked(shelf: usize, record: &FileRecord, shelves: &[Shelf], why_not: Reason) -> Decision {
+    let reason = match why_not {
+        Reason::New | Reason::WithSignal => Reason::FoundIn(shelves[shelf].place()),
+        other => other,
+    };
+    Decision { action: Action::Link { shelf, record: record.clone() }, reason }
+}
+
+/// Whether the own file can stay, and why.
+fn judge(
+    offer: &Offer,
+    fingerprint: Digest,
+    recording: &SourceRecording,
+    labels: bool,
+    name: &str,
+) -> Result<Reason, Reason> {
+    if offer.fingerprint != fingerprint {
+        return Err(Reason::New);
+    }
+    let matched = match compare(offer, recording, labels) {
+        Match::Source(change) => return Err(Reason::SourceChanged(change)),
+        Match::Annotation(change) => return Err(Reason::AnnotationChanged(change)),
+        Match::Same => Reason::Matches,
+        Match::Unchecked => Reason::Unchecked,
+    };
+    let Some(record) = &offer.record else { return Ok(matched) };
+    match offer.on_disk {
+        OnDisk::Missing => Err(Reason::FileMissing(record.name.clone())),
+        OnDisk::Size(actual) => {
+            Err(Reason::FileDamaged { name: record.name.clone(), expected: record.bytes, actual })
+        }
+        OnDisk::Present if record.name != name => Err(Reason::Moved { from: record.name.clone() }),
+        OnDisk::Present => Ok(matched),
+    }
+}
+
+/// The first shelf whose file has the fingerprint and the sources, wherever it lies.
+fn find<'a>(
+    offers: impl Iterator<Item = Option<&'a Offer>>,
+    fingerprint: Digest,
+    recording: &SourceRecording,
+    labels: bool,
+) -> Option<(usize, &'a FileRecord)> {
+    let usable = |offer: &Offer| {
+        offer.fingerprint == fingerprint
+            && offer.on_disk == OnDisk::Present
+            && matches!(compare(offer, recording, labels), Match::Same | Match::Unchecked)
+    };
+    let mut candidates = offers.enumerate().filter_map(|(shelf, offer)| Some((shelf, offer?)));
+    candidates.find_map(|(shelf, offer)| Some((shelf, offer.record.as_ref().filter(|_| usable(offer))?)))
+}

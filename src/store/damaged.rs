@@ -1,0 +1,40 @@
+//! Damaged files are moved aside with the reason, never deleted silently and never served again.
+
+use super::dir::{Dir, is_absent};
+use super::layout::{self, MANIFEST};
+use super::{Writer, setup};
+use crate::error::{Error, Result};
+use std::io::Write;
+use std::path::PathBuf;
+
+impl Writer {
+    /// Moves a finished file, or the manifest, to `.damaged/` below the root and writes the reason beside it.
+    ///
+    /// Returns where it lies now; nothing where it was gone already. Other names of the same file stay: the caller finds them.
+    pub fn set_aside(&self, name: &str, reason: &str) -> Result<Option<PathBuf>> {
+        let root = self.store().root();
+        let root = Dir::open_root(root).map_err(Error::io("open", root))?;
+        let aside = root.child_or_create(layout::DAMAGED, self.store().is_durable())?;
+        let (place, leaf) = if name == MANIFEST {
+            (self.version_dir(), MANIFEST.to_owned())
+        } else {
+            let file = self.parse_name(name)?;
+            (&self.split(file.split).dir, file.leaf())
+        };
+        let now_ns = setup::now_ns();
+        let label = self.version_dir().path().strip_prefix(self.store().root()).unwrap_or(place.path());
+        let target = format!("{}--{}--{now_ns}", label.display(), name).replace('/', "--");
+        match place.rename(&leaf, &aside, &target) {
+            Ok(()) => {}
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(place.error("move", &leaf)(error)),
+        }
+        let note = format!("{target}.reason.txt");
+        let text = format!("{name}\n{reason}\nmoved {now_ns} ns after 1970-01-01\n");
+        let written = aside.create_new(&note).and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(aside.error("write", &note))?;
+        place.sync()?;
+        aside.sync()?;
+        Ok(Some(aside.path_of(&target)))
+    }
+}

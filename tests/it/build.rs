@@ -1,0 +1,336 @@
+//! The main job through the real binary: build, share, relabel, survive, explain.
+
+use crate::project::Project;
+use serde_json::Value;
+
+const SMOKE: &str = "cache/smoke/mini_v1";
+const FULL: &str = "cache/full/mini_v1";
+
+fn count(report: &Value, field: &str) -> u64 {
+    report[field].as_u64().unwrap_or_else(|| panic!("no number `{field}` in {report}"))
+}
+
+fn build(project: &Project, arguments: &[&str]) -> Value {
+    let arguments = [&["build", "--json"], arguments].concat();
+    project.run(&arguments).expect(0).json()
+}
+
+#[test]
+fn profiles_grow_on_top_of_each_other_and_share_inodes() {
+    let project = Project::mini();
+    let smoke = build(&project, &["--profile", "smoke"]);
+    assert_eq!((count(&smoke, "kept"), count(&smoke, "linked")), (0, 0), "{smoke}");
+    assert_eq!(count(&smoke, "built") + smoke["quarantine"].as_array().unwrap().len() as u64, 6);
+    let again = build(&project, &["--profile", "smoke"]);
+    assert_eq!((count(&again, "built"), count(&again, "kept")), (0, count(&smoke, "built")));
+
+    let full = build(&project, &["--profile", "full"]);
+    assert_eq!(count(&full, "linked"), count(&smoke, "built"));
+    assert_eq!(count(&full, "linked") + count(&full, "built"), 12);
+    assert_eq!(full["quarantine"].as_array().unwrap().len(), 4);
+    let (shared, all) = (project.entries(SMOKE), project.entries(FULL));
+    for (name, (inode, content)) in &shared {
+        // A reflink has another inode: where the file system can, equal bytes without equal inodes are a clone.
+        let links = full["links"].as_object().unwrap();
+        assert!(
+            all[name].1 == *content && (all[name].0 == *inode || links.contains_key("reflink")),
+            "{name}"
+        );
+    }
+    let dev = build(&project, &["--profile", "dev"]);
+    assert_eq!(count(&dev, "built"), 0, "dev lies inside full: {dev}");
+
+    let status = project.run(&["status", "--json"]).expect(0).json();
+    let states: Vec<&str> =
+        status["profiles"].as_array().unwrap().iter().map(|p| p["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["VALID"; 3]);
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_for_any_number_of_threads() {
+    let project = Project::mini();
+    build(&project, &["-j", "1", "--cache-root", "one"]);
+    build(&project, &["-j", "4", "--cache-root", "four"]);
+    let (one, four) = (project.contents("one"), project.contents("four"));
+    assert!(one.len() == 24 && one == four);
+}
+
+#[test]
+fn a_lost_manifest_and_lost_journals_cost_no_recording() {
+    let project = Project::mini();
+    let first = build(&project, &[]);
+    let before = project.manifest(FULL);
+    fs_err::remove_file(project.path(&format!("{FULL}/manifest.json"))).unwrap();
+    project.run(&["status", "--profile", "full"]).expect(1).says(&["INCOMPLETE"]);
+    for item in fs_err::read_dir(project.path(&format!("{FULL}/.build"))).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_file() && path.extension().is_some_and(|e| e == "jsonl") {
+            fs_err::remove_file(path).unwrap();
+        }
+    }
+    let second = build(&project, &[]);
+    assert_eq!((count(&second, "built"), count(&second, "kept")), (0, count(&first, "built")), "{second}");
+    let after = project.manifest(FULL);
+    let essence = |manifest: &Value| -> Vec<Value> {
+        let mut entries = manifest["entries"].as_array().unwrap().clone();
+        entries.iter_mut().for_each(|entry| drop(entry.as_object_mut().unwrap().remove("made")));
+        entries
+    };
+    assert_eq!(essence(&before), essence(&after));
+}
+
+#[test]
+fn a_label_rule_change_relabels_under_a_new_version_and_links_every_signal() {
+    let project = Project::mini();
+    let first = build(&project, &[]);
+    let fewer = "labels.seizure=[seiz, gnsz, fnsz, cpsz, absz, spsz, tcsz, tnsz]";
+    let set = ["--set", fewer, "--set", "labels.background=[bckg, mysz]"];
+    let refused = project.run(&[&["build"], &set[..]].concat()).expect(1);
+    let refused = refused.says(&["VERSION_MISMATCH", "labels.seizure", "mysz", "mini_v2", "hint:"]);
+    assert!(!refused.stderr.contains("signal.steps"), "only what differs is shown: {}", refused.stderr);
+    project.run(&[&["status", "--profile", "full"], &set[..]].concat()).expect(1).says(&["VERSION_MISMATCH"]);
+
+    let second = build(&project, &[&set[..], &["--set", "cache.version=mini_v2"]].concat());
+    assert_eq!(
+        (count(&second, "built"), count(&second, "relabelled")),
+        (0, count(&first, "built")),
+        "{second}"
+    );
+    let (old, new) = (project.entries(FULL), project.entries("cache/full/mini_v2"));
+    assert_eq!(old.keys().collect::<Vec<_>>(), new.keys().collect::<Vec<_>>());
+    for (name, (inode, content)) in &old {
+        let labels = name.ends_with(".labels.npz");
+        assert_eq!(new[name].1 == *content, !labels, "{name}");
+        assert!(labels || new[name].0 == *inode || second["links"].get("reflink").is_some(), "{name}");
+    }
+}
+
+#[test]
+fn a_signal_change_links_every_labels_file() {
+    let project = Project::mini();
+    build(&project, &["--profile", "smoke"]);
+    let set = ["--set", "preprocessing.bandpass=[1.0, 100.0]", "--set", "cache.version=mini_v2"];
+    let report = build(&project, &[&["--profile", "smoke"], &set[..]].concat());
+    assert!(count(&report, "built") > 0);
+    let (old, new) = (project.entries(SMOKE), project.entries("cache/smoke/mini_v2"));
+    for (name, (_, content)) in &old {
+        assert_eq!(new[name].1 == *content, name.ends_with(".labels.npz"), "{name}");
+    }
+    let linked = report["links"].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
+    assert_eq!(linked, count(&report, "built"), "one labels file a recording: {report}");
+}
+
+#[test]
+fn rewindowing_is_free() {
+    let project = Project::mini();
+    build(&project, &["--profile", "smoke"]);
+    let windows = |set: &[&str]| -> u64 {
+        let report =
+            project.run(&[&["status", "--json", "--profile", "smoke"], set].concat()).expect(0).json();
+        let splits = report["profiles"][0]["splits"].as_object().unwrap().clone();
+        splits
+            .values()
+            .map(|s| ["none", "partial", "full"].map(|k| s["windows"][k].as_u64().unwrap()))
+            .flatten()
+            .sum()
+    };
+    assert!(windows(&["--set", "windows.length_s=10", "--set", "windows.stride_s=5"]) > windows(&[]));
+}
+
+#[test]
+fn a_changed_annotation_or_recording_is_stale_until_the_next_build() {
+    let project = Project::mini();
+    let first = build(&project, &[]);
+    let manifest = project.manifest(FULL);
+    let entries = manifest["entries"].as_array().unwrap();
+    let annotation = entries[0]["annotation"]["files"][0]["path"].as_str().unwrap();
+    let csv = project.read(&format!("data/{annotation}"));
+    project.write(&format!("data/{annotation}"), &format!("{csv}# looked at again\n"));
+    project.run(&["status", "--profile", "full"]).expect(1).says(&["STALE"]);
+    project.run(&["preflight"]).expect(1).says(&["STALE"]);
+    let id = entries[0]["id"].as_str().unwrap();
+    project.run(&["explain", id]).expect(0).says(&["stale", "annotation changed"]);
+    let report = build(&project, &[]);
+    assert_eq!((count(&report, "relabelled"), count(&report, "built")), (1, 0), "{report}");
+
+    let recording = project.path(&format!("data/{}", entries[1]["source"]["path"].as_str().unwrap()));
+    let mut bytes = fs_err::read(&recording).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs_err::write(&recording, bytes).unwrap();
+    let report = build(&project, &[]);
+    assert_eq!(
+        (count(&report, "built"), count(&report, "kept")),
+        (1, count(&first, "built") - 1),
+        "{report}"
+    );
+    project.run(&["status", "--profile", "full"]).expect(0).says(&["VALID"]);
+}
+
+#[test]
+fn a_changed_split_moves_files_and_builds_nothing() {
+    let project = Project::mini();
+    let first = build(&project, &[]);
+    let before: Vec<Vec<u8>> = project.contents(FULL).into_values().collect();
+    let mini = project.read("configs/datasets/mini.yaml");
+    let moved = mini.replace(
+        "{directory: {train: train, val: dev, eval: eval}}",
+        "{directory: {train: train, eval: dev, val: eval}}",
+    );
+    assert_ne!(mini, moved);
+    project.write("configs/datasets/mini.yaml", &moved);
+    project.run(&["status", "--profile", "full"]).expect(1).says(&["INCOMPLETE"]);
+    let second = build(&project, &[]);
+    assert_eq!((count(&second, "built"), count(&second, "relabelled")), (0, 0), "{second}");
+    assert_eq!(count(&second, "linked") + count(&second, "kept"), count(&first, "built"));
+    let mut after: Vec<Vec<u8>> = project.contents(FULL).into_values().collect();
+    let mut before = before;
+    before.sort();
+    after.sort();
+    assert!(before == after, "the same files under other names");
+}
+
+#[test]
+fn preflight_links_what_another_profile_holds_and_becomes_the_command() {
+    let project = Project::mini();
+    project
+        .run(&["preflight", "--profile", "smoke"])
+        .expect(1)
+        .says(&["NOT_FOUND", "eegcache build --profile smoke"]);
+    build(&project, &[]);
+    let ready = project.run(&["preflight", "--profile", "smoke"]).expect(0).says(&["linked"]);
+    assert_eq!(ready.stdout.trim(), project.path(SMOKE).canonicalize().unwrap().display().to_string());
+    let run =
+        project.run(&["preflight", "--profile", "smoke", "--", "sh", "-c", "echo $EEGCACHE_DIR; exit 7"]);
+    let run = run.expect(7);
+    assert_eq!(run.stdout, ready.stdout);
+}
+
+#[test]
+fn preflight_shuts_its_gates() {
+    let project = Project::mini();
+    let none = ["--set", "labels.seizure=[zzzz]", "--set"];
+    let background = "labels.background=[bckg, seiz, gnsz, fnsz, cpsz, absz, spsz, tcsz, tnsz, mysz]";
+    let blind = [&none[..], &[background, "--set", "cache.version=blind"]].concat();
+    project.run(&[&["build"], &blind[..]].concat()).expect(0);
+    project.run(&[&["preflight"], &blind[..]].concat()).expect(4).says(&["train holds no seizure"]);
+    build(&project, &[]);
+    for (set, says) in [
+        ("windows.length_s=1000", "no window"),
+        ("labels.expected_share={windows: [0.0, 0.001]}", "windows hold a seizure"),
+        ("cache.max_quarantined=0.0", "ready"),
+    ] {
+        let code = if says == "ready" { 0 } else { 4 };
+        project.run(&["preflight", "--set", set]).expect(code).says(&[says]);
+    }
+}
+
+#[test]
+fn unacknowledged_failures_end_with_5_and_are_remembered() {
+    let project = Project::mini();
+    let mini = project.read("configs/datasets/mini.yaml");
+    let (kept, _) = mini.split_once("  known_defects").unwrap();
+    project.write("configs/datasets/mini.yaml", kept);
+    for _ in 0..2 {
+        let run = project.run(&["build"]).expect(5);
+        run.says(&["truncated", "missing-channels", "no-annotation", "flat", "NEW"]);
+    }
+    project.run(&["preflight"]).expect(4).says(&["4 of 16 recordings are in quarantine"]);
+    let retried = project.run(&["build", "--retry-failed", "--json"]).expect(5).json();
+    assert_eq!(retried["quarantine"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn known_defects_that_are_none_draw_a_warning() {
+    let project = Project::mini();
+    let mini = project.read("configs/datasets/mini.yaml");
+    let good = build(&project, &[]);
+    assert_eq!(good["warnings"].as_array().unwrap().len(), 0, "{good}");
+    let manifest = project.manifest(FULL);
+    let id = manifest["entries"][0]["id"].as_str().unwrap();
+    project.write("configs/datasets/mini.yaml", &format!("{mini}    {id}: flat\n    nobody: flat\n"));
+    project.run(&["build"]).expect(0).says(&["builds now", "names no recording on disk"]);
+}
+
+#[test]
+fn the_same_recording_in_two_splits_is_refused() {
+    let project = Project::mini();
+    let first = project.run(&["explain", "nothing"]).expect(2);
+    assert!(first.stderr.contains("no recording"));
+    let find = |split: &str| {
+        let root = project.path("data").join(split);
+        let mut open = vec![root];
+        loop {
+            let path = open.pop().unwrap();
+            if path.is_dir() {
+                open.extend(fs_err::read_dir(&path).unwrap().map(|i| i.unwrap().path()));
+            } else if path.extension().is_some_and(|e| e == "edf") {
+                return path;
+            }
+        }
+    };
+    let copy = find("eval");
+    let target = project.path("data/train/zzzzzzzz/s001_2012/01_tcp_ar/zzzzzzzz_s001_t000.edf");
+    fs_err::create_dir_all(target.parent().unwrap()).unwrap();
+    fs_err::copy(&copy, &target).unwrap();
+    project.run(&["build"]).expect(4).says(&["lies in two splits", "zzzzzzzz_s001_t000.edf"]);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let project = Project::mini();
+    let plan = project.run(&["build", "--dry-run", "--json"]).expect(0).json();
+    assert_eq!((count(&plan, "to_build"), count(&plan, "present")), (16, 0));
+    assert!(count(&plan, "bytes_needed") > 1_000_000 && !project.path("cache").exists());
+    project.run(&["build", "--dry-run"]).expect(0).says(&["16  to build", "bytes needed"]);
+}
+
+#[test]
+fn a_second_build_waits_or_says_75() {
+    let project = Project::mini();
+    build(&project, &["--profile", "smoke"]);
+    let lock =
+        fs_err::File::options().write(true).open(project.path(&format!("{SMOKE}/.build/lock"))).unwrap();
+    lock.file().lock().unwrap();
+    project.run(&["build", "--profile", "smoke", "--no-wait"]).expect(75).says(&["held by another build"]);
+    let mut waiting = project.command(&["build", "--profile", "smoke"]).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(waiting.try_wait().unwrap().is_none(), "it did not wait");
+    lock.file().unlock().unwrap();
+    assert!(waiting.wait().unwrap().success());
+}
+
+#[test]
+fn damage_is_seen_verified_and_mended() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let good = project.contents(FULL);
+    let victim = good.keys().find(|name| !name.ends_with(".labels.npz")).unwrap().clone();
+    let path = project.path(&format!("{FULL}/{victim}"));
+    let mut bytes = good[&victim].clone();
+    bytes[good[&victim].len() / 2] ^= 4;
+    fs_err::remove_file(&path).unwrap();
+    fs_err::write(&path, &bytes).unwrap();
+    project.run(&["verify"]).expect(3).says(&[&victim]);
+    fs_err::write(&path, &bytes[..1000]).unwrap();
+    project.run(&["status"]).expect(3).says(&["CORRUPT"]);
+    project.run(&["preflight"]).expect(3).says(&["CORRUPT"]);
+    project.run(&["build"]).expect(0);
+    assert!(project.contents(FULL) == good);
+    project.run(&["verify"]).expect(0).says(&["0 damaged"]);
+}
+
+#[test]
+fn a_build_that_is_killed_again_and_again_converges_to_the_same_bytes() {
+    let project = Project::mini();
+    build(&project, &["--cache-root", "undisturbed"]);
+    for round in 0..12 {
+        let mut child = project.command(&["build", "-j", "2"]).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(15 + 17 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    build(&project, &[]);
+    assert!(project.contents("cache") == project.contents("undisturbed"));
+    project.run(&["verify"]).expect(0).says(&["0 damaged"]);
+}

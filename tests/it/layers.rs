@@ -1,0 +1,104 @@
+//! The layer table of `src/lib.rs`, held by a text search: imports are written `use crate::…`.
+
+use std::path::{Path, PathBuf};
+
+const LAYERS: &[(&str, &[&str])] = &[
+    ("model", &["model"]),
+    ("error.rs", &[]),
+    ("config", &["model", "error", "config"]),
+    ("formats", &["model", "error", "formats"]),
+    ("dsp", &["model", "error", "dsp"]),
+    ("plan.rs", &["model", "error"]),
+    ("source", &["model", "error", "source"]),
+    ("demo", &["model", "error", "demo"]),
+    ("store", &["model", "error", "store"]),
+    ("ops", &["model", "error", "config", "formats", "dsp", "plan", "source", "demo", "store", "ops"]),
+    ("cli", &["model", "error", "config", "ops", "cli"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn sources(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let mut files: Vec<PathBuf> =
+        fs_err::read_dir(path).unwrap().flat_map(|item| sources(&item.unwrap().path())).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    files
+}
+
+/// Modules of ours named in a file: `crate::x`, also inside a braced list behind `crate::`.
+fn imports(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let code: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let list = match rest.strip_prefix('{') {
+            Some(inner) => inner.split('}').next().unwrap_or_default().to_owned(),
+            None => rest.to_owned(),
+        };
+        let items =
+            if rest.starts_with('{') { list.split(',').collect::<Vec<_>>() } else { vec![list.as_str()] };
+        for item in items {
+            let name: String =
+                item.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            if !name.is_empty() {
+                found.push(name);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_module_imports_only_what_its_layer_may() {
+    for (module, allowed) in LAYERS {
+        let (file, directory) = (root().join(format!("{module}.rs")), root().join(module));
+        let files: Vec<PathBuf> =
+            [file, directory].iter().filter(|path| path.exists()).flat_map(|path| sources(path)).collect();
+        assert!(!files.is_empty(), "{module} has no source");
+        for file in files {
+            for import in imports(&fs_err::read_to_string(&file).unwrap()) {
+                assert!(allowed.contains(&import.as_str()), "{} imports crate::{import}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_outgrows_its_room() {
+    for file in sources(&root()) {
+        let text = fs_err::read_to_string(&file).unwrap();
+        let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
+        assert!(lines <= 600, "{} has {lines} lines before its tests", file.display());
+    }
+}
+
+/// The configurations are the only place where a dataset has a name.
+#[test]
+fn no_dataset_is_named_in_the_sources() {
+    let names = ["tusz", "chbmit", "chb-mit", "siena", "seizeit"];
+    for file in sources(&root()) {
+        let text = fs_err::read_to_string(&file).unwrap().to_lowercase();
+        let format = file.components().any(|part| part.as_os_str() == "formats");
+        for line in text.lines().take_while(|line| *line != "#[cfg(test)]") {
+            let code = line.split("//").next().unwrap_or_default();
+            // An annotation format may bear the name of the dataset that it comes from.
+            let code = code.replace("tusz_csv", "").replace("tuszcsv", "");
+            let named = names.iter().find(|name| code.contains(**name));
+            assert!(format || named.is_none(), "{}: `{}`: {line}", file.display(), named.unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_front_page_shows_the_same_table() {
+    let page = fs_err::read_to_string(root().join("lib.rs")).unwrap();
+    for (module, _) in LAYERS {
+        assert!(page.contains(&format!("`{}`", module.trim_end_matches(".rs"))), "{module}");
+    }
+}
