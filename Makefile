@@ -32,10 +32,10 @@ demo-data: ## Write the generated demo corpus to .demo/edf
 	@$(EEGCACHE) demo .demo/edf
 
 test: ## Run every test
-	@$(CARGO) test --release
+	@$(CARGO) test
 
 check: ## Formatting, lints, tests and documentation, warnings denied
-	@$(CARGO) fmt --all --check && $(CARGO) clippy --release --all-targets -- -D warnings && $(MAKE) --no-print-directory test && RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --no-deps --quiet
+	@$(CARGO) fmt --all --check && $(CARGO) clippy --all-targets -- -D warnings && $(MAKE) --no-print-directory test && RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
 
 bench: ## Run the micro-benchmarks
 	@$(CARGO) bench

@@ -336,16 +336,17 @@ pub fn memory(identity: &Identity, recording: &SourceRecording) -> Memory {
     }
 }
 
-/// The failure that the own version remembers for exactly these circumstances.
+/// The failure that a version remembers for exactly these circumstances; they decide, not the version.
 fn remembered(wanted: &Wanted<'_>, recording: &SourceRecording, shelves: &[Shelf]) -> Option<Failure> {
-    let past = shelves.first()?.quarantine.get(recording.name())?;
-    let mut now = memory(wanted.identity, recording);
-    if now.source.is_none() {
+    let now = memory(wanted.identity, recording);
+    let holds = |past: &Quarantined| {
         // Reading commands do not hash recordings; `build` has settled this before.
-        now.source = past.memory.source;
-    }
-    let again = wanted.retry_failed || past.class.is_transient() || now != past.memory;
-    (!again).then(|| Failure::new(past.class, past.message.clone()))
+        let source = now.source.or(past.memory.source);
+        !past.class.is_transient() && Memory { source, ..now.clone() } == past.memory
+    };
+    let mut past = shelves.iter().filter_map(|shelf| shelf.quarantine.get(recording.name()));
+    let found = past.find(|past| holds(past)).filter(|_| !wanted.retry_failed);
+    found.map(|past| Failure::new(past.class, past.message.clone()))
 }
 
 fn files(wanted: &Wanted<'_>, id: &RecordingId, recording: &SourceRecording, shelves: &[Shelf]) -> Work {

@@ -144,6 +144,9 @@ impl Project {
         let mut entries = BTreeMap::new();
         let mut open = vec![root.clone()];
         while let Some(path) = open.pop() {
+            if path.is_symlink() {
+                continue; // `latest` shows the same files again
+            }
             if path.is_dir() {
                 open.extend(fs_err::read_dir(&path).unwrap().map(|item| item.unwrap().path()));
             } else if path.extension().is_some_and(|e| e == "npz") {
