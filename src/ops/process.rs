@@ -450,8 +450,7 @@ fn contained(panic: &(dyn std::any::Any + Send)) -> Failure {
 }
 
 fn signal_facts(id: &RecordingId, fingerprint: Digest, raw: &Raw, signal: &Signal) -> SignalFacts {
-    let read = raw.header.notes.iter().chain(&raw.recording.notes);
-    let notes = read.chain(&raw.selection.notes).chain(&signal.notes);
+    let notes = raw.header.notes.iter().chain(&raw.recording.notes).chain(&signal.notes);
     SignalFacts {
         id: id.clone(),
         fingerprint,
