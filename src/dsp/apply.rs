@@ -5,6 +5,7 @@
 
 use crate::dsp::early::Early;
 use crate::dsp::group::{Group, Output, average, groups, pairwise};
+use crate::dsp::lane::Quad;
 use crate::dsp::montage::Row;
 use crate::dsp::select::Selection;
 use crate::dsp::settle::{Mix, settle};
@@ -30,7 +31,12 @@ pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording
         None => rows.iter().map(|row| row.name.clone()).collect(),
     };
     let mut output = Output::new(channels.len(), samples as usize);
-    let mut run = Run { steps: &recipe.steps, runner: Runner::default(), early: Early::new(&recipe.steps) };
+    let mut run = Run {
+        steps: &recipe.steps,
+        runner: Runner::default(),
+        spare: Vec::new(),
+        early: Early::new(&recipe.steps),
+    };
     run.rows(&rows, pairs, &mut output)?;
     notes.extend(run.early.notes());
     let Output { data, scale } = output;
@@ -102,7 +108,9 @@ fn different_shapes(stop: Option<&Step>, first: (&str, (u64, Rate)), second: (&s
 
 struct Run<'a> {
     steps: &'a [Step],
-    runner: Runner,
+    runner: Runner<Quad>,
+    /// The samples of the group before, for the next one to overwrite.
+    spare: Vec<Quad>,
     early: Early,
 }
 
@@ -111,11 +119,13 @@ impl Run<'_> {
         let reference = self.steps.iter().position(is_reference);
         let mut held = Vec::new();
         for members in groups(rows) {
-            let mut group = Group::load(rows, members);
+            let mut group = Group::load(rows, members, std::mem::take(&mut self.spare));
             self.local(0, reference.unwrap_or(self.steps.len()), &mut group)?;
-            match reference {
-                Some(_) => held.push(group),
-                None => output.write(&group),
+            if reference.is_some() {
+                held.push(group);
+            } else {
+                output.write(&group);
+                self.spare = group.track.samples;
             }
         }
         let mut begin = reference.unwrap_or(self.steps.len());

@@ -53,15 +53,18 @@ pub(crate) fn groups(rows: &[Mix]) -> Vec<Vec<usize>> {
 }
 
 impl Group {
-    /// Reads the raw samples of some rows, which share rate and length.
-    pub(crate) fn load(rows: &[Mix], members: Vec<usize>) -> Self {
+    /// Reads the raw samples of some rows, which share rate and length, into memory that is no longer needed.
+    pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<Quad>) -> Self {
         let first = &rows[members[0]];
-        let mut lanes = vec![Quad::default(); first.samples()];
+        lanes.resize(first.samples(), Quad::default());
         let mut block = [0.0; BLOCK];
         for (index, chunk) in lanes.chunks_mut(BLOCK).enumerate() {
-            for (lane, row) in members.iter().enumerate() {
+            for lane in 0..Quad::WIDTH {
                 let block = &mut block[..chunk.len()];
-                rows[*row].read(index * BLOCK, block);
+                match members.get(lane) {
+                    Some(row) => rows[*row].read(index * BLOCK, block),
+                    None => block.fill(0.0),
+                }
                 chunk.iter_mut().zip(block).for_each(|(to, x)| to.set(lane, *x));
             }
         }

@@ -1,10 +1,6 @@
 //! `dsp` against `SciPy` and MNE: the vectors of `tests/golden`, where the script that made them tells their versions.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking and reports its figures"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking and reports its figures")]
 
 use eegcache::dsp::{apply, apply_to_channel, select};
 use eegcache::model::Rate;
