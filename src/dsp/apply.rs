@@ -131,7 +131,7 @@ impl Run<'_> {
         let mut begin = reference.unwrap_or(self.steps.len());
         while begin < self.steps.len() {
             match (&self.steps[begin], pairs) {
-                (Step::ReferenceBipolar { .. }, Some(pairs)) => held = pairwise(&held, pairs)?,
+                (Step::ReferenceBipolar { .. }, Some(pairs)) => held = pairwise(&held, pairs),
                 _ => average(&mut held),
             }
             let end = self.steps[begin + 1..]
@@ -266,8 +266,11 @@ mod tests {
         let turned = run(&[("C3-Fp1", 250), ("C4-O2", 250)], 4, &[], &bipolar).unwrap();
         let recorded = run(&[("C3-Fp1", 250), ("C4-O2", 250)], 4, &[], &recipe(&["C3-Fp1"])).unwrap();
         assert_eq!(turned.data.row(0), -&recorded.data.row(0));
-        bipolar.steps.insert(0, Step::Zscore { epsilon: 0.0 });
-        assert!(run(&SIX, 4, &[], &bipolar).is_err());
+        for before in [Step::Zscore { epsilon: 0.0 }, Step::ReferenceAverage, bipolar.steps[0].clone()] {
+            let mut recipe = bipolar.clone();
+            recipe.steps.insert(0, before);
+            assert!(run(&SIX, 4, &[], &recipe).is_err());
+        }
     }
 
     #[test]
