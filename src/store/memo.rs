@@ -110,7 +110,7 @@ pub(super) fn append(sources: &Dir, name: &str, lines: &[MemoLine]) -> io::Resul
     }
     let mut text = Vec::new();
     for line in lines {
-        fault::point()?;
+        fault::point("write memo")?;
         text.clear();
         seal::encode(line, &mut text)?;
         file.write_all(&text)?;

@@ -6,6 +6,8 @@
 //! finished file's, links inside the cache, and files whose bytes are not what they say.
 
 mod dir;
+#[cfg(test)]
+mod faults;
 mod held;
 mod journal;
 pub mod layout;

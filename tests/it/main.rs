@@ -1,1 +1,3 @@
-//! placeholder
+//! All integration tests in one binary.
+
+mod store;

@@ -6,6 +6,8 @@
 
 mod npy;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 mod zip;
 
