@@ -1,5 +1,11 @@
 //! The store from outside: what stands on disk, what is refused, and what every kind of damage comes to.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test stops where it cannot go on, and says what it skips"
+)]
+
 use eegcache::error::Error;
 use eegcache::model::artifact::{Facts, LabelFacts, SignalFacts};
 use eegcache::model::failure::{FailureClass, Note};
@@ -395,7 +401,8 @@ fn finished_files_are_read_only_and_leave_no_temporary() {
 #[test]
 fn a_name_that_exists_is_judged() {
     let good = |bench: &Bench| fs_err::read(bench.dir().join("train/a.npz")).unwrap();
-    let cases: [(&str, fn(&Bench, &Path), bool); 6] = [
+    type Change = fn(&Bench, &Path);
+    let cases: [(&str, Change, bool); 6] = [
         ("equal bytes", |_, _| {}, true),
         (
             "a damaged byte",
@@ -623,7 +630,7 @@ fn links_inside_the_cache_are_not_followed() {
         let before = tree(&bench.outside);
         let error = bench.store.lock(&profile(), &version(), Wait::No, &|_| ()).unwrap_err().to_string();
         assert!(error.contains("links inside a cache are not followed"), "{error}");
-        if !replaced.ends_with(".build") {
+        if !replaced.contains("/.") {
             assert!(bench.store.files(&profile(), &version()).is_err(), "{replaced}");
             assert!(bench.scan("train/a.npz").is_err(), "{replaced}");
         }
@@ -816,7 +823,7 @@ fn hostile_manifests_are_damaged() {
         let sealed = format!("{{\"checksum\":\"{}\",\n{body}", Digest::of(body.as_bytes()));
         fs_err::write(&path, sealed).unwrap();
         match bench.store.load(&profile(), &version()).unwrap().manifest {
-            ManifestState::Damaged(reason) => found += &format!("{reason}\n"),
+            ManifestState::Damaged(reason) => found.extend([&reason[..], "\n"]),
             other => panic!("{to}: {other:?}"),
         }
     }
