@@ -397,11 +397,12 @@ fn finished_files_are_read_only_and_leave_no_temporary() {
     assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55\n"));
 }
 
+type Change = fn(&Bench, &Path);
+
 /// What stands under the name, and what becomes of it.
 #[test]
 fn a_name_that_exists_is_judged() {
     let good = |bench: &Bench| fs_err::read(bench.dir().join("train/a.npz")).unwrap();
-    type Change = fn(&Bench, &Path);
     let cases: [(&str, Change, bool); 6] = [
         ("equal bytes", |_, _| {}, true),
         (
