@@ -12,3 +12,4 @@ mod layers;
 mod project;
 mod shared;
 mod source;
+mod store;
