@@ -88,7 +88,9 @@ fn root<'a>(sections: &Sections<'a>, project_root: &Path) -> Option<(Cursor<'a>,
     let (ours, theirs) = (sections.dataset.at("root"), sections.data.at("data_dir"));
     let hint = "write where the recordings lie: `root: ${EEG_DATA_ROOT}`";
     let read = |at: &Cursor<'a>| at.required(hint).then(|| paths::read(at, project_root))?;
-    one_of_two(&ours, &theirs, read, |path| format!("`{}`", path.display()))
+    let show = |path: &PathBuf| format!("`{}`", paths::shown(path, project_root));
+    let mend = "the dataset file says where its recordings lie: delete `data.data_dir`, or choose the dataset that you mean by `data: {dataset: NAME}`";
+    one_of_two(&ours, &theirs, read, show, mend)
 }
 
 fn spec(at: &Cursor<'_>, name: &str, dataset: &Dataset) -> Option<DatasetSpec> {

@@ -116,7 +116,7 @@ pub(crate) fn windows(sections: &Sections<'_>, rate: Option<Rate>) -> Option<Win
 }
 
 fn duration(ours: &Cursor<'_>, theirs: &Cursor<'_>, rate: Option<Rate>) -> Option<Seconds> {
-    let (at, seconds) = one_of_two(ours, theirs, seconds, ToString::to_string)?;
+    let (at, seconds) = one_of_two(ours, theirs, seconds, ToString::to_string, "")?;
     let Some(rate) = rate.filter(|rate| whole_samples(seconds, *rate).is_none()) else {
         return Some(seconds);
     };

@@ -113,7 +113,7 @@ fn check_origin_rate(sections: &Sections<'_>, placed: Option<&[Placed<'_>]>) {
             || "without a `resample` step".to_owned(),
             |rate| format!("resampling to {rate} Hz"),
         );
-        contradiction::<()>(&list, &own, &theirs, &claimed.to_string());
+        contradiction::<()>(&list, &own, &theirs, &claimed.to_string(), "");
     }
 }
 
@@ -149,9 +149,8 @@ type FlatStep<'a> = Option<Option<Placed<'a>>>;
 fn flat_resample<'a>(sections: &Sections<'a>) -> FlatStep<'a> {
     let (ours, theirs) = (sections.preprocessing.at("sampling_rate"), sections.data.at("sampling_rate"));
     let read = |at: &Cursor<'_>| if at.is_off() { Some(None) } else { steps::rate(at).map(Some) };
-    let (at, rate): (_, Option<Rate>) = one_of_two(&ours, &theirs, read, |rate| {
-        rate.map_or_else(|| "null".to_owned(), |rate: Rate| rate.to_string())
-    })?;
+    let show = |rate: &Option<Rate>| rate.map_or_else(|| "null".to_owned(), |rate| rate.to_string());
+    let (at, rate) = one_of_two(&ours, &theirs, read, show, "")?;
     let step = |rate_hz| (at, Step::Resample { rate_hz, method: ResampleMethod::Fft });
     Some(rate.map(step))
 }
