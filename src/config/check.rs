@@ -202,8 +202,8 @@ impl<'a> Cursor<'a> {
             (Some(text), _) | (None, Datum::Text(text)) if text.trim().is_empty() => {
                 self.fail(format!("`{}` is empty", self.key), "write a value, or delete the key")
             }
+            (_, Datum::Null) => None,
             (Some(text), _) | (None, Datum::Text(text)) => Some(text.clone()),
-            (None, Datum::Null) => None,
             (None, Datum::List(_) | Datum::Map(_)) => self.wrong("a text", ""),
             (None, _) => {
                 let quoted = format!("write it in quotes: `{}: \"{}\"`", self.name(), self.shown());

@@ -120,7 +120,7 @@ fn duration(ours: &Cursor<'_>, theirs: &Cursor<'_>, rate: Option<Rate>) -> Optio
     let Some(rate) = rate.filter(|rate| whole_samples(seconds, *rate).is_none()) else {
         return Some(seconds);
     };
-    let exact = seconds.as_f64() * rate.as_f64();
+    let exact = (seconds.as_f64() * rate.as_f64() * 1e6).round() / 1e6;
     let near = (exact.round().max(1.0) / rate.as_f64() * 1e6).round() / 1e6;
     at.fail(
         format!(

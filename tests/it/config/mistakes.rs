@@ -140,7 +140,10 @@ const EXPERIMENT: &[(&str, &[&str])] = &[
         &["x.yaml:1: `preprocessing.gaps: fill` is not supported yet", "gaps: error"],
     ),
     ("preprocessing: {gaps: skip}\n", &["none of `error`, `split`, `fill`"]),
-    ("preprocessing: {truncated: keep}\n", &["`truncated`", "did you mean `keep_whole_records`?"]),
+    (
+        "preprocessing: {truncated: keep}\n",
+        &["`preprocessing.truncated`", "did you mean `keep_whole_records`?"],
+    ),
     ("preprocessing: {flat: zeros}\n", &["did you mean `zero`?"]),
     ("preprocessing: {use_mne: maybe}\n", &["`preprocessing.use_mne` must be `true` or `false`"]),
     // Channels.
