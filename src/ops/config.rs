@@ -283,7 +283,9 @@ fn different_claims(cases: &[Case<'_>]) -> Vec<Conflict> {
     }
     let mut named: BTreeMap<PathBuf, Vec<Case<'_>>> = BTreeMap::new();
     for case in cases.iter().filter(|case| case.identity().is_some()) {
-        claims(case).into_iter().for_each(|path| named.entry(path).or_default().push(*case));
+        for path in claims(case) {
+            named.entry(path).or_default().push(*case);
+        }
     }
     for (path, cases) in named {
         let meanings: BTreeSet<_> =

@@ -427,6 +427,7 @@ fn mistakes_in_a_dataset_file() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn mistakes_outside_of_files() {
     let p = Project::new;
     let profile = |name: &str| {
@@ -537,4 +538,80 @@ fn an_empty_base_says_what_it_must_hold() {
     ] {
         assert!(holds(&problems, fragments), "{fragments:?} in\n{}", told(&problems));
     }
+}
+
+/// Whatever stands at a key, the answer is a configuration or a reason, never silence and never a panic.
+#[test]
+fn nonsense_is_refused_with_a_reason() {
+    let text = "preprocessing:\n  channels: {order: [Fp1, Cz], aliases: {A: Cz}, interpolate: [Cz], duplicates: first}\n\
+                labels: {expected_share: {windows: [0.1, 0.2]}}\ndata: {splits: [train]}\n";
+    let own = "dataset:\n  root: d\n  title: t\n  licence: l\n  recordings: ['*.edf']\n  id: '(a)'\n  subject: '(a)'\n  \
+               subject_aliases: {a: b}\n  splits: {by_subject: {seed: 1, train: 0.5, val: 0.2, pin: {val: [x]}}}\n  \
+               annotations: {format: tusz_csv, file: '{stem}.csv', cross_check: '{stem}.b', no_row_means: empty}\n  \
+               mains_hz: 60\n  known_defects: {a: flat}\n  expect: {train: {recordings: 1, subjects: 1}}\n  \
+               allow_no_seizures: true\n  fixes: {a: [{onset: 1, end: 2, why: w}]}\n";
+    let project = Project::new().config("x.yaml", text).set("data.dataset=own");
+    project.write("configs/datasets/own.yaml", own);
+    let steps = "preprocessing.steps=[{bandpass: {low_hz: 1, high_hz: 2, order: 3, phase: zero}}, {zscore: {epsilon: 1}}]";
+    let resolved = project.ok();
+    let keys: Vec<String> = resolved.values.into_iter().map(|setting| setting.key).collect();
+    let nonsense = [
+        "null",
+        "[null]",
+        "[]",
+        "{}",
+        "{x: null}",
+        "[[]]",
+        "[1]",
+        "-1",
+        "0",
+        "1e300",
+        ".nan",
+        "''",
+        "x",
+        "true",
+        "\u{0}",
+    ];
+    let mut refused = 0;
+    for key in &keys {
+        for value in nonsense {
+            let written = write_at(key, value);
+            let file = if key.starts_with("dataset.") { "configs/datasets/own.yaml" } else { "y.yaml" };
+            let project = Project::new().config("x.yaml", text).set("data.dataset=own");
+            let mut project = project.config("y.yaml", "");
+            project.write("configs/datasets/own.yaml", own);
+            if file == "y.yaml" {
+                project.write(file, &written);
+            } else {
+                project.write("configs/datasets/own.yaml", &own.replace("dataset:\n", &written));
+            }
+            if key.len() % 2 == 0 {
+                project.request.set.push(steps.to_owned());
+            }
+            match project.load() {
+                Ok(_) => {}
+                Err(eegcache::error::Error::Config(error)) => {
+                    refused += 1;
+                    assert!(!error.problems.is_empty(), "{key}: {value}");
+                    assert!(
+                        !holds(&error.problems, &["defect of eegcache"]),
+                        "{key}: {value}\n{}",
+                        told(&error.problems)
+                    );
+                }
+                Err(other) => panic!("{key}: {value}: {other}"),
+            }
+        }
+    }
+    assert!(refused > keys.len() * 5, "only {refused} of {} were refused", keys.len() * nonsense.len());
+}
+
+/// Returns YAML that sets a dotted key; below `dataset` without doubling the section's head.
+fn write_at(key: &str, value: &str) -> String {
+    let parts: Vec<&str> = key.split('.').collect();
+    let line = |(depth, part): (usize, &&str)| {
+        let value = if depth + 1 == parts.len() { value } else { "" };
+        format!("{}{part}: {value}\n", "  ".repeat(depth))
+    };
+    parts.iter().enumerate().map(line).collect()
 }
