@@ -257,6 +257,7 @@ fn fixes(at: &Cursor<'_>) -> Option<BTreeMap<String, Vec<Fix>>> {
     }
     let read = |(id, at): (String, Cursor<'_>)| {
         let id = recording_id(&at, &id);
+        at.required("list the corrections of this recording").then_some(())?;
         let fixes: Vec<Option<Fix>> = at.items()?.iter().map(fix).collect();
         Some((id?.to_string(), fixes.into_iter().collect::<Option<Vec<_>>>()?))
     };
@@ -288,7 +289,10 @@ fn fix(at: &Cursor<'_>) -> Option<Fix> {
 
 fn seconds(at: &Cursor<'_>) -> Option<Seconds> {
     match at.number()? {
-        number if number >= 0.0 => Seconds::parse(&at.decimal()?),
+        number if number >= 0.0 => {
+            let exact = Seconds::parse(&at.decimal()?);
+            exact.or_else(|| at.wrong("a number of seconds with at most 18 digits", ""))
+        }
         _ => at.wrong("a number of seconds from 0", ""),
     }
 }

@@ -89,7 +89,7 @@ pub fn dataset_name(layers: &[Layer], around: Surroundings<'_>) -> Result<String
     Err(findings.into_parts().0)
 }
 
-/// Resolves the layers; `dataset` is the name, where it is known and its file is among the layers.
+/// Resolves the layers; `dataset` is the name whose file is among them, or nothing where that has already failed.
 #[must_use]
 pub fn resolve(layers: &[Layer], dataset: Option<&str>, around: Surroundings<'_>) -> Resolution {
     let findings = Findings::default();
@@ -98,7 +98,7 @@ pub fn resolve(layers: &[Layer], dataset: Option<&str>, around: Surroundings<'_>
     sections::sift(&mut layers, &findings);
     let merged = node::merge(&layers);
     let (settings, outline) = checked(&findings, &merged, dataset, around);
-    if settings.is_none() && findings.is_empty() {
+    if settings.is_none() && dataset.is_some() && findings.is_empty() {
         // Every getter that gives nothing has said why; should one have kept silent, nothing must go on.
         findings.problem(
             None,

@@ -83,7 +83,7 @@ impl Project {
     fn value(&self, key: &str) -> (String, String) {
         let values = self.ok().values;
         let found = values.into_iter().find(|setting| setting.key == key);
-        found.map(|setting| (setting.shown, setting.origin)).unwrap_or_else(|| panic!("no `{key}`"))
+        found.map_or_else(|| panic!("no `{key}`"), |setting| (setting.shown, setting.origin))
     }
 }
 
