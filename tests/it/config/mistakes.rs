@@ -569,7 +569,7 @@ fn places(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
     }
     match value {
         serde_json::Value::Object(map) => {
-            map.iter().for_each(|(key, value)| places(value, &format!("{at}/{key}"), found))
+            map.iter().for_each(|(key, value)| places(value, &format!("{at}/{key}"), found));
         }
         serde_json::Value::Array(items) => {
             items

@@ -50,6 +50,14 @@ fn the_origins_configs_show_every_conflict() {
     assert_eq!(json["rows"][1]["claims"][0][1], "cache/tusz");
 }
 
+fn count(files: &[&str]) -> usize {
+    let mut project = Project::new();
+    for (index, text) in files.iter().enumerate() {
+        project = project.config(&format!("{index}.yaml"), text);
+    }
+    check(&project.env, project.root(), &project.request.configs).unwrap().conflicts.len()
+}
+
 /// Checks that the files conflict with exactly one message that holds the fragment.
 fn conflict(files: &[&str], fragment: &str) {
     let mut project = Project::new();
@@ -74,6 +82,9 @@ fn conflicts_between_files_are_found() {
     conflict(&["cache: {version: same}", "data: {dataset: tusz}\ncache: {version: same}"], "dataset tusz");
     conflict(&["", "cache: {root: other}"], "the same data is kept below 2 cache roots");
     conflict(&["", "cache: {version: v2}"], "the same data is kept under 2 versions");
+    // Each names a directory that is not its own: two mistakes, and one between them.
+    let named = "data: {cache_dir: c}";
+    assert_eq!(count(&[named, &format!("cache: {{profile: smoke}}\n{named}")]), 3);
     conflict(&["", "cache: {profil: smoke}"], "1.yaml:1: unknown key `cache.profil`");
     conflict(&["", "cache: [\n"], "1.yaml:");
 }
