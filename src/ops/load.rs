@@ -213,10 +213,9 @@ impl<'a> Project<'a> {
             problem(format!("cannot be read: {}", error.kind()), "check that it exists and may be read")
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {
-            let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count();
+            let valid =
+                String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+            let line = valid.split('\n').count();
             problem(format!("line {line} is not UTF-8 text"), "save the file as UTF-8")
         })?;
         Layer::from_yaml(kind, &shown, &text, self.env)
