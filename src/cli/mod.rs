@@ -9,7 +9,7 @@ mod table;
 use crate::error::{Error, Result};
 use crate::model::ProfileName;
 use crate::model::settings::Settings;
-use crate::ops::build::{BuildOptions, BuildReport, BuildWait};
+use crate::ops::build::{BuildOptions, BuildReport};
 use crate::ops::load::Request;
 use crate::ops::preflight::{PreflightReport, Verdict};
 use crate::ops::survey::State;
@@ -166,16 +166,16 @@ fn build(args: &BuildArgs) -> Result<u8> {
     let (talk, stop) = (Talk::new(), stop_flag());
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     if args.dry_run {
-        let plan = ops::build::dry_run(&cx, &settings, args.retry_failed)?;
+        let plan = ops::dry_run::dry_run(&cx, &settings, args.retry_failed)?;
         if let Some(mismatch) = &plan.mismatch {
-            return Err(ops::build::mismatch_error(&settings, mismatch));
+            return Err(ops::mismatch::mismatch_error(&settings, mismatch));
         }
         out(&if args.json { render::json(&plan) } else { render::dry_run(&plan) })?;
         return Ok(exit::DONE);
     }
     let options = BuildOptions {
         retry_failed: args.retry_failed,
-        wait: if args.no_wait { BuildWait::No } else { BuildWait::Forever },
+        wait: if args.no_wait { ops::Wait::No } else { ops::Wait::Forever },
         link_only: false,
     };
     let report = ops::build::build(&cx, &settings, options)?;

@@ -2,10 +2,12 @@
 
 use crate::cli::table::{Align, Table, bytes, count, duration, plain, share};
 use crate::model::id::Split;
-use crate::ops::build::{BuildReport, DryRun, QuarantineLine};
+use crate::ops::build::BuildReport;
 use crate::ops::demo::Corpus;
+use crate::ops::dry_run::DryRun;
 use crate::ops::explain::Explanation;
 use crate::ops::inspect::Inspection;
+use crate::ops::ledger::QuarantineLine;
 use crate::ops::preflight::{PreflightReport, Verdict};
 use crate::ops::status::{ProfileStatus, SplitStatus, StatusReport};
 use crate::ops::survey::State;
@@ -317,7 +319,7 @@ pub(crate) fn verify(report: &VerifyReport) -> String {
     if !report.unlisted.is_empty() {
         let _ = writeln!(
             text,
-            "{} listed by no manifest: `eegcache build` adopts or `gc --orphans` removes them",
+            "{} listed by no manifest: `eegcache build` adopts what the profile needs",
             count(report.unlisted.len(), "file")
         );
     }

@@ -106,6 +106,7 @@ fn spec(at: &Cursor<'_>, name: &str, dataset: &Dataset) -> Option<DatasetSpec> {
         title: title.ok()?.unwrap_or_else(|| name.to_owned()),
         licence: licence.ok()?.unwrap_or_else(|| "unknown".to_owned()),
         root: dataset.root.clone()?,
+        root_origin: String::new(),
         recordings: recordings?,
         id: id.ok()?,
         subject: subject.ok()?,

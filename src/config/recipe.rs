@@ -276,18 +276,7 @@ fn check_order(at: &Cursor<'_>, channels: &Channels) -> bool {
     }
     for (index, name) in channels.order.iter().enumerate() {
         let here = items.get(index).unwrap_or(at);
-        let key = aliases.key(name);
-        let plain = Aliases::default().key(name);
-        if plain.name != name.to_uppercase() || plain.reference.is_some() {
-            let mend = format!(
-                "write the bare name, `{}`: prefix, spaces and reference are taken off recorded labels",
-                plain.name
-            );
-            fits = here
-                .fail::<()>(format!("`{}` is `{name}`, which no recorded channel can match", here.key), mend)
-                .is_some();
-        }
-        if let Some(first) = seen.insert(key.name, name) {
+        if let Some(first) = seen.insert(aliases.key(name).name, name) {
             let message = format!("`{}` lists `{name}` although `{first}` is already there", here.key);
             let hint = "every channel stands in the order once, under one of its names";
             fits = here.fail::<()>(message, hint).is_some();

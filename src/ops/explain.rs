@@ -2,11 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::model::id::Split;
+use crate::model::inventory::Inventory;
 use crate::model::manifest::{Entry, Quarantined};
 use crate::model::settings::Settings;
-use crate::ops::build::task_of;
 use crate::ops::survey::{Options, State, Survey, survey, walk};
-use crate::plan::{Action, Decision, Reason, Shelf, Work};
+use crate::plan::{Action, Decision, Plan, Reason, Shelf, Task, Work};
 use crate::store::Store;
 use serde::Serialize;
 
@@ -142,4 +142,9 @@ pub fn because(reason: &Reason) -> String {
         Reason::NoAnnotationFile => "there is no annotation file".to_owned(),
         Reason::WithSignal => "the signal is made again".to_owned(),
     }
+}
+
+/// What a plan says of one recording.
+fn task_of<'a>(plan: &'a Plan, inventory: &Inventory, name: &str) -> Option<&'a Task> {
+    plan.tasks.iter().find(|task| inventory.recordings[task.recording].name() == name)
 }

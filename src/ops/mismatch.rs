@@ -1,5 +1,6 @@
 //! A version never changes its meaning: what differs, field by field, and under which name to go on.
 
+use crate::error::Error;
 use crate::model::id::{ProfileName, VersionName};
 use crate::model::manifest::Identity;
 use crate::model::settings::Settings;
@@ -28,6 +29,34 @@ pub struct FieldDifference {
     pub held: String,
     /// As the configuration asks.
     pub wanted: String,
+}
+
+/// The error that shows every differing field and the name under which to go on.
+#[must_use]
+pub fn mismatch_error(settings: &Settings, mismatch: &Mismatch) -> Error {
+    let fields: Vec<String> = mismatch
+        .fields
+        .iter()
+        .map(|difference| {
+            format!(
+                "  {}: {} in the cache, {} configured",
+                difference.field, difference.held, difference.wanted
+            )
+        })
+        .collect();
+    let verb = if mismatch.exists { "exists and holds what is configured" } else { "is free" };
+    Error::NotReady {
+        message: format!(
+            "VERSION_MISMATCH: `{}` was built from something else, and nothing was overwritten\n{}",
+            settings.cache_dir().display(),
+            fields.join("\n")
+        ),
+        hint: format!(
+            "version `{next}` {verb}: write `cache: {{version: {next}}}` or add `--set cache.version={next}`; \
+             files that did not change are linked, not made again",
+            next = mismatch.next_version
+        ),
+    }
 }
 
 /// Compares what a version means with what is wanted; the split identity does not count.

@@ -5,7 +5,7 @@ use crate::model::id::{ProfileName, Split};
 use crate::model::manifest::History;
 use crate::model::settings::Settings;
 use crate::model::window::{self, Span, WindowCounts};
-use crate::ops::build::{QuarantineLine, quarantine_lines};
+use crate::ops::ledger::{QuarantineLine, quarantine_lines};
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, State, Survey, survey, walk};
 use crate::plan::Kind;
@@ -132,11 +132,10 @@ fn in_size_order(settings: &Settings) -> Vec<ProfileName> {
 pub fn of(survey: &Survey) -> ProfileStatus {
     let state = survey.state();
     let plan = survey.plan.as_ref();
-    let (history, failed) = match &survey.own.held.manifest {
-        ManifestState::Read(manifest) => (Some(manifest.history), survey.own.held.quarantine.values()),
-        _ => (None, survey.own.held.quarantine.values()),
+    let history = match &survey.own.held.manifest {
+        ManifestState::Read(manifest) => Some(manifest.history),
+        _ => None,
     };
-    let failed: Vec<_> = failed.cloned().collect();
     ProfileStatus {
         profile: survey.settings.profile.clone(),
         cache_dir: survey.settings.cache_dir(),
@@ -145,7 +144,7 @@ pub fn of(survey: &Survey) -> ProfileStatus {
         splits: splits(survey),
         linkable: plan.map_or(0, |plan| plan.count(Kind::Link)),
         unchecked: plan.map_or(0, |plan| plan.tasks.iter().filter(|task| task.is_unchecked()).count()),
-        quarantine: quarantine_lines(&survey.settings, &failed),
+        quarantine: quarantine_lines(&survey.settings, survey.own.held.quarantine.values()),
         mismatch: survey.mismatch.clone(),
         history,
         next: next(survey, state),

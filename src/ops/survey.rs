@@ -216,16 +216,12 @@ impl Survey {
             if plan.tasks.iter().any(plan::Task::is_stale) {
                 return State::Stale;
             }
-            if !plan.tasks.iter().all(|task| accounted(task.kind())) || !self.manifest_is_current() {
+            if !plan.tasks.iter().all(|task| accounted(task.kind())) || !self.is_on_record() {
                 return State::Incomplete;
             }
             return State::Valid;
         }
-        if self.missing_members() == 0 && self.manifest_is_current() {
-            State::Valid
-        } else {
-            State::Incomplete
-        }
+        if self.missing_members() == 0 && self.is_on_record() { State::Valid } else { State::Incomplete }
     }
 
     /// The first damage that size, structure and the manifest's checksum show.
@@ -244,12 +240,13 @@ impl Survey {
         })
     }
 
-    /// True where the manifest says what journals and files say, and the split is the configured one.
-    fn manifest_is_current(&self) -> bool {
-        let merged = matches!(&self.own.held.manifest, ManifestState::Read(_))
-            && self.own.held.journals == 0
-            && self.own.adopted == 0;
-        merged && self.own.identity.as_ref().is_some_and(|held| held.splits == self.wanted.splits)
+    /// True where manifest and journals together list every file, in the configured split. A journal that
+    /// is not merged yet is no defect: readers read both.
+    fn is_on_record(&self) -> bool {
+        let recorded =
+            self.own.held.journals > 0 || matches!(&self.own.held.manifest, ManifestState::Read(_));
+        let same_split = |held: &Identity| held.splits == self.wanted.splits;
+        recorded && self.own.adopted == 0 && self.own.identity.as_ref().is_some_and(same_split)
     }
 
     /// The recordings that the profile demands: of the dataset, or recorded where it cannot be reached.
@@ -315,10 +312,11 @@ impl Survey {
 pub fn unreachable_dataset(settings: &Settings) -> Error {
     Error::usage(
         format!(
-            "the recordings of dataset `{}` are not there: `{}` is no readable directory",
+            "the recordings of dataset `{}` are not there: `{}`, the `dataset.root` of {}, is no readable directory",
             settings.dataset.name,
-            settings.dataset.root.display()
+            settings.dataset.root.display(),
+            settings.dataset.root_origin
         ),
-        "set `EEG_DATA_ROOT` to where they lie, or `EEG_DATASET=demo` for the generated corpus",
+        "correct it there, set the variable it reads (often `EEG_DATA_ROOT`), or write `data: {data_dir: …}`",
     )
 }

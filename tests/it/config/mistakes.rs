@@ -154,12 +154,16 @@ const EXPERIMENT: &[(&str, &[&str])] = &[
     ),
     ("preprocessing: {channels: {order: [T3, T7], aliases: {T7: T3}}}\n", &["lists `T7` although `T3`"]),
     (
-        "preprocessing: {channels: {order: [EEG Fp1-REF]}}\n",
-        &["`EEG Fp1-REF`, which no recorded channel can match", "`FP1`"],
+        "preprocessing: {channels: {order: [EEG Fp1-REF, FP1]}}\n",
+        &["lists `FP1` although `EEG Fp1-REF` is already there"],
     ),
     (
         "preprocessing: {channels: {order: [Fp1, Cz], interpolate: [Fz]}}\n",
         &["`Fz`, which is not in the channel order", "`Fp1`, `Cz`"],
+    ),
+    (
+        "preprocessing: {channels: {order: [Fp1, XYZ], interpolate: [XYZ]}}\n",
+        &["`preprocessing.channels.interpolate` names `XYZ`, which has no position"],
     ),
     ("preprocessing: {channels: {interpolate: [Fzz]}}\n", &["`Fzz`", "did you mean `Fz`?"]),
     ("preprocessing: {channels: {duplicates: last}}\n", &["none of `error`, `first`"]),
