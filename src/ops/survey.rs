@@ -262,8 +262,10 @@ impl Survey {
     /// True where manifest and journals together list every file, for these members, in the configured split. A journal that
     /// is not merged yet is no defect: readers read both.
     fn is_on_record(&self) -> bool {
-        let recorded =
-            self.own.held.journals > 0 || matches!(&self.own.held.manifest, ManifestState::Read(_));
+        let recorded = match &self.own.held.manifest {
+            ManifestState::Read(manifest) => recorded(&self.settings, manifest) == self.members,
+            _ => self.own.held.journals > 0,
+        };
         let same_split = |held: &Identity| held.splits == self.wanted.splits;
         recorded && self.own.adopted == 0 && self.own.identity.as_ref().is_some_and(same_split)
     }
