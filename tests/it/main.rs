@@ -10,6 +10,7 @@ mod formats;
 mod golden_dsp;
 mod layers;
 mod project;
+mod rust_reader;
 mod shared;
 mod source;
 mod store;
