@@ -9,7 +9,7 @@ use crate::model::id::{Digest, ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceFile, SourceRecording};
 use crate::model::manifest::{Entry, FileRecord, Identity, LabelStatus, Memory, Quarantined};
 use crate::model::recipe::{READER_REVISION, Unlabelled};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the configuration asks for.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Shelf {
     pub labels: BTreeMap<RecordingId, Offer>,
     /// Failures by name.
     pub quarantine: BTreeMap<String, Quarantined>,
+    /// Every finished file that lies there, listed or not.
+    pub names: BTreeSet<String>,
 }
 
 /// A file that a shelf holds, and what it was made from.
@@ -69,8 +71,8 @@ impl Shelf {
     /// An empty shelf.
     #[must_use]
     pub fn empty(profile: ProfileName, version: VersionName) -> Self {
-        let (signals, labels, quarantine) = Default::default();
-        Self { profile, version, signals, labels, quarantine }
+        let (signals, labels, quarantine, names) = Default::default();
+        Self { profile, version, signals, labels, quarantine, names }
     }
 
     /// How people call the shelf: `full/v1_256hz_10-20`.
@@ -119,6 +121,9 @@ pub struct Task {
     pub split: Split,
     /// What is to be done.
     pub work: Work,
+    /// Names in the own version that are not right, or not right any more. They go before the work
+    /// begins, those that the work links from behind it.
+    pub drop: Vec<String>,
 }
 
 /// What is to be done for one recording.
@@ -137,8 +142,6 @@ pub struct FileWork {
     pub signal: Decision,
     /// The labels file.
     pub labels: Decision,
-    /// Names in the own version that are no longer right and go before the work begins.
-    pub drop: Vec<String>,
 }
 
 /// An action with its reason.
@@ -247,6 +250,8 @@ impl Task {
                 (Action::Make, _) => Kind::Build,
                 (_, Action::Make) => Kind::Relabel,
                 (Action::Link { .. }, _) | (_, Action::Link { .. }) => Kind::Link,
+                // The files are there, and others that should not be.
+                _ if !self.drop.is_empty() => Kind::Link,
                 _ => Kind::Present,
             },
         }
@@ -317,12 +322,16 @@ pub fn undecided(wanted: &Wanted<'_>, inventory: &Inventory, shelves: &[Shelf]) 
 #[must_use]
 pub fn plan(wanted: &Wanted<'_>, inventory: &Inventory, shelves: &[Shelf]) -> Plan {
     let decide = |(recording, source): (usize, &SourceRecording)| {
-        let work = match &source.id {
-            Err(failure) => Work::Quarantined(failure.clone()),
-            Ok(id) => remembered(wanted, source, shelves)
-                .map_or_else(|| files(wanted, id, source, shelves), Work::Quarantined),
+        let (work, drop) = match &source.id {
+            Err(failure) => (Work::Quarantined(failure.clone()), Vec::new()),
+            Ok(id) => {
+                let past = remembered(wanted, source, shelves).map(Work::Quarantined);
+                let work = past.unwrap_or_else(|| files(wanted, id, source, shelves));
+                let drop = outdated(id, source.split, &work, shelves.first());
+                (work, drop)
+            }
         };
-        Task { recording, split: source.split, work }
+        Task { recording, split: source.split, work, drop }
     };
     Plan { tasks: inventory.profile().iter().enumerate().map(decide).collect() }
 }
@@ -356,28 +365,22 @@ fn remembered(wanted: &Wanted<'_>, recording: &SourceRecording, shelves: &[Shelf
 fn files(wanted: &Wanted<'_>, id: &RecordingId, recording: &SourceRecording, shelves: &[Shelf]) -> Work {
     let signal = decide_signal(wanted, id, recording, shelves);
     let labels = decide_labels(wanted, id, recording, shelves, &signal);
-    let drop = outdated(id, recording.split, &signal, &labels, shelves.first());
-    Work::Files(Box::new(FileWork { signal, labels, drop }))
+    Work::Files(Box::new(FileWork { signal, labels }))
 }
 
-/// Names of the own version that stand in the way or are wrong.
-fn outdated(
-    id: &RecordingId,
-    split: Split,
-    signal: &Decision,
-    labels: &Decision,
-    own: Option<&Shelf>,
-) -> Vec<String> {
+/// Names of the recording in the own version that are not the ones which stay: in other splits, about to be made
+/// or linked anew, or of a recording that failed.
+fn outdated(id: &RecordingId, split: Split, work: &Work, own: Option<&Shelf>) -> Vec<String> {
     let Some(own) = own else { return Vec::new() };
-    let pairs = [
-        (own.signals.get(id), signal, signal_name(split, id)),
-        (own.labels.get(id), labels, labels_name(split, id)),
-    ];
-    let wrong = |(offer, decision, name): (Option<&Offer>, &Decision, String)| {
-        let record = offer.filter(|offer| offer.on_disk != OnDisk::Missing)?.record.as_ref()?;
-        (decision.action != Action::Keep || record.name != name).then(|| record.name.clone())
+    let stays = |decision: &Decision, name: String| (decision.action == Action::Keep).then_some(name);
+    let staying = match work {
+        Work::Files(files) => {
+            [stays(&files.signal, signal_name(split, id)), stays(&files.labels, labels_name(split, id))]
+        }
+        Work::Quarantined(_) => [None, None],
     };
-    pairs.into_iter().filter_map(wrong).collect()
+    let all = Split::ALL.into_iter().flat_map(|split| [signal_name(split, id), labels_name(split, id)]);
+    all.filter(|name| own.names.contains(name) && !staying.contains(&Some(name.clone()))).collect()
 }
 
 /// The name of a signal file in a version's directory.
@@ -463,11 +466,11 @@ fn decide_labels(
     shelves: &[Shelf],
     signal: &Decision,
 ) -> Decision {
-    if recording.annotation.is_none() && wanted.unlabelled == Unlabelled::Keep {
-        return Decision { action: Action::Nothing, reason: Reason::NoAnnotationFile };
-    }
     let name = labels_name(recording.split, id);
     let own = shelves.first().and_then(|shelf| shelf.labels.get(id));
+    if recording.annotation.is_none() && wanted.unlabelled == Unlabelled::Keep {
+        return unlabelled(own);
+    }
     let why_not = match own.map(|offer| judge(offer, wanted.identity.labels, recording, true, &name)) {
         Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
         Some(Err(reason)) => reason,
@@ -478,6 +481,17 @@ fn decide_labels(
     match find(offers, wanted.identity.labels, recording, true) {
         Some((shelf, record)) => linked(shelf, record, shelves, why_not),
         None => Decision { action: Action::Make, reason: why_not },
+    }
+}
+
+/// There is nothing to make for a recording without annotation, unless it had one before.
+fn unlabelled(own: Option<&Offer>) -> Decision {
+    match own.filter(|offer| offer.record.is_some() || !offer.annotation.is_empty()) {
+        None => Decision { action: Action::Nothing, reason: Reason::NoAnnotationFile },
+        Some(before) => {
+            let change = Change { was: digests(&before.annotation), now: digests(&[]) };
+            Decision { action: Action::Make, reason: Reason::AnnotationChanged(change) }
+        }
     }
 }
 

@@ -268,7 +268,11 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
         ops::verify::verify(&cx, &settings, only.as_ref(), args.quick)?
     };
     out(&if args.json { render::json(&report) } else { render::verify(&report) })?;
-    Ok(if report.damaged.is_empty() { exit::DONE } else { exit::DAMAGED })
+    Ok(match (report.damaged.is_empty(), report.missing.is_empty()) {
+        (false, _) => exit::DAMAGED,
+        (true, false) => exit::NOT_READY,
+        (true, true) => exit::DONE,
+    })
 }
 
 fn explain(args: &ExplainArgs) -> Result<u8> {

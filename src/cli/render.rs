@@ -1,6 +1,7 @@
 //! Reports as text for people and as JSON for machines. The JSON is one object with `"schema": 1`.
 
 use crate::cli::table::{Align, Table, bytes, count, duration, plain, share};
+use crate::model::Note;
 use crate::model::id::Split;
 use crate::ops::build::BuildReport;
 use crate::ops::demo::Corpus;
@@ -104,7 +105,7 @@ fn quarantine(lines: &[QuarantineLine]) -> String {
             line.split.to_string(),
             line.class.to_string(),
             if line.known { "known defect" } else { "NEW" }.to_owned(),
-            plain(&line.message),
+            shortened(&plain(&line.message)),
         ]);
     }
     format!("\n{}\n", table.render())
@@ -122,6 +123,15 @@ pub(crate) fn demo(corpus: &Corpus) -> String {
         let _ = writeln!(text, "defect on purpose: {}: {class}", plain(id));
     }
     text
+}
+
+/// A message that fits on a screen; `explain` and `--json` show the whole.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 110;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
 }
 
 /// What a build would do.
@@ -317,6 +327,10 @@ pub(crate) fn verify(report: &VerifyReport) -> String {
             plain(&damage.reason)
         );
     }
+    for missing in &report.missing {
+        let place = format!("{}/{}", missing.profile, missing.version);
+        let _ = writeln!(text, "missing: {place}/{}: `eegcache build` makes it again", plain(&missing.name));
+    }
     for moved in &report.moved {
         let _ = writeln!(text, "moved: {}", plain(moved));
     }
@@ -329,11 +343,12 @@ pub(crate) fn verify(report: &VerifyReport) -> String {
     }
     let _ = writeln!(
         text,
-        "{} in {}: {} hashed, {} damaged",
+        "{} in {}: {} verified, {} damaged, {} missing",
         count(report.files, "file"),
         if report.versions.is_empty() { "no version".to_owned() } else { report.versions.join(", ") },
         bytes(report.bytes),
-        report.damaged.len()
+        report.damaged.len(),
+        report.missing.len()
     );
     text
 }
@@ -391,13 +406,18 @@ pub(crate) fn explain(e: &Explanation) -> String {
             "  content      {} samples at {} Hz, {}",
             entry.samples,
             entry.rate_hz,
-            count(entry.events.len(), "seizure")
+            count(e.seizures, "seizure")
         );
-        for note in &entry.notes {
+        for note in entry.notes.iter().filter(|note| is_for_people(note)) {
             let _ = writeln!(text, "  note         {}: {}", note.code, plain(&note.text));
         }
     }
     text
+}
+
+/// The share of early variance is recorded for every channel of every recording; it speaks up as `dc-transient`.
+fn is_for_people(note: &Note) -> bool {
+    note.code != "early-variance"
 }
 
 /// What is in a recording.
@@ -429,7 +449,7 @@ pub(crate) fn inspect(report: &Inspection) -> String {
         let length = length.as_ref().map_or_else(String::new, |length| format!(" for {length} s"));
         let _ = writeln!(text, "annotation at {onset} s{length}: {}", plain(what));
     }
-    for note in &report.notes {
+    for note in report.notes.iter().filter(|note| is_for_people(note)) {
         let _ = writeln!(text, "note: {}: {}", note.code, plain(&note.text));
     }
     match &report.failure {

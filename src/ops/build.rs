@@ -10,10 +10,10 @@ use crate::model::manifest::Entry;
 use crate::model::settings::{LinkMethod, Settings};
 use crate::ops::inventory::into_inner;
 use crate::ops::ledger::{Ledger, QuarantineLine, quarantine_lines};
-use crate::ops::process::{Bench, Outcome};
+use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
 use crate::ops::survey::{Options, Survey, survey, unreachable_dataset, walk};
 use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
-use crate::plan::{Kind, Plan, Task};
+use crate::plan::{self, Kind, Plan, Task};
 use crate::store::{Line, MemoLine, Store, Wait, Writer};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -102,6 +102,13 @@ pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Re
 }
 
 fn refuse_mismatch(survey: &Survey) -> Result<()> {
+    if let Some(reason) = survey.later() {
+        let manifest = survey.settings.cache_dir().join("manifest.json");
+        return Err(Error::NotReady {
+            message: format!("VERSION_MISMATCH: `{}`: {reason}", manifest.display()),
+            hint: "use that version of eegcache, or another `cache.version`".to_owned(),
+        });
+    }
     match &survey.mismatch {
         None => Ok(()),
         Some(mismatch) => Err(mismatch::mismatch_error(&survey.settings, mismatch)),
@@ -148,13 +155,13 @@ fn carry_out(
         warnings: Mutex::default(),
     };
     let outcomes = Run { cx, bench: &bench, survey, inventory }.all(&plan.tasks);
-    let Bench { learned, links, warnings, .. } = bench;
     let outcomes = outcomes.map_err(|error| estimate::explain_full_disk(survey, error))?;
-    let forgotten = remember(writer, &survey.settings, &into_inner(learned));
+    bench.remember(1);
+    let Bench { links, warnings, .. } = bench;
     let ledger = Ledger::new(survey, inventory, outcomes);
     let mut report = report(survey, inventory, &ledger);
     report.links = into_inner(links);
-    report.warnings.extend(forgotten.into_iter().chain(writer.note.clone()).chain(into_inner(warnings)));
+    report.warnings.extend(writer.note.iter().cloned().chain(into_inner(warnings)));
     let committed = writer.commit(&ledger.into_manifest(survey), report.left == 0)?;
     report.warnings.extend(committed.notes);
     Ok(report)
@@ -221,6 +228,7 @@ impl Run<'_> {
         let one = |index: &usize| -> Result<_> {
             let outcome = self.one(&tasks[*index])?;
             outcome.as_ref().map_or(Ok(()), |outcome| self.bench.writer.record(&line(outcome)))?;
+            self.bench.remember(REMEMBER_EVERY);
             Ok((*index, outcome))
         };
         indices.par_iter().map(one).collect()
@@ -247,10 +255,14 @@ impl Run<'_> {
         &self.inventory.recordings[task.recording]
     }
 
-    /// The entry of a recording that is present as the manifest or a journal says.
+    /// The entry of a recording that is present exactly as the manifest or a journal says.
     fn known(&self, task: &Task) -> Option<&Entry> {
         let id = self.source(task).id.as_ref().ok().filter(|_| task.kind() == Kind::Present)?;
-        self.survey.own.held.entries.get(id)
+        let entry = self.survey.own.held.entries.get(id)?;
+        let files = &entry.files;
+        let in_place = files.signal.name == plan::signal_name(task.split, id)
+            && files.labels.as_ref().is_none_or(|labels| labels.name == plan::labels_name(task.split, id));
+        (in_place && entry.split == task.split).then_some(entry)
     }
 
     fn one(&self, task: &Task) -> Result<Option<Outcome>> {

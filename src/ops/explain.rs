@@ -4,7 +4,8 @@ use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::model::id::Split;
 use crate::model::inventory::Inventory;
-use crate::model::manifest::{Entry, Quarantined};
+use crate::model::manifest::{Entry, Event, Quarantined};
+use crate::model::window::{self, Span};
 use crate::ops::load::Resolved;
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, State, Survey, survey, unreachable_dataset, walk};
@@ -42,6 +43,8 @@ pub struct Explanation {
     pub files: Vec<FileExplanation>,
     /// The remembered failure.
     pub failure: Option<String>,
+    /// Stretches of seizure; events of single channels may overlap in one.
+    pub seizures: usize,
     /// What the manifest holds.
     pub entry: Option<Entry>,
 }
@@ -88,6 +91,7 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         _ => Vec::new(),
     };
     let annotations = [&recording.annotation, &recording.cross_check].into_iter().flatten();
+    let entry = recording.id.as_ref().ok().and_then(|id| survey.own.held.entries.get(id));
     Ok(Explanation {
         name: recording.name().to_owned(),
         split: recording.split,
@@ -107,7 +111,8 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         mismatch: survey.mismatch.clone(),
         files,
         failure: survey.own.held.quarantine.get(recording.name()).map(failure),
-        entry: recording.id.as_ref().ok().and_then(|id| survey.own.held.entries.get(id)).cloned(),
+        seizures: entry.map_or(0, seizures),
+        entry: entry.cloned(),
     })
 }
 
@@ -135,6 +140,7 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
         configured: Vec::new(),
         files: Vec::new(),
         failure: failed.map(failure),
+        seizures: entry.map_or(0, seizures),
         entry: entry.cloned(),
     })
 }
@@ -157,6 +163,11 @@ fn configured(resolved: &Resolved, mismatch: &Mismatch) -> Vec<Configured> {
     let value =
         |s: &Setting| Configured { key: s.key.clone(), value: s.shown.clone(), origin: s.origin.clone() };
     values.map(value).collect()
+}
+
+fn seizures(entry: &Entry) -> usize {
+    let spans: Vec<Span> = entry.events.iter().map(Event::span).collect();
+    window::merge(&spans).len()
 }
 
 fn failure(failed: &Quarantined) -> String {

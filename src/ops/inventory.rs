@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::formats;
-use crate::model::Digest;
 use crate::model::inventory::{Inventory, SourceFile, SourceRecording, Stamp};
 use crate::model::order::{Family, Key, Seizures, order};
 use crate::model::settings::Settings;
+use crate::model::{Digest, Split};
 use crate::source;
 use crate::store::{Memo, MemoLine};
 use rayon::prelude::*;
@@ -28,7 +28,7 @@ pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<T
         return Ok(None);
     }
     let lookup = |path: &str, stamp: &Stamp| memo.get(path, stamp);
-    let mut recordings = source::recordings(spec, &settings.splits, &lookup)?;
+    let mut recordings = source::recordings(spec, &Split::ALL, &lookup)?;
     if recordings.is_empty() {
         return Err(no_recordings(settings));
     }
@@ -49,8 +49,13 @@ impl Taken {
     /// Cuts the inventory of a profile.
     #[must_use]
     pub fn profile(&self, settings: &Settings) -> Inventory {
-        let members = settings.profile_spec().subset.size(self.recordings.len());
-        Inventory { recordings: self.recordings.clone(), members }
+        let size = settings.profile_spec().subset.size(self.recordings.len());
+        let (prefix, rest) = self.recordings.split_at(size);
+        // `data.splits` leaves out, it does not make room for others: who is a member does not depend on it.
+        let (members, left_out): (Vec<_>, Vec<_>) =
+            prefix.iter().cloned().partition(|recording| settings.splits.contains(&recording.split));
+        let count = members.len();
+        Inventory { recordings: [members, left_out, rest.to_vec()].concat(), members: count }
     }
 }
 

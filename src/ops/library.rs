@@ -61,6 +61,7 @@ pub fn load(
         held.entries.values().for_each(|entry| shelf.put(entry, identity, &files));
     }
     shelf.quarantine.clone_from(&held.quarantine);
+    shelf.names = files.keys().cloned().collect();
     let listed: BTreeSet<&str> =
         held.entries.values().flat_map(|e| e.files.iter()).map(|record| record.name.as_str()).collect();
     let unlisted: Vec<String> = files
@@ -122,10 +123,14 @@ fn put(loaded: &mut Loaded, record: FileRecord, facts: &Facts, wanted: &Identity
     };
     let id: RecordingId = facts.id().clone();
     let shelf = &mut loaded.shelf;
-    match facts {
-        Facts::Signal(_) => shelf.signals.insert(id, offer),
-        Facts::Labels(_) => shelf.labels.insert(id, offer),
+    let offers = match facts {
+        Facts::Signal(_) => &mut shelf.signals,
+        Facts::Labels(_) => &mut shelf.labels,
     };
+    // What is listed and lies there goes first: the other name is what a killed build left behind.
+    if offers.get(&id).is_none_or(|listed| listed.on_disk != OnDisk::Present) {
+        offers.insert(id, offer);
+    }
     loaded.adopted += 1;
     if loaded.held.identity.is_none() {
         // Files alone do not name their dataset; a wrong one shows in the recordings' contents. A single

@@ -165,7 +165,10 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
             let error = survey.mismatch.as_ref().map(|m| mismatch::mismatch_error(settings, m));
             match error {
                 Some(Error::NotReady { message, hint }) => Verdict::NotReady { message, hint },
-                _ => not_ready(format!("VERSION_MISMATCH: `{directory}`")),
+                _ => not_ready(format!(
+                    "VERSION_MISMATCH: `{directory}`: {}",
+                    survey.later().unwrap_or_default()
+                )),
             }
         }
         state @ (State::Stale | State::Incomplete) => {
@@ -311,7 +314,8 @@ fn subject_count(survey: &Survey, split: Split) -> u64 {
 fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
     let wanted = survey.settings.recipe.signal.output_channels();
     for split in &survey.settings.splits {
-        let Some(entry) = entries.iter().find(|entry| entry.split == *split) else { continue };
+        let present = |entry: &&&Entry| entry.split == *split && survey.has(entry.id.as_str());
+        let Some(entry) = entries.iter().find(present) else { continue };
         let name = &entry.files.signal.name;
         let path = survey.settings.cache_dir().join(name);
         match survey.store.channels(&survey.settings.profile, &survey.settings.version, name) {

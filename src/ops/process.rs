@@ -16,11 +16,14 @@ use crate::model::settings::{LinkMethod, Settings};
 use crate::model::units::Rate;
 use crate::ops::survey::now_ns;
 use crate::plan::{self, Action, Decision, FileWork, Kind, Shelf, Task, Work};
-use crate::store::{MemoLine, Store, Writer};
+use crate::store::{Line, MemoLine, Store, Writer};
 use crate::{dsp, formats, source};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+
+/// How many contents are learned before they are handed to the memo.
+pub const REMEMBER_EVERY: usize = 16;
 
 /// What all tasks of a build share.
 pub struct Bench<'a> {
@@ -37,13 +40,20 @@ pub struct Bench<'a> {
     /// Link methods that may be used.
     pub methods: &'a [LinkMethod],
     /// Contents learned while reading.
-    pub learned: Mutex<Vec<MemoLine>>,
+    pub learned: Mutex<Learned>,
     /// Link methods that were used, a count each.
     pub links: Mutex<BTreeMap<&'static str, u64>>,
     /// Things the user should hear about.
     pub warnings: Mutex<Vec<String>>,
     /// False where files may only be linked.
     pub may_make: bool,
+}
+
+/// Contents in the order in which they were learned; the first `handed` are in the memo already.
+#[derive(Debug, Default)]
+pub struct Learned {
+    lines: Vec<MemoLine>,
+    handed: usize,
 }
 
 /// What became of a recording.
@@ -96,14 +106,17 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Bench<'_> {
     /// Does what the plan says for one recording. An error is one of the cache; the recording's own are outcomes.
     pub fn run(&self, task: &Task, recording: &SourceRecording) -> Result<Outcome> {
-        let (id, FileWork { signal, labels, drop }) = match (&task.work, &recording.id) {
+        let (id, FileWork { signal, labels }) = match (&task.work, &recording.id) {
             (Work::Files(files), Ok(id)) => (id, &**files),
             (Work::Quarantined(failure), _) | (_, Err(failure)) => {
+                self.invalidate(recording, &task.drop)?;
+                task.drop.iter().try_for_each(|name| self.writer.remove(name))?;
                 return Ok(self.failed(recording, failure.clone()));
             }
         };
+        self.invalidate(recording, &task.drop)?;
         let (last, first): (Vec<&String>, Vec<&String>) =
-            drop.iter().partition(|name| is_link_source(name, [signal, labels]));
+            task.drop.iter().partition(|name| is_link_source(name, [signal, labels]));
         first.into_iter().try_for_each(|name| self.writer.remove(name))?;
         let work = || self.files(recording, id, signal, labels);
         let done =
@@ -120,6 +133,35 @@ impl Bench<'_> {
         Ok(outcome)
     }
 
+    /// Hands contents to the memo, once there are `at_least` new ones: a killed build need not hash everything
+    /// again. The memo is an accelerator, so a failure is only worth a warning.
+    pub fn remember(&self, at_least: usize) {
+        let new = {
+            let mut learned = lock(&self.learned);
+            let new = learned.lines[learned.handed..].to_vec();
+            if new.is_empty() || new.len() < at_least {
+                return;
+            }
+            learned.handed = learned.lines.len();
+            new
+        };
+        if let Err(error) = self.writer.remember(&self.settings.dataset.name, &new) {
+            lock(&self.warnings).push(format!("contents of the recordings were not remembered: {error}"));
+        }
+    }
+
+    /// Makes it durable that what is listed for the recording is not to be believed any more, before
+    /// the first of its files changes: a build that is killed in between must not be taken for done.
+    fn invalidate(&self, recording: &SourceRecording, drop: &[String]) -> Result<()> {
+        let is_listed = recording.id.as_ref().is_ok_and(|id| {
+            self.shelves[0].signals.contains_key(id) || self.shelves[0].labels.contains_key(id)
+        });
+        if drop.is_empty() && !is_listed {
+            return Ok(());
+        }
+        self.writer.record(&Line::Removed { name: recording.name().to_owned() })
+    }
+
     /// Recordings that could not be processed leave no file. (A transient failure says nothing about the files.)
     fn leave_no_file(&self, split: Split, id: &RecordingId) -> Result<()> {
         self.writer.remove(&plan::signal_name(split, id))?;
@@ -130,8 +172,12 @@ impl Bench<'_> {
         let mut memory = plan::memory(self.wanted, recording);
         if memory.source.is_none() {
             let learned = lock(&self.learned);
-            memory.source =
-                learned.iter().rev().find(|line| line.path == recording.file.path).map(|line| line.sha256);
+            memory.source = learned
+                .lines
+                .iter()
+                .rev()
+                .find(|line| line.path == recording.file.path)
+                .map(|line| line.sha256);
         }
         Outcome::Failed(Box::new(Quarantined {
             name: recording.name().to_owned(),
@@ -374,7 +420,7 @@ impl Bench<'_> {
         let parsed = self.parse(&mut reader);
         // The rest is hashed also behind a failure, which is remembered under the recording's content.
         let (sha256, stamp) = reader.finish()?;
-        lock(&self.learned).push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
+        lock(&self.learned).lines.push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
         let (header, selection, recording) = parsed?;
         Ok(Raw { source: sha256, header, selection, recording })
     }

@@ -160,6 +160,7 @@ fn reason(survey: &Survey, state: State) -> Option<String> {
         State::Incomplete if splits(survey).values().all(|split| split.missing == 0) => {
             Some("everything is there, but the manifest was made for other recordings or splits".to_owned())
         }
+        State::VersionMismatch if survey.later().is_some() => survey.later().map(str::to_owned),
         State::VersionMismatch => {
             let fields = survey.mismatch.iter().flat_map(|m| &m.fields);
             let texts: Vec<String> =
@@ -219,7 +220,8 @@ pub fn splits(survey: &Survey) -> BTreeMap<Split, SplitStatus> {
         }
     }
     for (split, status) in &mut splits {
-        survey.entries(*split).for_each(|entry| add(status, survey, entry));
+        let present = survey.entries(*split).filter(|entry| survey.has(entry.id.as_str()));
+        present.for_each(|entry| add(status, survey, entry));
     }
     splits
 }

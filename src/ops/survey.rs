@@ -227,7 +227,7 @@ impl Survey {
         if self.damage().is_some() {
             return State::Corrupt;
         }
-        if self.mismatch.is_some() {
+        if self.mismatch.is_some() || self.later().is_some() {
             return State::VersionMismatch;
         }
         if let Some(plan) = &self.plan {
@@ -241,6 +241,15 @@ impl Survey {
             return State::Valid;
         }
         if self.missing_members() == 0 && self.is_on_record() { State::Valid } else { State::Incomplete }
+    }
+
+    /// Why the version belongs to a later program.
+    #[must_use]
+    pub fn later(&self) -> Option<&str> {
+        match &self.own.held.manifest {
+            ManifestState::Later(reason) => Some(reason),
+            _ => None,
+        }
     }
 
     /// The first damage that size, structure and the manifest's checksum show.
@@ -320,6 +329,6 @@ pub fn unreachable_dataset(settings: &Settings) -> Error {
             settings.dataset.root.display(),
             settings.dataset.root_origin
         ),
-        "correct it there, set the variable it reads (often `EEG_DATA_ROOT`), or write `data: {data_dir: …}`",
+        "correct it there, or set the variable it reads (often `EEG_DATA_ROOT`)",
     )
 }

@@ -25,15 +25,17 @@ pub struct VerifyReport {
     pub files: usize,
     /// Bytes hashed; 0 for the quick check.
     pub bytes: u64,
-    /// What is damaged or missing.
+    /// What is damaged.
     pub damaged: Vec<Damage>,
+    /// What a manifest lists and no directory holds: `build` makes it again.
+    pub missing: Vec<Damage>,
     /// Files that no manifest lists.
     pub unlisted: Vec<String>,
     /// Where damaged files lie now.
     pub moved: Vec<String>,
 }
 
-/// A damaged or missing file.
+/// A file that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Damage {
     /// The profile.
@@ -111,7 +113,7 @@ impl Check<'_> {
         }
         let listed = listed(&held);
         let missing = listed.keys().filter(|name| !files.contains_key(**name));
-        report.damaged.extend(missing.map(|name| self.damage(name, "missing".to_owned())));
+        report.missing.extend(missing.map(|name| self.damage(name, "missing".to_owned())));
         cx.progress.start(&place, files.len() as u64, files.values().sum());
         let names: Vec<(&String, &u64)> = files.iter().collect();
         let found: Vec<Option<Damage>> = names

@@ -19,6 +19,8 @@ pub enum ManifestState {
     Read(Box<Manifest>),
     /// It cannot be used, and why.
     Damaged(String),
+    /// A later program wrote it; it must not be replaced.
+    Later(String),
 }
 
 /// What a version holds by its manifest and its journals; no finished file was looked at.
@@ -166,6 +168,6 @@ fn read_manifest(dir: &Dir, profile: &ProfileName, version: &VersionName) -> Res
     }
     Ok(match manifest::decode(&text, profile, version) {
         Ok(manifest) => ManifestState::Read(Box::new(manifest)),
-        Err(reason) => ManifestState::Damaged(reason),
+        Err(reason) => manifest::later(&text).map_or(ManifestState::Damaged(reason), ManifestState::Later),
     })
 }

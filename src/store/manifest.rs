@@ -96,21 +96,18 @@ impl Body {
     }
 }
 
+/// Returns why a whole manifest is none of this program's: it was written by a later one.
+pub(super) fn later(text: &[u8]) -> Option<String> {
+    check_seal(text).ok()?;
+    let schema = later_schema(text)?;
+    Some(format!("it has schema {schema}, written by a later eegcache; known is {MANIFEST_SCHEMA}"))
+}
+
 /// Reads a manifest; `Err` holds why it cannot be used.
 pub(super) fn decode(text: &[u8], profile: &ProfileName, version: &VersionName) -> Result<Manifest, String> {
     check_seal(text)?;
-    let manifest: Manifest = serde_json::from_slice(text).map_err(|error| match later_schema(text) {
-        Some(schema) => {
-            format!("it has schema {schema}, written by a later eegcache; known is {MANIFEST_SCHEMA}")
-        }
-        None => format!("it is no manifest: {error}"),
-    })?;
-    if manifest.schema > MANIFEST_SCHEMA {
-        return Err(format!(
-            "it has schema {}, written by a later eegcache; known is {MANIFEST_SCHEMA}",
-            manifest.schema
-        ));
-    }
+    let manifest: Manifest =
+        serde_json::from_slice(text).map_err(|error| format!("it is no manifest: {error}"))?;
     if manifest.profile != *profile || manifest.version != *version {
         return Err(format!("it belongs to `{}/{}`", manifest.profile, manifest.version));
     }

@@ -401,3 +401,106 @@ fn what_a_killed_build_finished_is_counted() {
     let history = &project.manifest(FULL)["history"];
     assert_eq!(count(history, "built"), 12, "{history}");
 }
+
+/// A kill between the first removed name and the journal's line of the new file must not look like success.
+#[test]
+fn a_listed_file_is_disowned_before_it_is_replaced() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let manifest = project.manifest(FULL);
+    let entry = &manifest["entries"][0];
+    let annotation = format!("data/{}", entry["annotation"]["files"][0]["path"].as_str().unwrap());
+    let before = project.read(&annotation);
+    project.write(&annotation, &format!("{before}# changed\n"));
+    let labels = project.path(&format!("{FULL}/{}", entry["files"]["labels"]["name"].as_str().unwrap()));
+    let old = fs_err::read(&labels).unwrap();
+    let mut child = project.command(&["build"]).spawn().unwrap();
+    while fs_err::read(&labels).is_ok_and(|now| now == old) && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    project.write(&annotation, &before);
+    let state =
+        project.run(&["status", "--profile", "full", "--json"]).json()["profiles"][0]["state"].clone();
+    let verified = project.run(&["verify", "--profile", "full"]).code;
+    assert!(state != "VALID" || verified == 0, "{state}, verify {verified}");
+    build(&project, &[]);
+    assert!(fs_err::read(&labels).unwrap() == old);
+    project.run(&["verify"]).expect(0);
+}
+
+#[test]
+fn a_deleted_annotation_file_is_noticed_where_unlabelled_recordings_are_kept() {
+    let project = Project::mini();
+    let keep = ["--set", "labels.unlabelled=keep"];
+    build(&project, &keep);
+    let entry = project.manifest(FULL)["entries"][0].clone();
+    let annotation = entry["annotation"]["files"][0]["path"].as_str().unwrap();
+    for name in [annotation.to_owned(), annotation.replace(".csv", ".csv_bi")] {
+        fs_err::remove_file(project.path(&format!("data/{name}"))).unwrap();
+    }
+    project.run(&[&["status", "--profile", "full"], &keep[..]].concat()).expect(1).says(&["STALE"]);
+    build(&project, &keep);
+    let labels = project.path(&format!("{FULL}/{}", entry["files"]["labels"]["name"].as_str().unwrap()));
+    let now = project.manifest(FULL)["entries"][0].clone();
+    assert!(!labels.exists() && now["annotation"]["status"] == "unlabelled", "{now}");
+    project.run(&[&["status", "--profile", "full"], &keep[..]].concat()).expect(0).says(&["VALID"]);
+}
+
+#[test]
+fn a_half_moved_split_converges_and_leaves_one_name() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let names = |tree: &str| project.contents(tree).into_keys().collect::<Vec<_>>();
+    let before = names(FULL);
+    let name = before.iter().find(|name| name.starts_with("train/") && !name.contains(".labels")).unwrap();
+    let other = name.replace("train/", "val/");
+    fs_err::hard_link(project.path(&format!("{FULL}/{name}")), project.path(&format!("{FULL}/{other}")))
+        .unwrap();
+    build(&project, &[]);
+    assert_eq!(names(FULL), before, "the stray name is gone");
+    fs_err::rename(project.path(&format!("{FULL}/{name}")), project.path(&format!("{FULL}/{other}")))
+        .unwrap();
+    let report = build(&project, &[]);
+    assert_eq!(count(&report, "built"), 0, "the file was found under the other name: {report}");
+    assert_eq!(names(FULL), before);
+    project.run(&["status", "--profile", "full"]).expect(0).says(&["VALID"]);
+}
+
+#[test]
+fn a_failure_that_another_profile_remembers_leaves_no_file() {
+    let project = Project::mini();
+    build(&project, &[]);
+    build(&project, &["--profile", "smoke"]);
+    let manifest = project.manifest(SMOKE);
+    let annotation = manifest["entries"][0]["annotation"]["files"][0]["path"].as_str().unwrap();
+    let csv = project.read(&format!("data/{annotation}"));
+    project.write(&format!("data/{annotation}"), &csv.replace("bckg", "what"));
+    project.run(&["build"]).expect(5).says(&["unknown-label"]);
+    project.run(&["build", "--profile", "smoke"]).expect(5).says(&["unknown-label"]);
+    project.run(&["status", "--profile", "smoke"]).expect(0).says(&["VALID", "unknown-label"]);
+    let id = manifest["entries"][0]["id"].as_str().unwrap();
+    assert!(!project.contents(SMOKE).keys().any(|name| name.contains(id)));
+}
+
+#[test]
+fn a_manifest_of_a_later_program_is_not_replaced() {
+    let project = Project::mini();
+    build(&project, &["--profile", "smoke"]);
+    let text = project.read(&format!("{SMOKE}/manifest.json"));
+    let (_, body) = text.split_once("\",\n").unwrap();
+    let body = body.replacen("\"schema\":1", "\"schema\":2", 1);
+    let digest = eegcache::model::Digest::of(format!("{{{body}").as_bytes());
+    let plain = eegcache::model::Digest::of(body.as_bytes());
+    for seal in [digest, plain] {
+        project.write(&format!("{SMOKE}/manifest.json"), &format!("{{\"checksum\":\"{seal}\",\n{body}"));
+        let run = project.run(&["build", "--profile", "smoke"]);
+        if run.code == 1 {
+            run.says(&["later eegcache"]);
+            return;
+        }
+        project.write(&format!("{SMOKE}/manifest.json"), &text);
+    }
+    panic!("neither form of the seal was understood");
+}
