@@ -1,6 +1,8 @@
 # The only list of commands; CI calls the same targets. `make` alone prints it.
 CARGO ?= cargo
-EEGCACHE = $(CARGO) run --quiet --release --bin eegcache --
+# The first compile takes minutes and shows itself; later runs are quiet.
+QUIET = $(if $(wildcard target/release/eegcache),--quiet)
+EEGCACHE = $(CARGO) run $(QUIET) --release --bin eegcache --
 # CONFIG=configs/smoke_test.yaml adds a configuration file to any of the cache targets.
 CONFIG_FLAGS = $(foreach file,$(CONFIG),-c $(file))
 

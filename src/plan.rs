@@ -4,7 +4,7 @@
 //! reason with its data. `status`, `preflight`, `explain`, `--dry-run` and `build` read the same plan. It never sees
 //! a file: shelves say what caches hold, the inventory says what lies on disk.
 
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureClass};
 use crate::model::id::{Digest, ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceFile, SourceRecording};
 use crate::model::manifest::{Entry, FileRecord, Identity, LabelStatus, Memory, Quarantined};
@@ -18,8 +18,29 @@ pub struct Wanted<'a> {
     pub identity: &'a Identity,
     /// What a recording without annotation file means.
     pub unlabelled: Unlabelled,
-    /// Try remembered failures again.
-    pub retry_failed: bool,
+    /// Which remembered failures are tried again.
+    pub retry: Retry,
+}
+
+/// Which remembered failures are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// None: reading commands account for what failed.
+    Nothing,
+    /// Those that say nothing about the bytes: every build.
+    Transient,
+    /// All: `build --retry-failed`.
+    Everything,
+}
+
+impl Retry {
+    fn includes(self, class: FailureClass) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Transient => class.is_transient(),
+            Self::Everything => true,
+        }
+    }
 }
 
 /// What one version of one profile holds; the first shelf of a plan is the version's own.
@@ -352,13 +373,16 @@ pub fn memory(identity: &Identity, recording: &SourceRecording) -> Memory {
 /// The failure that a version remembers for exactly these circumstances; they decide, not the version.
 fn remembered(wanted: &Wanted<'_>, recording: &SourceRecording, shelves: &[Shelf]) -> Option<Failure> {
     let now = memory(wanted.identity, recording);
-    let holds = |past: &Quarantined| {
-        // Reading commands do not hash recordings; `build` has settled this before.
-        let source = now.source.or(past.memory.source);
-        !past.class.is_transient() && Memory { source, ..now.clone() } == past.memory
+    let holds = |(own, past): &(bool, &Quarantined)| {
+        // Reading commands do not hash recordings; `build` has settled this before. What could not even be
+        // read has no content on record, and is remembered by the version itself only.
+        let source = now.source.filter(|_| past.memory.source.is_some()).or(past.memory.source);
+        let same = Memory { source, ..now.clone() } == past.memory;
+        same && !wanted.retry.includes(past.class) && (*own || !past.class.is_transient())
     };
-    let mut past = shelves.iter().filter_map(|shelf| shelf.quarantine.get(recording.name()));
-    let found = past.find(|past| holds(past)).filter(|_| !wanted.retry_failed);
+    let past = shelves.iter().enumerate();
+    let mut past = past.filter_map(|(at, shelf)| Some((at == 0, shelf.quarantine.get(recording.name())?)));
+    let found = past.find(holds).map(|(_, past)| past);
     found.map(|past| Failure::new(past.class, past.message.clone()))
 }
 

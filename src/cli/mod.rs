@@ -81,14 +81,14 @@ fn code_of(error: &Error) -> u8 {
 fn say_error(error: &Error) {
     if let Error::Config(config) = error {
         for problem in &config.problems {
-            line(&format!("error: {}", table::plain(&problem.to_string())));
+            line(&format!("error: {}", table::lines(&problem.to_string())));
             if let Some(hint) = &problem.hint {
-                line(&format!("hint: {}", table::plain(hint)));
+                line(&format!("hint: {}", table::lines(hint)));
             }
         }
         return;
     }
-    line(&format!("error: {}", table::plain(&error.to_string())));
+    line(&format!("error: {}", table::lines(&error.to_string())));
     let hint = match error {
         Error::Gate { hint, .. } | Error::NotReady { hint, .. } => hint.clone(),
         Error::NoSpace { needed, free, .. } => format!(
@@ -104,7 +104,7 @@ fn say_error(error: &Error) {
         Error::Config(_) => return,
     };
     if !hint.is_empty() {
-        line(&format!("hint: {}", table::plain(&hint)));
+        line(&format!("hint: {}", table::lines(&hint)));
     }
 }
 
@@ -281,15 +281,24 @@ fn explain(args: &ExplainArgs) -> Result<u8> {
     Ok(exit::DONE)
 }
 
+/// Warnings on stderr: they are talk, not result.
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        line(&format!("warning: {}", table::plain(warning)));
+    }
+}
+
 fn config_show(args: &ConfigArgs, origin: bool, json: bool) -> Result<u8> {
     let report = ops::config::show(&environment(), &current_directory()?, &request(args))?;
     out(&if json { render::json(&report) } else { config::show_text(&report, origin) })?;
+    warn(&report.warnings);
     Ok(exit::DONE)
 }
 
 fn config_check(files: &[PathBuf], json: bool) -> Result<u8> {
     let report = ops::config::check(&environment(), &current_directory()?, files)?;
     out(&if json { render::json(&report) } else { config::check_text(&report) })?;
+    warn(&report.warnings);
     Ok(if report.conflicts.is_empty() { exit::DONE } else { exit::USAGE })
 }
 

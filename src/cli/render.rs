@@ -1,6 +1,6 @@
 //! Reports as text for people and as JSON for machines. The JSON is one object with `"schema": 1`.
 
-use crate::cli::table::{Align, Table, bytes, count, duration, plain, share};
+use crate::cli::table::{Align, Table, bytes, count, duration, lines, plain, share};
 use crate::model::Note;
 use crate::model::id::Split;
 use crate::ops::build::BuildReport;
@@ -38,7 +38,7 @@ pub(crate) fn json(report: &impl Serialize) -> String {
 pub(crate) fn build(report: &BuildReport) -> String {
     let mut text = String::new();
     if let Some(sentence) = &report.generated {
-        let _ = writeln!(text, "{}\n", plain(sentence));
+        let _ = writeln!(text, "{}\n", lines(sentence));
     }
     let done = [
         (report.built, "built"),
@@ -218,8 +218,8 @@ fn status_row(
         some(status.stale),
         some(status.quarantined),
         (status.windows.total() + status.unlabelled_windows).to_string(),
-        share(status.window_share()),
-        share(status.second_share()),
+        share(status.seizure_share_of_windows),
+        share(status.seizure_share_of_time),
         bytes(status.bytes),
     ]
 }
@@ -291,7 +291,7 @@ pub(crate) fn preflight(report: &PreflightReport) -> String {
             Verdict::NotReady { message, hint }
             | Verdict::Damaged { message, hint }
             | Verdict::Data { message, hint } => {
-                let _ = writeln!(text, "error: {}: {}\nhint: {}", gate.name, plain(message), plain(hint));
+                let _ = writeln!(text, "error: {}: {}\nhint: {}", gate.name, lines(message), lines(hint));
             }
         }
     }
@@ -305,7 +305,7 @@ pub(crate) fn preflight(report: &PreflightReport) -> String {
                 format!(
                     "{split} {} recordings, {windows} windows, {} seizure",
                     s.have,
-                    share(s.window_share())
+                    share(s.seizure_share_of_windows)
                 )
             })
             .collect();

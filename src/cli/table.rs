@@ -66,12 +66,21 @@ fn visible(cell: &str) -> usize {
     count
 }
 
-/// Text of unknown origin without control characters: `\u{1b}` is written out.
+/// Text of unknown origin on one line, without control characters: `\u{1b}` is written out.
 pub(crate) fn plain(text: &str) -> String {
+    escaped(text, char::is_control)
+}
+
+/// The same for text that may have several lines.
+pub(crate) fn lines(text: &str) -> String {
+    escaped(text, |c| c.is_control() && c != '\n')
+}
+
+fn escaped(text: &str, is_hostile: impl Fn(char) -> bool) -> String {
     let mut result = String::with_capacity(text.len());
     for c in text.chars() {
         let bidi = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if (c.is_control() && c != '\n') || bidi {
+        if is_hostile(c) || bidi {
             let _ = write!(result, "{}", c.escape_unicode());
         } else {
             result.push(c);
@@ -131,7 +140,8 @@ mod tests {
 
     #[test]
     fn hostile_text_is_written_out() {
-        assert_eq!(plain("a\u{1b}[2Jb\u{202e}"), "a\\u{1b}[2Jb\\u{202e}");
+        assert_eq!(plain("a\u{1b}[2Jb\u{202e}\n"), "a\\u{1b}[2Jb\\u{202e}\\u{a}");
+        assert_eq!(lines("a\nb\r"), "a\nb\\u{d}");
     }
 
     #[test]

@@ -109,7 +109,8 @@ fn prepare(header: &Header, signal: usize, records: u64) -> Result<RawChannel, F
     let samples = samples.ok_or_else(|| {
         let count = u128::from(records) * u128::from(field.samples_per_record);
         Failure::new(
-            FailureClass::TooLong,
+            // Not a property of the recording: a machine with more memory reads it.
+            FailureClass::IoError,
             format!("channel `{}`: no memory for {count} samples", field.label),
         )
     })?;

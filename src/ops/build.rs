@@ -13,7 +13,7 @@ use crate::ops::ledger::{Ledger, QuarantineLine, quarantine_lines};
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
 use crate::ops::survey::{Options, Survey, survey, unreachable_dataset, walk};
 use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
-use crate::plan::{self, Kind, Plan, Task};
+use crate::plan::{self, Kind, Plan, Retry, Task};
 use crate::store::{Line, MemoLine, Store, Wait, Writer};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -34,6 +34,16 @@ pub struct BuildOptions {
     pub wait: Wait,
     /// Link only: never copy, never process.
     pub link_only: bool,
+}
+
+impl BuildOptions {
+    fn retry(&self) -> Retry {
+        match (self.link_only, self.retry_failed) {
+            (true, _) => Retry::Nothing,
+            (false, false) => Retry::Transient,
+            (false, true) => Retry::Everything,
+        }
+    }
 }
 
 /// What a build did.
@@ -85,10 +95,9 @@ pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Re
     let taken = walk(settings, &store)?.ok_or_else(|| unreachable_dataset(settings))?;
     // A mismatch is refused before anything is made below the cache root, and again under the lock.
     refuse_mismatch(&survey(settings.clone(), None, Options::LOOK)?)?;
-    let writer = store.lock(&settings.profile, &settings.version, options.wait, &|holder| {
-        cx.progress.say(&format!("waiting for another build of this version ({holder})"));
-    })?;
-    let how = Options { retry_failed: options.retry_failed, ..Options::PROVE };
+    let writer = lock(cx, &store, settings, options.wait)?;
+    // Pre-flight never reads recordings: equal sizes are good enough for what it links.
+    let how = Options { retry: options.retry(), settle: !options.link_only, ..Options::PROVE };
     let survey = survey(settings.clone(), Some(&taken), how)?;
     refuse_mismatch(&survey)?;
     let (plan, inventory) = survey.plan()?;
@@ -99,6 +108,17 @@ pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Re
     report.generated = generated;
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Waits for another build of the version, saying once for whom, until a signal asks to stop.
+fn lock(cx: &Context<'_>, store: &Store, settings: &Settings, wait: Wait) -> Result<Writer> {
+    let is_told = std::cell::Cell::new(false);
+    store.lock(&settings.profile, &settings.version, wait, &|holder| {
+        if !is_told.replace(true) {
+            cx.progress.say(&format!("waiting for another build of this version ({holder})"));
+        }
+        !cx.is_stopped()
+    })
 }
 
 fn refuse_mismatch(survey: &Survey) -> Result<()> {

@@ -6,7 +6,7 @@ use crate::model::settings::Settings;
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, survey, unreachable_dataset, walk};
 use crate::ops::{Context, estimate};
-use crate::plan::Kind;
+use crate::plan::{Kind, Retry};
 use crate::store::Store;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -42,7 +42,11 @@ pub struct DryRun {
 pub fn dry_run(cx: &Context<'_>, settings: &Settings, retry_failed: bool) -> Result<DryRun> {
     let store = Store::new(settings.cache_root.clone());
     let taken = walk(settings, &store)?.ok_or_else(|| unreachable_dataset(settings))?;
-    let survey = survey(settings.clone(), Some(&taken), Options { retry_failed, ..Options::LOOK })?;
+    let survey = survey(
+        settings.clone(),
+        Some(&taken),
+        Options { retry: if retry_failed { Retry::Everything } else { Retry::Transient }, ..Options::LOOK },
+    )?;
     let bytes_free = store.free_bytes()?;
     let mut dry = DryRun {
         profile: settings.profile.clone(),

@@ -37,6 +37,10 @@ pub fn explain_full_disk(survey: &Survey, error: Error) -> Error {
     let sources = plan.of(Kind::Build).map(|task| &inventory.recordings[task.recording]);
     let needed = sources.filter(is_open).map(|source| result_bytes(settings, source)).sum();
     let free = survey.store.free_bytes().unwrap_or_default();
+    if needed <= free {
+        // Bytes are there: inodes or a quota are used up, which the system's own words say best.
+        return error;
+    }
     Error::NoSpace { path: settings.cache_root.clone(), needed, free }
 }
 

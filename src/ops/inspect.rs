@@ -69,7 +69,10 @@ pub struct InspectedSignal {
 ///
 /// A file that is not there, or is a directory, is an error of whoever named it.
 pub fn inspect(settings: &Settings, file: &Path) -> Result<Inspection> {
-    let metadata = fs_err::metadata(file).map_err(|error| Error::usage(error.to_string(), ""))?;
+    let metadata = fs_err::metadata(file).map_err(|error| {
+        let message = format!("cannot read `{}`: {}", file.display(), error.kind());
+        Error::usage(message, "name an EDF or BDF file")
+    })?;
     if metadata.is_dir() {
         let message = format!("`{}` is a directory", file.display());
         return Err(Error::usage(message, "name one recording in it"));

@@ -19,7 +19,7 @@ pub struct Taken {
     pub learned: Vec<MemoLine>,
 }
 
-/// Walks the dataset; nothing where its root cannot be reached.
+/// Walks the dataset; nothing where its root cannot be reached or holds no recording.
 ///
 /// Annotation files are small: their content is known afterwards. Recordings are never hashed here.
 pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<Taken>> {
@@ -30,7 +30,8 @@ pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<T
     let lookup = |path: &str, stamp: &Stamp| memo.get(path, stamp);
     let mut recordings = source::recordings(spec, &Split::ALL, &lookup)?;
     if recordings.is_empty() {
-        return Err(no_recordings(settings));
+        // An empty mount point looks like this too: reading commands judge by the recorded membership.
+        return Ok(None);
     }
     let learned = Mutex::new(Vec::new());
     recordings.par_iter_mut().for_each(|recording| {
@@ -59,7 +60,9 @@ impl Taken {
     }
 }
 
-fn no_recordings(settings: &Settings) -> Error {
+/// The error of a command that needs recordings where the root is there and holds none.
+#[must_use]
+pub fn no_recordings(settings: &Settings) -> Error {
     let globs: Vec<String> = settings.dataset.recordings.iter().map(|g| format!("`{}`", g.glob())).collect();
     Error::usage(
         format!(

@@ -93,6 +93,16 @@ pub fn compare(
     Some(Mismatch { fields, next_version, exists })
 }
 
+/// The version was made from other recordings under the same dataset name.
+#[must_use]
+pub fn other_recordings(store: &Store, settings: &Settings, wanted: &Identity) -> Mismatch {
+    let mut fields = Vec::new();
+    let root = settings.dataset.root.display().to_string();
+    differ(&mut fields, "dataset recordings", "none of those below the configured root", &root);
+    let (next_version, exists) = next_version(store, settings, wanted);
+    Mismatch { fields, next_version, exists }
+}
+
 fn differ(fields: &mut Vec<FieldDifference>, field: &str, held: &str, wanted: &str) {
     if held != wanted {
         let (field, held, wanted) = (field.to_owned(), held.to_owned(), wanted.to_owned());
@@ -143,7 +153,12 @@ fn plain(value: &Value) -> String {
 fn next_version(store: &Store, settings: &Settings, wanted: &Identity) -> (VersionName, bool) {
     let mut name = settings.version.clone();
     loop {
-        name = increment(&name);
+        let next = increment(&name);
+        if next == name {
+            // A name of the full length cannot be raised; any other one will do.
+            return (name, false);
+        }
+        name = next;
         let taken = |profile: &&ProfileName| store.version_dir(profile, &name).exists();
         let holders: Vec<&ProfileName> = settings.profiles.keys().filter(taken).collect();
         if holders.is_empty() {

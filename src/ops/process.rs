@@ -205,6 +205,7 @@ impl Bench<'_> {
             let labels = self.labels(recording, id, labels, &time, "relabelled")?;
             return Ok(assemble(recording, id, found, labels));
         }
+        self.refuse_making()?;
         let raw = self.read(recording)?;
         let (input_samples, input_rate) = raw.length()?;
         let (samples, rate) = dsp::output_length(&self.settings.recipe.signal, input_samples, input_rate)?;
@@ -310,7 +311,20 @@ impl Bench<'_> {
             }
             self.writer.remove(&name)?;
         }
+        self.refuse_making()?;
         self.make_labels(recording, id, time, made)
+    }
+
+    /// Where files may only be linked, one that turns out not to fit ends the work.
+    fn refuse_making(&self) -> Result<()> {
+        if self.may_make {
+            return Ok(());
+        }
+        let profile = &self.settings.profile;
+        Err(Error::NotReady {
+            message: "a file of another profile turned out not to fit".to_owned(),
+            hint: format!("run `eegcache build --profile {profile}`"),
+        })
     }
 
     fn make_labels(
@@ -380,11 +394,19 @@ impl Bench<'_> {
             TuszCsv => TuszCsvBi,
             other => other,
         };
-        let (bytes, source) = self.annotation_bytes(file)?;
+        let (bytes, source) = match self.annotation_bytes(file) {
+            Ok(read) => read,
+            Err(failure) if failure.class.is_transient() => return Err(failure),
+            Err(failure) => {
+                let note = Note::new("cross-check", format!("it cannot be read ({})", failure.class));
+                return Ok(CrossCheck { note: Some(note), ..CrossCheck::default() });
+            }
+        };
         let (table, note) = match formats::read_annotations(format, &bytes) {
             Ok(table) => (Some(table), None),
             Err(failure) => {
-                let text = format!("`{}` cannot be compared: {}", file.path, failure.message);
+                // No path here: the note becomes part of the file, which must not depend on where it lay.
+                let text = format!("the file to compare with cannot be read: {}", failure.message);
                 (None, Some(Note::new("cross-check", text)))
             }
         };
@@ -420,6 +442,10 @@ impl Bench<'_> {
         let parsed = self.parse(&mut reader);
         // The rest is hashed also behind a failure, which is remembered under the recording's content.
         let (sha256, stamp) = reader.finish()?;
+        if stamp != recording.file.stamp {
+            let message = format!("`{path}` is not the file any more that was there when the build began");
+            return Err(Failure::new(FailureClass::ChangedWhileReading, message));
+        }
         lock(&self.learned).lines.push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
         let (header, selection, recording) = parsed?;
         Ok(Raw { source: sha256, header, selection, recording })

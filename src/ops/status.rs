@@ -83,20 +83,26 @@ pub struct SplitStatus {
     pub seizure_seconds: f64,
     /// Bytes of the files.
     pub bytes: u64,
+    /// Share of windows with a seizure sample, where there are windows.
+    pub seizure_share_of_windows: Option<f64>,
+    /// Share of seizure time, where there is time.
+    pub seizure_share_of_time: Option<f64>,
 }
 
 impl SplitStatus {
-    /// Share of windows with a seizure sample, where there are windows.
+    /// True where everything that the profile demands is there, or accounted for.
     #[must_use]
-    pub fn window_share(&self) -> Option<f64> {
-        let total = self.windows.total();
-        (total > 0).then(|| self.windows.seizure() as f64 / total as f64)
+    pub fn is_complete(&self) -> bool {
+        self.missing + self.stale == 0
     }
 
-    /// Share of seizure time, where there is time.
-    #[must_use]
-    pub fn second_share(&self) -> Option<f64> {
-        (self.seconds > 0.0).then(|| self.seizure_seconds / self.seconds)
+    fn with_shares(self) -> Self {
+        let total = self.windows.total();
+        Self {
+            seizure_share_of_windows: (total > 0).then(|| self.windows.seizure() as f64 / total as f64),
+            seizure_share_of_time: (self.seconds > 0.0).then(|| self.seizure_seconds / self.seconds),
+            ..self
+        }
     }
 }
 
@@ -222,6 +228,7 @@ pub fn splits(survey: &Survey) -> BTreeMap<Split, SplitStatus> {
     for (split, status) in &mut splits {
         let present = survey.entries(*split).filter(|entry| survey.has(entry.id.as_str()));
         present.for_each(|entry| add(status, survey, entry));
+        *status = status.with_shares();
     }
     splits
 }

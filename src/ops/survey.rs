@@ -2,13 +2,14 @@
 
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
 use crate::model::settings::Settings;
 use crate::ops::inventory::{self, Taken};
 use crate::ops::library::{self, Depth, Loaded};
 use crate::ops::mismatch::{self, Mismatch};
-use crate::plan::{self, Kind, Plan, Shelf};
+use crate::plan::{self, Kind, OnDisk, Plan, Retry, Shelf};
+use crate::source;
 use crate::store::{ManifestState, MemoLine, Store};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,15 +80,15 @@ pub struct Options {
     pub depth: Depth,
     /// Hash recordings that the memo does not know, where the plan depends on it.
     pub settle: bool,
-    /// Try remembered failures again.
-    pub retry_failed: bool,
+    /// Which remembered failures are tried again.
+    pub retry: Retry,
 }
 
 impl Options {
     /// Reading commands: look, hash nothing.
-    pub const LOOK: Self = Self { depth: Depth::Look, settle: false, retry_failed: false };
+    pub const LOOK: Self = Self { depth: Depth::Look, settle: false, retry: Retry::Nothing };
     /// `build`: prove, hash what is undecided.
-    pub const PROVE: Self = Self { depth: Depth::Prove, settle: true, retry_failed: false };
+    pub const PROVE: Self = Self { depth: Depth::Prove, settle: true, retry: Retry::Transient };
 }
 
 /// Nanoseconds since the epoch, for the memo's racily-clean rule.
@@ -124,6 +125,10 @@ pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options) -> Re
         .identity
         .as_ref()
         .and_then(|held| mismatch::compare(&store, &settings, &wanted, held, own.held.recipe.as_ref()));
+    let mismatch = mismatch.or_else(|| {
+        let others = inventory.as_ref().is_some_and(|inventory| is_foreign(&own, inventory));
+        others.then(|| mismatch::other_recordings(&store, &settings, &wanted))
+    });
     let mut shelves = vec![own.shelf.clone()];
     let members = membership(&settings, inventory.as_ref(), &own);
     let mut survey = Survey {
@@ -141,7 +146,8 @@ pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options) -> Re
     if survey.mismatch.is_none()
         && let Some(inventory) = &mut inventory
     {
-        shelves.extend(survey.other_shelves(&names, options.depth)?);
+        let open = survey.not_in_place(&names);
+        shelves.extend(survey.other_shelves(&open, options.depth)?);
         survey.shelves = shelves;
         survey.decide(inventory, options);
     } else {
@@ -157,6 +163,13 @@ fn membership(settings: &Settings, inventory: Option<&Inventory>, own: &Loaded) 
         (None, ManifestState::Read(manifest)) => recorded(settings, manifest),
         (None, _) => BTreeMap::new(),
     }
+}
+
+/// True where a manifest was made for recordings of which the dataset holds none: another dataset under the same name.
+fn is_foreign(own: &Loaded, inventory: &Inventory) -> bool {
+    let ManifestState::Read(manifest) = &own.held.manifest else { return false };
+    let here: BTreeSet<&str> = inventory.recordings.iter().map(SourceRecording::name).collect();
+    !manifest.entries.is_empty() && !manifest.entries.iter().any(|entry| here.contains(entry.id.as_str()))
 }
 
 /// The recordings that a manifest was made for, of the splits in force.
@@ -189,6 +202,17 @@ fn needed_names(inventory: Option<&Inventory>) -> BTreeSet<String> {
 }
 
 impl Survey {
+    /// The names that the own version does not hold whole: only these are worth a look into unlisted files elsewhere.
+    fn not_in_place(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        let shelf = &self.own.shelf;
+        let whole = |name: &&String| {
+            let id = RecordingId::new(name.as_str()).ok();
+            let offers = id.and_then(|id| Some((shelf.signals.get(&id)?, shelf.labels.get(&id)?)));
+            offers.is_some_and(|(a, b)| a.on_disk == OnDisk::Present && b.on_disk == OnDisk::Present)
+        };
+        names.iter().filter(|name| !whole(name)).cloned().collect()
+    }
+
     /// All versions of the own profile and of the profiles it may share with, the own version left out.
     fn other_shelves(&self, names: &BTreeSet<String>, depth: Depth) -> Result<Vec<Shelf>> {
         let settings = &self.settings;
@@ -208,7 +232,7 @@ impl Survey {
         let wanted = plan::Wanted {
             identity: &self.wanted,
             unlabelled: self.settings.recipe.labels.unlabelled,
-            retry_failed: options.retry_failed,
+            retry: options.retry,
         };
         if options.settle {
             let open = plan::undecided(&wanted, inventory, &self.shelves);
@@ -273,7 +297,8 @@ impl Survey {
     fn is_on_record(&self) -> bool {
         let recorded = match &self.own.held.manifest {
             ManifestState::Read(manifest) => recorded(&self.settings, manifest) == self.members,
-            _ => self.own.held.journals > 0,
+            // Whoever trains reads the manifest: journals alone are not enough, and `build` merges them at once.
+            _ => false,
         };
         let same_split = |held: &Identity| held.splits == self.wanted.splits;
         recorded && self.own.adopted == 0 && self.own.identity.as_ref().is_some_and(same_split)
@@ -288,7 +313,8 @@ impl Survey {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         let entry = RecordingId::new(name).ok().and_then(|id| self.own.held.entries.get(&id));
-        entry.is_some_and(|entry| {
+        let in_place = |entry: &&Entry| self.members.get(name).is_none_or(|split| *split == entry.split);
+        entry.filter(in_place).is_some_and(|entry| {
             entry.files.iter().all(|record| self.own.files.get(&record.name) == Some(&record.bytes))
         })
     }
@@ -322,6 +348,9 @@ impl Survey {
 /// The error of a command that needs the recordings.
 #[must_use]
 pub fn unreachable_dataset(settings: &Settings) -> Error {
+    if source::is_reachable(&settings.dataset) {
+        return inventory::no_recordings(settings);
+    }
     Error::usage(
         format!(
             "the recordings of dataset `{}` are not there: `{}`, the `dataset.root` of {}, is no readable directory",

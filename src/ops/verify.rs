@@ -3,13 +3,14 @@
 //! Names that share an inode are read once. `repair` moves every name of what is damaged aside, so that `build`
 //! makes it again; nothing is ever mended in place.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Digest;
 use crate::model::id::{ProfileName, VersionName};
 use crate::model::manifest::FileRecord;
 use crate::model::settings::Settings;
 use crate::ops::{Context, Kind, Step};
-use crate::store::{Held, ManifestState, Store, Wait};
+use crate::store::layout::MANIFEST;
+use crate::store::{Held, Line, ManifestState, Store, Wait};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -82,10 +83,20 @@ pub fn repair(cx: &Context<'_>, settings: &Settings, only: Option<&ProfileName>)
     }
     let mut moved = Vec::new();
     for ((profile, version), damages) in places {
-        let writer = store.lock(&profile, &version, Wait::Forever, &|holder| {
-            cx.progress.say(&format!("waiting for a build of {profile}/{version} ({holder})"));
-        })?;
-        for damage in damages {
+        let writer = store.lock(&profile, &version, Wait::Forever, &|_| !cx.is_stopped())?;
+        if !writer.exclusive {
+            return Err(not_exclusive(&store, &profile, &version, writer.note.as_deref()));
+        }
+        let check = Check {
+            store: &store,
+            profile: &profile,
+            version: &version,
+            quick: false,
+            seen: &Seen::default(),
+        };
+        // A build that held the lock meanwhile may have mended it.
+        for damage in damages.into_iter().filter(|damage| check.is_still_damaged(&damage.name)) {
+            writer.record(&Line::Removed { name: damage.name.clone() })?;
             let aside = writer.set_aside(&damage.name, &damage.reason)?;
             moved.extend(aside.map(|path| path.display().to_string()));
         }
@@ -93,6 +104,18 @@ pub fn repair(cx: &Context<'_>, settings: &Settings, only: Option<&ProfileName>)
     report.moved = moved;
     report.damaged.retain(|damage| only.is_none_or(|only| *only == damage.profile));
     Ok(report)
+}
+
+fn not_exclusive(store: &Store, profile: &ProfileName, version: &VersionName, note: Option<&str>) -> Error {
+    let directory = store.version_dir(profile, version);
+    Error::NotReady {
+        message: format!(
+            "`{}` is not repaired: {}",
+            directory.display(),
+            note.unwrap_or("locks do not exclude")
+        ),
+        hint: "repair it on a machine where the cache lies on a local file system".to_owned(),
+    }
 }
 
 struct Check<'a> {
@@ -109,7 +132,7 @@ impl Check<'_> {
         let files = self.store.files(self.profile, self.version)?;
         let place = format!("{}/{}", self.profile, self.version);
         if let ManifestState::Damaged(reason) = &held.manifest {
-            report.damaged.push(self.damage("manifest.json", reason.clone()));
+            report.damaged.push(self.damage(MANIFEST, reason.clone()));
         }
         let listed = listed(&held);
         let missing = listed.keys().filter(|name| !files.contains_key(**name));
@@ -132,6 +155,16 @@ impl Check<'_> {
         report.bytes += if self.quick { 0 } else { files.values().sum() };
         report.versions.push(place);
         Ok(())
+    }
+
+    fn is_still_damaged(&self, name: &str) -> bool {
+        let Ok(held) = self.store.load(self.profile, self.version) else { return true };
+        if name == MANIFEST {
+            return matches!(held.manifest, ManifestState::Damaged(_));
+        }
+        let files = self.store.files(self.profile, self.version).unwrap_or_default();
+        let listed = listed(&held);
+        files.get(name).is_some_and(|bytes| self.file(name, *bytes, listed.get(name).copied()).is_some())
     }
 
     fn damage(&self, name: &str, reason: String) -> Damage {

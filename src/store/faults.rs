@@ -111,7 +111,7 @@ fn entry(files: Files) -> Entry {
 /// One recording built in `v1` and linked into `v2`, from lock to commit.
 fn build(store: &Store) -> Result<()> {
     let (profile, first, second) = names();
-    let writer = store.lock(&profile, &first, Wait::No, &|_| ())?;
+    let writer = store.lock(&profile, &first, Wait::No, &|_| true)?;
     writer.begin(&identity(), &serde_json::Value::Null)?;
     let stamp = Stamp { bytes: 1, mtime_ns: 1, ctime_ns: 1, inode: 1 };
     let line = MemoLine { path: "a.edf".to_owned(), stamp, sha256: Digest::of(b"x"), began_ns: 1 };
@@ -124,7 +124,7 @@ fn build(store: &Store) -> Result<()> {
     writer.commit(&manifest(&first, entry.clone()), true)?;
     drop(writer);
 
-    let writer = store.lock(&profile, &second, Wait::No, &|_| ())?;
+    let writer = store.lock(&profile, &second, Wait::No, &|_| true)?;
     writer.begin(&identity(), &serde_json::Value::Null)?;
     for record in entry.files.iter() {
         writer.link(&store.version_dir(&profile, &first).join(&record.name), record, &LinkMethod::ALL)?;
@@ -215,7 +215,7 @@ fn a_failed_sync_is_final() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::new(dir.path().join("cache"));
     let (profile, version, _) = names();
-    let writer = store.lock(&profile, &version, Wait::No, &|_| ()).unwrap();
+    let writer = store.lock(&profile, &version, Wait::No, &|_| true).unwrap();
     plan(None);
     let write = || writer.write_signal(Split::Train, &signal(4), Dtype::Float32, facts(4).0);
     write().unwrap();
@@ -247,7 +247,7 @@ fn publishing_works_without_hard_links() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::new(dir.path().join("cache"));
     let (profile, version, _) = names();
-    let writer = store.lock(&profile, &version, Wait::No, &|_| ()).unwrap();
+    let writer = store.lock(&profile, &version, Wait::No, &|_| true).unwrap();
     plan(None);
     let write = || writer.write_signal(Split::Train, &signal(4), Dtype::Float32, facts(4).0);
     let record = write().unwrap();

@@ -23,22 +23,21 @@ pub enum Wait {
     For(Duration),
 }
 
-/// What is left of the time to wait, and whether anyone was told.
+/// What is left of the time to wait, and who decides whether to go on waiting.
 pub(super) struct Patience<'a> {
     began: Instant,
     wait: Wait,
-    on_wait: &'a dyn Fn(&str),
-    is_told: bool,
+    on_wait: &'a dyn Fn(&str) -> bool,
 }
 
 impl<'a> Patience<'a> {
     /// Begins to wait.
-    pub(super) fn new(wait: Wait, on_wait: &'a dyn Fn(&str)) -> Self {
-        Self { began: Instant::now(), wait, on_wait, is_told: false }
+    pub(super) fn new(wait: Wait, on_wait: &'a dyn Fn(&str) -> bool) -> Self {
+        Self { began: Instant::now(), wait, on_wait }
     }
 
     /// Waits a moment for `holder`, or fails where the time is over.
-    fn wait(&mut self, version: &Path, holder: String) -> Result<()> {
+    fn wait(&self, version: &Path, holder: String) -> Result<()> {
         let is_over = match self.wait {
             Wait::No => true,
             Wait::Forever => false,
@@ -47,8 +46,9 @@ impl<'a> Patience<'a> {
         if is_over {
             return Err(Error::Busy { path: version.to_owned(), holder });
         }
-        if !std::mem::replace(&mut self.is_told, true) {
-            (self.on_wait)(&holder);
+        if !(self.on_wait)(&holder) {
+            let message = format!("gave up waiting for another build ({holder}); nothing was begun");
+            return Err(Error::Interrupted { message });
         }
         // Polling keeps the wait interruptible and needs no second thread for a time limit.
         std::thread::sleep(POLL);
@@ -80,7 +80,7 @@ const LONGEST_HOLDER: u64 = 4096;
 impl Lock {
     /// Takes the lock of the version whose `.build` is open, at once or until `patience` is over.
     /// Nothing where the directory went while this one waited.
-    pub(super) fn acquire(build: &Dir, version: &Path, patience: &mut Patience<'_>) -> Result<Option<Self>> {
+    pub(super) fn acquire(build: &Dir, version: &Path, patience: &Patience<'_>) -> Result<Option<Self>> {
         if let Some(kind) = build.file_system().and_then(unreliable_kind) {
             let why = format!("locks on {kind} do not reliably exclude other machines");
             return Ok(Some(Self::without(&why)));

@@ -102,14 +102,14 @@ impl Store {
 
     /// Takes the version for writing and makes its directories where they are absent.
     ///
-    /// Where another writer holds it, `on_wait` is called once with who that is; `Error::Busy` when
-    /// `wait` is over. Where locks do not exclude, the writer says so in `exclusive` and `note`.
+    /// Where another writer holds it, `on_wait` hears again and again who that is and says whether to go on:
+    /// if not, `Error::Interrupted`; `Error::Busy` when `wait` is over. Where locks do not exclude, the writer says so in `exclusive` and `note`.
     pub fn lock(
         &self,
         profile: &ProfileName,
         version: &VersionName,
         wait: Wait,
-        on_wait: &dyn Fn(&str),
+        on_wait: &dyn Fn(&str) -> bool,
     ) -> Result<Writer> {
         Writer::open(self, profile, version, wait, on_wait)
     }

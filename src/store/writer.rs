@@ -75,12 +75,12 @@ impl Writer {
         profile: &ProfileName,
         version: &VersionName,
         wait: Wait,
-        on_wait: &dyn Fn(&str),
+        on_wait: &dyn Fn(&str) -> bool,
     ) -> Result<Self> {
-        let mut patience = Patience::new(wait, on_wait);
+        let patience = Patience::new(wait, on_wait);
         loop {
             let dirs = Directories::make(store, profile, version)?;
-            let Some(lock) = Lock::acquire(&dirs.build, dirs.version.path(), &mut patience)? else {
+            let Some(lock) = Lock::acquire(&dirs.build, dirs.version.path(), &patience)? else {
                 continue;
             };
             let again = Dir::reach(store.root(), &Place::Build(profile, version).components())?;
