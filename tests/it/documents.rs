@@ -1,9 +1,7 @@
-//! README.md and CACHE_GUIDE.md are kept true: their commands run, their examples resolve, their tables are the code's.
+//! `README.md` and `CACHE_GUIDE.md` are kept true: their commands run, their examples resolve, their tables are the code's.
 //!
 //! A `console` block is a session in the project's directory: each `$ ` line is run, what follows is compared. A line
 //! `…` stands for any lines, `…` inside of a line for any characters. A `yaml` block begins with the path of its file.
-
-#![expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 
 use crate::project::{Project, repository};
 use eegcache::model::failure::FailureClass;
@@ -121,9 +119,12 @@ impl Session {
         assert!(block.text.starts_with("$ "), "{name}:{}: begins with no command", block.line);
         let mut commands: Vec<(usize, &str, String)> = Vec::new();
         for (index, line) in block.text.lines().enumerate() {
-            match line.strip_prefix("$ ") {
-                Some(command) => commands.push((block.line + index, command, String::new())),
-                None => commands.last_mut().unwrap().2.push_str(&format!("{line}\n")),
+            if let Some(command) = line.strip_prefix("$ ") {
+                commands.push((block.line + index, command, String::new()));
+            } else {
+                let shown = &mut commands.last_mut().unwrap().2;
+                shown.push_str(line);
+                shown.push('\n');
             }
         }
         for (line, command, shown) in commands {
@@ -200,8 +201,10 @@ fn run_python(session: &Session, block: &Block) -> String {
 /// The path in a block's first line, `# configs/…`.
 fn path_of<'a>(name: &str, block: &'a Block) -> &'a str {
     let first = block.text.lines().next().unwrap_or_default();
-    let path =
-        first.strip_prefix("# ").filter(|path| path.starts_with("configs/") && path.ends_with(".yaml"));
+    let is_yaml = |path: &&str| {
+        path.starts_with("configs/") && Path::new(path).extension().is_some_and(|e| e == "yaml")
+    };
+    let path = first.strip_prefix("# ").filter(is_yaml);
     path.unwrap_or_else(|| panic!("{name}:{}: begins with no `# configs/….yaml`", block.line))
 }
 
