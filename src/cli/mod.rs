@@ -9,8 +9,8 @@ mod table;
 use crate::error::{Error, Result};
 use crate::model::ProfileName;
 use crate::model::settings::Settings;
-use crate::ops::build::{BuildOptions, BuildReport, BuildWait};
-use crate::ops::load::Request;
+use crate::ops::build::{BuildOptions, BuildReport};
+use crate::ops::load::{Request, Resolved};
 use crate::ops::preflight::{PreflightReport, Verdict};
 use crate::ops::survey::State;
 use crate::ops::{self, Context};
@@ -137,9 +137,12 @@ fn request(args: &ConfigArgs) -> Request {
     }
 }
 
+fn load(args: &ConfigArgs) -> Result<Resolved> {
+    ops::load::load(&environment(), &current_directory()?, &request(args))
+}
+
 fn settings(args: &ConfigArgs) -> Result<Settings> {
-    let resolved = ops::load::load(&environment(), &current_directory()?, &request(args))?;
-    Ok(resolved.settings)
+    load(args).map(|resolved| resolved.settings)
 }
 
 /// A flag that SIGINT, SIGTERM and SIGHUP raise.
@@ -166,16 +169,16 @@ fn build(args: &BuildArgs) -> Result<u8> {
     let (talk, stop) = (Talk::new(), stop_flag());
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     if args.dry_run {
-        let plan = ops::build::dry_run(&cx, &settings, args.retry_failed)?;
+        let plan = ops::dry_run::dry_run(&cx, &settings, args.retry_failed)?;
         if let Some(mismatch) = &plan.mismatch {
-            return Err(ops::build::mismatch_error(&settings, mismatch));
+            return Err(ops::mismatch::mismatch_error(&settings, mismatch));
         }
         out(&if args.json { render::json(&plan) } else { render::dry_run(&plan) })?;
         return Ok(exit::DONE);
     }
     let options = BuildOptions {
         retry_failed: args.retry_failed,
-        wait: if args.no_wait { BuildWait::No } else { BuildWait::Forever },
+        wait: if args.no_wait { ops::Wait::No } else { ops::Wait::Forever },
         link_only: false,
     };
     let report = ops::build::build(&cx, &settings, options)?;
@@ -247,7 +250,11 @@ fn become_command(args: &PreflightArgs, report: &PreflightReport) -> Result<u8> 
         .args(&args.command[1..])
         .env("EEGCACHE_DIR", &report.cache_dir)
         .exec();
-    Err(Error::io("start", PathBuf::from(&args.command[0]))(error))
+    let command = PathBuf::from(&args.command[0]);
+    Err(Error::usage(
+        format!("cannot start `{}`: {error}", command.display()),
+        "the cache is ready; check the command behind `--`",
+    ))
 }
 
 fn verify(args: &VerifyArgs) -> Result<u8> {
@@ -265,8 +272,7 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
 }
 
 fn explain(args: &ExplainArgs) -> Result<u8> {
-    let settings = settings(&args.config)?;
-    let explanation = ops::explain::explain(&settings, &args.id)?;
+    let explanation = ops::explain::explain(&load(&args.config)?, &args.id)?;
     out(&if args.json { render::json(&explanation) } else { render::explain(&explanation) })?;
     Ok(exit::DONE)
 }
@@ -285,7 +291,7 @@ fn config_check(files: &[PathBuf], json: bool) -> Result<u8> {
 
 fn inspect(args: &InspectArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
-    let report = ops::inspect::inspect(&settings, &current_directory()?.join(&args.file));
+    let report = ops::inspect::inspect(&settings, &current_directory()?.join(&args.file))?;
     out(&if args.json { render::json(&report) } else { render::inspect(&report) })?;
     Ok(if report.failure.is_none() { exit::DONE } else { exit::QUARANTINE })
 }

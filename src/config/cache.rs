@@ -146,7 +146,7 @@ fn origin_reuse(at: &Cursor<'_>, profile: &ProfileName, profiles: &BTreeMap<Prof
         let show = |names: &[ProfileName]| {
             format!("`[{}]`", names.iter().map(ProfileName::as_str).collect::<Vec<_>>().join(", "))
         };
-        contradiction::<()>(&ours, &show(&own), &theirs, &show(&names));
+        contradiction::<()>(&ours, &show(&own), &theirs, &show(&names), "");
     }
 }
 

@@ -36,6 +36,11 @@ impl Findings {
         }
     }
 
+    /// True where no problem has been noted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
     /// Notes a warning.
     pub(crate) fn warn(&self, text: impl Into<String>) {
         self.warnings.borrow_mut().push(text.into());
@@ -46,6 +51,10 @@ impl Findings {
         (self.problems.into_inner(), self.warnings.into_inner())
     }
 }
+
+/// A value was wrong, and that has been noted: there is nothing to go on with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noted;
 
 /// A key, with the value it has, if any.
 #[derive(Clone)]
@@ -158,6 +167,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The entries of a map whose values are texts.
+    pub(crate) fn text_entries(&self) -> Option<Vec<(String, String)>> {
+        let read = |(key, at): (String, Self)| {
+            at.required("write a value, or delete the key").then_some(())?;
+            Some((key, at.text()?))
+        };
+        self.entries()?.into_iter().map(read).collect()
+    }
+
     /// The last part of the key.
     pub(crate) fn name(&self) -> &str {
         self.key.rsplit('.').next().unwrap_or(&self.key)
@@ -168,7 +186,8 @@ impl<'a> Cursor<'a> {
         match &self.node?.datum {
             Datum::Null => None,
             Datum::List(items) => {
-                Some(items.iter().enumerate().map(|(index, node)| self.item(index, node)).collect())
+                let items = items.iter().enumerate().map(|(index, node)| self.item(index, node));
+                items.map(|item| item.required("write a value, or delete the item").then_some(item)).collect()
             }
             _ if self.is_broken() => None,
             _ => self.wrong("a list", format!("write `{}: [{}]`", self.name(), self.shown())),
@@ -202,8 +221,8 @@ impl<'a> Cursor<'a> {
             (Some(text), _) | (None, Datum::Text(text)) if text.trim().is_empty() => {
                 self.fail(format!("`{}` is empty", self.key), "write a value, or delete the key")
             }
+            (_, Datum::Null) => None,
             (Some(text), _) | (None, Datum::Text(text)) => Some(text.clone()),
-            (None, Datum::Null) => None,
             (None, Datum::List(_) | Datum::Map(_)) => self.wrong("a text", ""),
             (None, _) => {
                 let quoted = format!("write it in quotes: `{}: \"{}\"`", self.name(), self.shown());
@@ -253,6 +272,11 @@ impl<'a> Cursor<'a> {
             _ if number >= 0.0 && number == number.trunc() && number < 9.0e15 => Some(number as u64),
             _ => self.wrong("a whole number from 0", ""),
         }
+    }
+
+    /// Reads a key that may be absent.
+    pub(crate) fn optional<T>(&self, read: impl Fn(&Self) -> Option<T>) -> Result<Option<T>, Noted> {
+        if self.is_given() { read(self).map(Some).ok_or(Noted) } else { Ok(None) }
     }
 
     /// True or false.

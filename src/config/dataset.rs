@@ -47,9 +47,9 @@ pub(crate) struct Dataset {
     pub(crate) root_origin: String,
     pub(crate) annotations: Option<Annotations>,
     pub(crate) fixes: Option<BTreeMap<String, Vec<Fix>>>,
-    pub(crate) mains_hz: Option<Option<f64>>,
+    pub(crate) mains_hz: Option<f64>,
     pub(crate) splits: Option<SplitRule>,
-    pub(crate) generate: Option<Option<Generate>>,
+    pub(crate) is_generated: bool,
     pub(crate) spec: Option<DatasetSpec>,
 }
 
@@ -70,53 +70,54 @@ pub(crate) fn read(sections: &Sections<'_>, name: &str, project_root: &Path) -> 
         root: root.map(|(_, path)| path),
         annotations: annotations(&at.at("annotations")),
         fixes: fixes(&at.at("fixes")),
-        mains_hz: optional(&at.at("mains_hz"), Cursor::positive),
+        mains_hz: at.at("mains_hz").number(),
         splits: splits::rule(&at.at("splits"), &at.at("subject_aliases")),
-        generate: optional(&at.at("generate"), generate),
+        is_generated: at.at("generate").is_given(),
         spec: None,
     };
     dataset.spec = spec(at, name, &dataset);
     dataset
 }
 
-/// Returns `Some(None)` where the key is absent, `None` where its value is wrong.
-fn optional<'a, T>(at: &Cursor<'a>, read: impl Fn(&Cursor<'a>) -> Option<T>) -> Option<Option<T>> {
-    if at.is_given() { read(at).map(Some) } else { Some(None) }
-}
-
 fn root<'a>(sections: &Sections<'a>, project_root: &Path) -> Option<(Cursor<'a>, PathBuf)> {
     let (ours, theirs) = (sections.dataset.at("root"), sections.data.at("data_dir"));
     let hint = "write where the recordings lie: `root: ${EEG_DATA_ROOT}`";
     let read = |at: &Cursor<'a>| at.required(hint).then(|| paths::read(at, project_root))?;
-    one_of_two(&ours, &theirs, read, |path| format!("`{}`", path.display()))
+    let show = |path: &PathBuf| format!("`{}`", paths::shown(path, project_root));
+    let mend = "the dataset file says where its recordings lie: delete `data.data_dir`, \
+                or choose the dataset that you mean by `data: {dataset: NAME}`";
+    one_of_two(&ours, &theirs, read, show, mend)
 }
 
 fn spec(at: &Cursor<'_>, name: &str, dataset: &Dataset) -> Option<DatasetSpec> {
-    let title = optional(&at.at("title"), Cursor::text);
-    let licence = optional(&at.at("licence"), Cursor::text);
+    let title = at.at("title").optional(Cursor::text);
+    let licence = at.at("licence").optional(Cursor::text);
     let recordings = recordings(&at.at("recordings"));
-    let id = optional(&at.at("id"), |at| pattern(at, "id"));
-    let subject = optional(&at.at("subject"), |at| pattern(at, "subject"));
+    let id = at.at("id").optional(|at| pattern(at, "id"));
+    let subject = at.at("subject").optional(|at| pattern(at, "subject"));
     let subject_aliases = splits::aliases(&at.at("subject_aliases"));
     let known_defects = known_defects(&at.at("known_defects"));
     let expect = expect(&at.at("expect"));
-    let allow_no_seizures = optional(&at.at("allow_no_seizures"), Cursor::flag);
+    let allow_no_seizures = at.at("allow_no_seizures").optional(Cursor::flag);
+    let mains_hz = at.at("mains_hz").optional(Cursor::positive);
+    let generate = at.at("generate").optional(generate);
     Some(DatasetSpec {
         name: name.to_owned(),
-        title: title?.unwrap_or_else(|| name.to_owned()),
-        licence: licence?.unwrap_or_else(|| "unknown".to_owned()),
+        title: title.ok()?.unwrap_or_else(|| name.to_owned()),
+        licence: licence.ok()?.unwrap_or_else(|| "unknown".to_owned()),
         root: dataset.root.clone()?,
+        root_origin: String::new(),
         recordings: recordings?,
-        id: id?,
-        subject: subject?,
+        id: id.ok()?,
+        subject: subject.ok()?,
         subject_aliases: subject_aliases?,
         splits: dataset.splits.clone()?,
         annotations: dataset.annotations.as_ref()?.files.clone(),
-        mains_hz: dataset.mains_hz?,
+        mains_hz: mains_hz.ok()?,
         known_defects: known_defects?,
         expect: expect?,
-        allow_no_seizures: allow_no_seizures?.unwrap_or(false),
-        generate: dataset.generate?,
+        allow_no_seizures: allow_no_seizures.ok()?.unwrap_or(false),
+        generate: generate.ok()?,
     })
 }
 
@@ -177,16 +178,16 @@ fn annotations(at: &Cursor<'_>) -> Option<Annotations> {
     at.keys(&["format", "file", "cross_check", "no_row_means"]).then_some(())?;
     at.at("format").required("write for instance `format: none`");
     let format = at.at("format").choice(AnnotationFormat::ALL, AnnotationFormat::as_str);
-    let file = optional(&at.at("file"), file_pattern);
-    let cross_check = optional(&at.at("cross_check"), file_pattern);
-    let no_row = optional(&at.at("no_row_means"), |at| at.choice(NoRowMeans::ALL, NoRowMeans::as_str));
-    let (format, file, cross_check) = (format?, file?, cross_check?);
+    let file = at.at("file").optional(file_pattern);
+    let cross_check = at.at("cross_check").optional(file_pattern);
+    let no_row = at.at("no_row_means").optional(|at| at.choice(NoRowMeans::ALL, NoRowMeans::as_str));
+    let (format, file, cross_check) = (format?, file.ok()?, cross_check.ok()?);
     match (format, &file, &cross_check) {
         (AnnotationFormat::None, Some(_), _) => at.at("file").fail(
             format!("`{}.file` has no effect with `format: none`", at.key),
             "name the format of the file, or delete `file`",
         )?,
-        (AnnotationFormat::None, None, Some(_)) | (_, None, Some(_)) => at.at("cross_check").fail(
+        (_, None, Some(_)) => at.at("cross_check").fail(
             format!("`{}.cross_check` has no deciding file to check", at.key),
             "write `file: \"{stem}.csv\"` as well",
         )?,
@@ -196,7 +197,7 @@ fn annotations(at: &Cursor<'_>) -> Option<Annotations> {
             "write which file belongs to a recording: `file: \"{stem}.csv\"`",
         )?,
     }
-    let no_row_means = no_row?.unwrap_or(NoRowMeans::Empty);
+    let no_row_means = no_row.ok()?.unwrap_or(NoRowMeans::Empty);
     Some(Annotations { format, files: AnnotationFiles { file, cross_check }, no_row_means })
 }
 
@@ -244,9 +245,9 @@ fn expect(at: &Cursor<'_>) -> Option<BTreeMap<Split, ExpectedCounts>> {
     let read = |(name, at): (String, Cursor<'_>)| {
         let split = splits::split(&at, &name);
         at.keys(&["recordings", "subjects"]);
-        let recordings = optional(&at.at("recordings"), Cursor::whole);
-        let subjects = optional(&at.at("subjects"), Cursor::whole);
-        Some((split?, ExpectedCounts { recordings: recordings?, subjects: subjects? }))
+        let recordings = at.at("recordings").optional(Cursor::whole);
+        let subjects = at.at("subjects").optional(Cursor::whole);
+        Some((split?, ExpectedCounts { recordings: recordings.ok()?, subjects: subjects.ok()? }))
     };
     at.entries()?.into_iter().map(read).collect::<Vec<_>>().into_iter().collect()
 }
@@ -257,6 +258,7 @@ fn fixes(at: &Cursor<'_>) -> Option<BTreeMap<String, Vec<Fix>>> {
     }
     let read = |(id, at): (String, Cursor<'_>)| {
         let id = recording_id(&at, &id);
+        at.required("list the corrections of this recording").then_some(())?;
         let fixes: Vec<Option<Fix>> = at.items()?.iter().map(fix).collect();
         Some((id?.to_string(), fixes.into_iter().collect::<Option<Vec<_>>>()?))
     };
@@ -267,12 +269,12 @@ fn fix(at: &Cursor<'_>) -> Option<Fix> {
     at.keys(&["onset", "start", "end", "remove", "why"]).then_some(())?;
     let hint = "write for instance `{onset: 765, end: 825, why: \"the list says an hour later\"}`";
     let complete = ["onset", "why"].map(|key| at.at(key).required(hint));
-    let time = |key: &str| optional(&at.at(key), seconds);
+    let time = |key: &str| at.at(key).optional(seconds);
     let (onset, start, end) = (time("onset"), time("start"), time("end"));
-    let remove = optional(&at.at("remove"), Cursor::flag)?.unwrap_or(false);
+    let remove = at.at("remove").optional(Cursor::flag).ok()?.unwrap_or(false);
     let why = at.at("why").text();
     complete.iter().all(|given| *given).then_some(())?;
-    let (onset, start, end) = (onset??, start?, end?);
+    let (onset, start, end) = (onset.ok()??, start.ok()?, end.ok()?);
     if remove == (start.is_some() || end.is_some()) {
         let message =
             format!("`{}` must say what is right: `start`, `end` or both, or else `remove: true`", at.key);
@@ -288,7 +290,10 @@ fn fix(at: &Cursor<'_>) -> Option<Fix> {
 
 fn seconds(at: &Cursor<'_>) -> Option<Seconds> {
     match at.number()? {
-        number if number >= 0.0 => Seconds::parse(&at.decimal()?),
+        number if number >= 0.0 => {
+            let exact = Seconds::parse(&at.decimal()?);
+            exact.or_else(|| at.wrong("a number of seconds with at most 18 digits", ""))
+        }
         _ => at.wrong("a number of seconds from 0", ""),
     }
 }

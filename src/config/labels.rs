@@ -1,10 +1,10 @@
 //! `labels` and `windows`.
 
-use crate::config::check::Cursor;
+use crate::config::check::{Cursor, Noted};
 use crate::config::dataset::Annotations;
 use crate::config::sections::Sections;
 use crate::config::spelling::one_of_two;
-use crate::model::recipe::{AnnotationFormat, Fix, GapPolicy, LabelRecipe, Unlabelled};
+use crate::model::recipe::{AnnotationFormat, Fix, LabelRecipe, SignalRecipe, Unlabelled};
 use crate::model::settings::WindowSpec;
 use crate::model::units::{Rate, Seconds};
 use crate::model::window::whole_samples;
@@ -16,10 +16,8 @@ pub(crate) struct Context<'a> {
     pub(crate) annotations: Option<&'a Annotations>,
     /// The dataset's corrections.
     pub(crate) fixes: Option<BTreeMap<String, Vec<Fix>>>,
-    /// The rate of the output, in a known signal recipe.
-    pub(crate) rate: Option<Option<Rate>>,
-    /// The rule for gaps.
-    pub(crate) gaps: Option<GapPolicy>,
+    /// The signal recipe, whose rate and gaps are the time base of the labels.
+    pub(crate) signal: Option<&'a SignalRecipe>,
 }
 
 /// Returns the label recipe.
@@ -50,8 +48,8 @@ pub(crate) fn recipe(at: &Cursor<'_>, context: Context<'_>) -> Option<LabelRecip
         background: background?,
         unlabelled: unlabelled?,
         fixes: context.fixes?,
-        rate_hz: context.rate?,
-        gaps: context.gaps?,
+        rate_hz: context.signal?.output_rate(),
+        gaps: context.signal?.gaps,
     })
 }
 
@@ -89,21 +87,18 @@ fn check_disjoint(at: &Cursor<'_>, seizure: &BTreeSet<String>, background: &BTre
 }
 
 /// `labels.expected_share.windows`.
-pub(crate) fn expected_share(at: &Cursor<'_>) -> Option<Option<(f64, f64)>> {
-    let share = at.at("expected_share");
-    if !share.is_given() {
-        return Some(None);
-    }
-    share.keys(&["windows"]);
-    let windows = share.at("windows");
-    let bounds: Option<Vec<f64>> = windows.items()?.iter().map(Cursor::number).collect();
-    match bounds?.as_slice() {
-        [low, high] if 0.0 <= *low && low <= high && *high <= 1.0 => Some(Some((*low, *high))),
-        _ => windows.wrong(
-            "a lowest and a highest share, from 0 to 1",
-            "write `windows: [0.05, 0.12]` for 5 to 12 %",
-        ),
-    }
+pub(crate) fn expected_share(at: &Cursor<'_>) -> Result<Option<(f64, f64)>, Noted> {
+    at.at("expected_share").optional(|share| {
+        share.keys(&["windows"]).then_some(())?;
+        let windows = share.at("windows");
+        let hint = "write `windows: [0.05, 0.12]` for 5 to 12 %";
+        windows.required(hint).then_some(())?;
+        let bounds: Option<Vec<f64>> = windows.items()?.iter().map(Cursor::number).collect();
+        match bounds?.as_slice() {
+            [low, high] if 0.0 <= *low && low <= high && *high <= 1.0 => Some((*low, *high)),
+            _ => windows.wrong("a lowest and a highest share, from 0 to 1", hint),
+        }
+    })
 }
 
 /// `windows`, with the origin's `data.window_size` and `data.stride`.
@@ -116,11 +111,11 @@ pub(crate) fn windows(sections: &Sections<'_>, rate: Option<Rate>) -> Option<Win
 }
 
 fn duration(ours: &Cursor<'_>, theirs: &Cursor<'_>, rate: Option<Rate>) -> Option<Seconds> {
-    let (at, seconds) = one_of_two(ours, theirs, seconds, ToString::to_string)?;
+    let (at, seconds) = one_of_two(ours, theirs, seconds, ToString::to_string, "")?;
     let Some(rate) = rate.filter(|rate| whole_samples(seconds, *rate).is_none()) else {
         return Some(seconds);
     };
-    let exact = seconds.as_f64() * rate.as_f64();
+    let exact = (seconds.as_f64() * rate.as_f64() * 1e6).round() / 1e6;
     let near = (exact.round().max(1.0) / rate.as_f64() * 1e6).round() / 1e6;
     at.fail(
         format!(

@@ -166,8 +166,11 @@ pub(crate) fn scalar_text(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '/' | '-' | '+' | ' ' | '(' | ')');
     let bare = text.chars().all(plain)
         && text.trim() == text
-        && text.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '_'))
-        && !matches!(text.to_lowercase().as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off");
+        && text.trim_start_matches('.').starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '_'))
+        && !matches!(
+            text.to_lowercase().as_str(),
+            "true" | "false" | "null" | "yes" | "no" | "on" | "off" | ".inf" | ".nan"
+        );
     if bare { text.to_owned() } else { format!("{text:?}") }
 }
 
@@ -197,6 +200,9 @@ mod tests {
     fn texts_are_quoted_where_they_must_be() {
         for (text, flow) in [
             ("smoke", "smoke"),
+            (".demo/edf", ".demo/edf"),
+            (".5", "\".5\""),
+            (".nan", "\".nan\""),
             ("10-20", "\"10-20\""),
             ("true", "\"true\""),
             ("", "\"\""),

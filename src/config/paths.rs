@@ -33,5 +33,6 @@ pub(crate) fn lexical(path: &Path) -> PathBuf {
 
 /// Shows a path as people write it: relative where it lies below the project root.
 pub(crate) fn shown(path: &Path, project_root: &Path) -> String {
-    path.strip_prefix(project_root).unwrap_or(path).display().to_string()
+    let path = lexical(path);
+    path.strip_prefix(lexical(project_root)).unwrap_or(&path).display().to_string()
 }

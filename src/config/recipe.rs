@@ -3,7 +3,7 @@
 //! The flat keys mean the origin's pipeline (`EEG_FACTS` section 1); an explicit list replaces them. A flat
 //! key that an explicit list makes void is a mistake unless a lower layer wrote it.
 
-use crate::config::check::Cursor;
+use crate::config::check::{Cursor, Noted};
 use crate::config::node::Datum;
 use crate::config::sections::Sections;
 use crate::config::spelling::{contradiction, one_of_two};
@@ -113,7 +113,7 @@ fn check_origin_rate(sections: &Sections<'_>, placed: Option<&[Placed<'_>]>) {
             || "without a `resample` step".to_owned(),
             |rate| format!("resampling to {rate} Hz"),
         );
-        contradiction::<()>(&list, &own, &theirs, &claimed.to_string());
+        contradiction::<()>(&list, &own, &theirs, &claimed.to_string(), "");
     }
 }
 
@@ -140,61 +140,56 @@ fn flat<'a>(sections: &Sections<'a>) -> Option<Vec<Placed<'a>>> {
         flat_normalize(&at.at("normalize")),
         flat_clip(&at.at("clip")),
     ];
-    let complete: Option<Vec<Option<Placed<'a>>>> = parts.into_iter().collect();
-    Some(complete?.into_iter().flatten().collect())
+    let complete: Result<Vec<Option<Placed<'a>>>, Noted> = parts.into_iter().collect();
+    Some(complete.ok()?.into_iter().flatten().collect())
 }
 
-type FlatStep<'a> = Option<Option<Placed<'a>>>;
+/// A step, or none where it is switched off.
+type FlatStep<'a> = Result<Option<Placed<'a>>, Noted>;
+
+/// Reads a flat key that `null` or `false` switches off.
+fn flat_step<'a>(at: &Cursor<'a>, read: impl FnOnce() -> Option<Step>) -> FlatStep<'a> {
+    if at.is_off() { Ok(None) } else { read().map(|step| Some((at.clone(), step))).ok_or(Noted) }
+}
 
 fn flat_resample<'a>(sections: &Sections<'a>) -> FlatStep<'a> {
     let (ours, theirs) = (sections.preprocessing.at("sampling_rate"), sections.data.at("sampling_rate"));
+    // No rate: each recording keeps its own.
     let read = |at: &Cursor<'_>| if at.is_off() { Some(None) } else { steps::rate(at).map(Some) };
-    let (at, rate): (_, Option<Rate>) = one_of_two(&ours, &theirs, read, |rate| {
-        rate.map_or_else(|| "null".to_owned(), |rate: Rate| rate.to_string())
-    })?;
-    let step = |rate_hz| (at, Step::Resample { rate_hz, method: ResampleMethod::Fft });
-    Some(rate.map(step))
+    let show = |rate: &Option<Rate>| rate.map_or_else(|| "null".to_owned(), |rate| rate.to_string());
+    let (at, rate) = one_of_two(&ours, &theirs, read, show, "").ok_or(Noted)?;
+    Ok(rate.map(|rate_hz| (at, Step::Resample { rate_hz, method: ResampleMethod::Fft })))
 }
 
 fn flat_bandpass<'a>(at: &Cursor<'a>, phase: Option<Phase>) -> FlatStep<'a> {
-    if at.is_off() {
-        return Some(None);
-    }
-    let edges: Option<Vec<f64>> = at.items()?.iter().map(Cursor::positive).collect();
-    match edges?.as_slice() {
-        [low, high] => Some(Some((at.clone(), steps::band(at, *low, *high, BANDPASS_ORDER, phase?)?))),
-        _ => at.wrong("two edges in Hz", "write `bandpass: [0.5, 120.0]`, or `null` for none"),
-    }
+    flat_step(at, || {
+        let edges: Option<Vec<f64>> = at.items()?.iter().map(Cursor::positive).collect();
+        match edges?.as_slice() {
+            [low, high] => steps::band(at, *low, *high, BANDPASS_ORDER, phase?),
+            _ => at.wrong("two edges in Hz", "write `bandpass: [0.5, 120.0]`, or `null` for none"),
+        }
+    })
 }
 
 fn flat_notch<'a>(at: &Cursor<'a>, phase: Option<Phase>) -> FlatStep<'a> {
-    if at.is_off() {
-        return Some(None);
-    }
-    let freq_hz = at.positive()?;
-    Some(Some((at.clone(), Step::Notch { freq_hz, q: NOTCH_Q, phase: phase? })))
+    flat_step(at, || Some(Step::Notch { freq_hz: at.positive()?, q: NOTCH_Q, phase: phase? }))
 }
 
 fn flat_normalize<'a>(at: &Cursor<'a>) -> FlatStep<'a> {
-    let step = match at.node.map(|node| &node.datum) {
-        Some(Datum::Null | Datum::Flag(false)) => return Some(None),
+    let node = at.node.map(|node| (&node.datum, node.to_flow()));
+    match node {
+        Some((Datum::Text(_), text)) if text == "none" => Ok(None),
         // The origin's spelling.
-        Some(Datum::Flag(true)) => Step::Zscore { epsilon: EPSILON },
-        _ => match at.choice(&["zscore", "robust", "none"], |name| name)? {
-            "zscore" => Step::Zscore { epsilon: EPSILON },
-            "robust" => Step::Robust { epsilon: EPSILON },
-            _ => return Some(None),
-        },
-    };
-    Some(Some((at.clone(), step)))
+        Some((Datum::Flag(true), _)) => flat_step(at, || Some(Step::Zscore { epsilon: EPSILON })),
+        _ => flat_step(at, || match at.choice(&["zscore", "robust", "none"], |name| name)? {
+            "robust" => Some(Step::Robust { epsilon: EPSILON }),
+            _ => Some(Step::Zscore { epsilon: EPSILON }),
+        }),
+    }
 }
 
 fn flat_clip<'a>(at: &Cursor<'a>) -> FlatStep<'a> {
-    if at.is_off() {
-        return Some(None);
-    }
-    let limit = at.positive()?;
-    Some(Some((at.clone(), Step::Clip { limit })))
+    flat_step(at, || Some(Step::Clip { limit: at.positive()? }))
 }
 
 fn channels(at: &Cursor<'_>) -> Option<Channels> {
@@ -256,10 +251,7 @@ fn montage(at: &Cursor<'_>) -> Option<Channels> {
 }
 
 fn aliases(at: &Cursor<'_>) -> Option<BTreeMap<String, String>> {
-    let mut aliases = BTreeMap::new();
-    for (from, to) in at.entries()? {
-        aliases.insert(from, to.text()?);
-    }
+    let aliases: BTreeMap<String, String> = at.text_entries()?.into_iter().collect();
     let upper: BTreeMap<String, &String> =
         aliases.iter().map(|(from, to)| (from.to_uppercase(), to)).collect();
     for (from, to) in &aliases {
@@ -284,18 +276,7 @@ fn check_order(at: &Cursor<'_>, channels: &Channels) -> bool {
     }
     for (index, name) in channels.order.iter().enumerate() {
         let here = items.get(index).unwrap_or(at);
-        let key = aliases.key(name);
-        let plain = Aliases::default().key(name);
-        if plain.name != name.to_uppercase() || plain.reference.is_some() {
-            let mend = format!(
-                "write the bare name, `{}`: prefix, spaces and reference are taken off recorded labels",
-                plain.name
-            );
-            fits = here
-                .fail::<()>(format!("`{}` is `{name}`, which no recorded channel can match", here.key), mend)
-                .is_some();
-        }
-        if let Some(first) = seen.insert(key.name, name) {
+        if let Some(first) = seen.insert(aliases.key(name).name, name) {
             let message = format!("`{}` lists `{name}` although `{first}` is already there", here.key);
             let hint = "every channel stands in the order once, under one of its names";
             fits = here.fail::<()>(message, hint).is_some();

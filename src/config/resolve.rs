@@ -14,6 +14,7 @@ use crate::config::sections::{self, Sections};
 use crate::config::splits;
 use crate::config::suggest::quoted;
 use crate::error::Problem;
+use crate::model::id::ProfileName;
 use crate::model::recipe::{LabelRecipe, Recipe, SignalRecipe, Step};
 use crate::model::settings::Settings;
 use std::collections::BTreeMap;
@@ -88,7 +89,7 @@ pub fn dataset_name(layers: &[Layer], around: Surroundings<'_>) -> Result<String
     Err(findings.into_parts().0)
 }
 
-/// Resolves the layers; `dataset` is the name, where it is known and its file is among the layers.
+/// Resolves the layers; `dataset` is the name whose file is among them, or nothing where that has already failed.
 #[must_use]
 pub fn resolve(layers: &[Layer], dataset: Option<&str>, around: Surroundings<'_>) -> Resolution {
     let findings = Findings::default();
@@ -97,6 +98,14 @@ pub fn resolve(layers: &[Layer], dataset: Option<&str>, around: Surroundings<'_>
     sections::sift(&mut layers, &findings);
     let merged = node::merge(&layers);
     let (settings, outline) = checked(&findings, &merged, dataset, around);
+    if settings.is_none() && dataset.is_some() && findings.is_empty() {
+        // Every getter that gives nothing has said why; should one have kept silent, nothing must go on.
+        findings.problem(
+            None,
+            "the configuration cannot be resolved",
+            "this is a defect of eegcache: please report it",
+        );
+    }
     let (problems, warnings) = findings.into_parts();
     let settings = settings.filter(|_| problems.is_empty());
     let settings = settings.map(|settings| Settings { warnings: warnings.clone(), ..settings });
@@ -116,21 +125,19 @@ fn checked(
     let cache = cache::read(&at.cache, around.project_root);
     let dataset = name.map(|name| dataset::read(&at, name, around.project_root)).unwrap_or_default();
     let signal = recipe::signal(&at);
-    let rate = signal.as_ref().map(SignalRecipe::output_rate);
-    let windows = labels::windows(&at, rate.flatten());
+    let windows = labels::windows(&at, signal.as_ref().and_then(SignalRecipe::output_rate));
     let context = labels::Context {
         annotations: dataset.annotations.as_ref(),
         fixes: dataset.fixes.clone(),
-        rate,
-        gaps: signal.as_ref().map(|signal| signal.gaps),
+        signal: signal.as_ref(),
     };
     let label_recipe = labels::recipe(&at.labels, context);
     let expected_share = labels::expected_share(&at.labels);
     let splits = splits::selected(&at.data.at("splits"), dataset.splits.as_ref());
-    let names: Vec<&str> = cache.profiles.iter().flat_map(BTreeMap::keys).map(|name| name.as_str()).collect();
+    let names: Vec<&str> = cache.profiles.iter().flat_map(BTreeMap::keys).map(ProfileName::as_str).collect();
     cache::check_experiment(&experiment, cache.profile.as_ref(), &names.into_iter().collect());
-    check_generated(&at, name, dataset.generate.flatten().is_some(), around);
-    check_mains(findings, dataset.mains_hz.flatten(), signal.as_ref());
+    check_generated(&at, name, dataset.is_generated, around);
+    check_mains(findings, dataset.mains_hz, signal.as_ref());
     let outline =
         outline(&at, &experiment, name, &cache, &dataset, signal.as_ref(), label_recipe.as_ref(), around);
     cache::check_cache_dir(&at, outline.cache_dir.as_deref(), around.project_root);
@@ -148,7 +155,7 @@ fn checked(
             splits: splits?,
             recipe: Recipe { signal: signal?, labels: label_recipe? },
             windows: windows?,
-            expected_share: expected_share?,
+            expected_share: expected_share.ok()?,
             warnings: Vec::new(),
         })
     };

@@ -2,7 +2,7 @@
 
 use crate::config::check::{Cursor, Findings};
 use crate::config::layer::{Layer, LayerKind, SECTIONS};
-use crate::config::node::{Datum, Node};
+use crate::config::node::{Datum, Node, Origin};
 use crate::config::suggest::{is_typo, quoted};
 use figment::value::{Empty, Value};
 use std::collections::BTreeMap;
@@ -55,15 +55,33 @@ pub(crate) fn sift(layers: &mut [Layer], findings: &Findings) {
             refused.push((key.clone(), hint));
             false
         });
+        if kind == LayerKind::Dataset {
+            refuse_choice(layer, findings);
+        }
         for (key, hint) in refused {
             let message = if key == "dataset" && kind != LayerKind::Dataset {
                 "`dataset` belongs into a dataset file".to_owned()
             } else {
                 format!("`{key}` must be a map")
             };
-            let origin = crate::config::node::Origin { layer: 0, kind, place: layer.place(&[key]) };
+            let origin = Origin { layer: 0, kind, place: layer.place(&[key]) };
             findings.problem(Some(&origin), message, hint);
         }
+    }
+}
+
+/// The name was resolved before this file was read, so a choice inside of it comes too late.
+fn refuse_choice(layer: &mut Layer, findings: &Findings) {
+    let Some(Value::Dict(_, data)) = layer.values.get_mut("data") else { return };
+    if data.remove("dataset").is_some() {
+        let path = ["data".to_owned(), "dataset".to_owned()];
+        let origin = Origin { layer: 0, kind: layer.kind, place: layer.place(&path) };
+        let message = "a dataset file cannot choose a dataset by `data.dataset`";
+        findings.problem(
+            Some(&origin),
+            message,
+            "delete the key: the file is read because its name was chosen",
+        );
     }
 }
 

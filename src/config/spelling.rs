@@ -12,6 +12,7 @@ pub(crate) fn one_of_two<'a, T: PartialEq>(
     theirs: &Cursor<'a>,
     read: impl Fn(&Cursor<'a>) -> Option<T>,
     show: impl Fn(&T) -> String,
+    hint: &str,
 ) -> Option<(Cursor<'a>, T)> {
     if !theirs.is_given() {
         return Some((ours.clone(), read(ours)?));
@@ -25,15 +26,21 @@ pub(crate) fn one_of_two<'a, T: PartialEq>(
     }
     let own = read(ours)?;
     if own != value {
-        return contradiction(ours, &show(&own), theirs, &show(&value));
+        return contradiction(ours, &show(&own), theirs, &show(&value), hint);
     }
     Some((ours.clone(), own))
 }
 
-/// Notes that two spellings say different things.
-pub(crate) fn contradiction<T>(ours: &Cursor<'_>, own: &str, theirs: &Cursor<'_>, other: &str) -> Option<T> {
-    theirs.fail(
-        format!("`{}` is {other}, but `{}` is {own} ({})", theirs.key, ours.key, ours.place()),
-        format!("they are two spellings of one setting: set `{}` and delete `{}`", ours.key, theirs.key),
-    )
+/// Notes that two spellings say different things; an empty `hint` stands for the usual one.
+pub(crate) fn contradiction<T>(
+    ours: &Cursor<'_>,
+    own: &str,
+    theirs: &Cursor<'_>,
+    other: &str,
+    hint: &str,
+) -> Option<T> {
+    let message = format!("`{}` is {other}, but `{}` is {own} ({})", theirs.key, ours.key, ours.place());
+    let usual =
+        format!("they are two spellings of one setting: set `{}` and delete `{}`", ours.key, theirs.key);
+    theirs.fail(message, if hint.is_empty() { usual } else { hint.to_owned() })
 }

@@ -41,6 +41,7 @@ fn directory(at: &Cursor<'_>) -> Option<SplitRule> {
     let mut folders: Vec<(String, Split)> = Vec::new();
     for (name, entry) in at.entries()? {
         let split = split(&entry, &name)?;
+        entry.required("write a value, or delete the key").then_some(())?;
         for (folder, item) in entry.texts()? {
             let folder = folder.trim_start_matches("./").trim_end_matches('/').to_owned();
             if folder.is_empty() || folder.starts_with('/') || folder.split('/').any(|part| part == "..") {
@@ -113,6 +114,7 @@ fn pins(at: &Cursor<'_>, aliases: &Cursor<'_>) -> Option<BTreeMap<String, Split>
     }
     for (name, entry) in at.entries()? {
         let split = split(&entry, &name)?;
+        entry.required("write a value, or delete the key").then_some(())?;
         for (subject, item) in entry.texts()? {
             if let Some(alias) = aliases.at(&subject).text() {
                 let message =
@@ -130,13 +132,10 @@ fn pins(at: &Cursor<'_>, aliases: &Cursor<'_>) -> Option<BTreeMap<String, Split>
 
 /// Reads `dataset.subject_aliases`.
 pub(crate) fn aliases(at: &Cursor<'_>) -> Option<BTreeMap<String, String>> {
-    let mut aliases = BTreeMap::new();
     if !at.is_given() {
-        return Some(aliases);
+        return Some(BTreeMap::new());
     }
-    for (from, to) in at.entries()? {
-        aliases.insert(from, to.text()?);
-    }
+    let aliases: BTreeMap<String, String> = at.text_entries()?.into_iter().collect();
     if let Some((from, to)) = aliases.iter().find(|(_, to)| aliases.contains_key(*to)) {
         let message = format!("`{}` leads to `{to}`, which is itself an alias", at.at(from).key);
         return at.at(from).fail(message, "let every alias lead straight to the final name");

@@ -15,10 +15,10 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }
 
-/// True where `word` is `candidate` with a slip of the finger (one edit in every four letters, at most two) or cut short.
+/// True where `word` is `candidate` with a slip of the finger (one edit in every five letters, at most two) or cut short.
 pub(crate) fn is_typo(word: &str, candidate: &str) -> bool {
     let (lower, other) = (word.to_lowercase(), candidate.to_lowercase());
-    let allowed = (lower.len().max(other.len()) / 4).clamp(1, 2);
+    let allowed = (lower.len().max(other.len()) / 5).clamp(1, 2);
     let cut_short = other.starts_with(&lower) && lower.len() * 5 >= other.len() * 3;
     word != candidate && (cut_short || strsim::osa_distance(&lower, &other) <= allowed)
 }

@@ -5,6 +5,7 @@
 
 use crate::dsp::early::Early;
 use crate::dsp::group::{Group, Output, average, groups, pairwise};
+use crate::dsp::lane::Quad;
 use crate::dsp::montage::Row;
 use crate::dsp::select::Selection;
 use crate::dsp::settle::{Mix, settle};
@@ -30,7 +31,12 @@ pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording
         None => rows.iter().map(|row| row.name.clone()).collect(),
     };
     let mut output = Output::new(channels.len(), samples as usize);
-    let mut run = Run { steps: &recipe.steps, runner: Runner::default(), early: Early::new(&recipe.steps) };
+    let mut run = Run {
+        steps: &recipe.steps,
+        runner: Runner::default(),
+        spare: Vec::new(),
+        early: Early::new(&recipe.steps),
+    };
     run.rows(&rows, pairs, &mut output)?;
     notes.extend(run.early.notes());
     let Output { data, scale } = output;
@@ -102,7 +108,9 @@ fn different_shapes(stop: Option<&Step>, first: (&str, (u64, Rate)), second: (&s
 
 struct Run<'a> {
     steps: &'a [Step],
-    runner: Runner,
+    runner: Runner<Quad>,
+    /// The samples of the group before, for the next one to overwrite.
+    spare: Vec<Quad>,
     early: Early,
 }
 
@@ -111,17 +119,19 @@ impl Run<'_> {
         let reference = self.steps.iter().position(is_reference);
         let mut held = Vec::new();
         for members in groups(rows) {
-            let mut group = Group::load(rows, members);
+            let mut group = Group::load(rows, members, std::mem::take(&mut self.spare));
             self.local(0, reference.unwrap_or(self.steps.len()), &mut group)?;
-            match reference {
-                Some(_) => held.push(group),
-                None => output.write(&group),
+            if reference.is_some() {
+                held.push(group);
+            } else {
+                output.write(&group);
+                self.spare = group.track.samples;
             }
         }
         let mut begin = reference.unwrap_or(self.steps.len());
         while begin < self.steps.len() {
             match (&self.steps[begin], pairs) {
-                (Step::ReferenceBipolar { .. }, Some(pairs)) => held = pairwise(&held, pairs)?,
+                (Step::ReferenceBipolar { .. }, Some(pairs)) => held = pairwise(&held, pairs),
                 _ => average(&mut held),
             }
             let end = self.steps[begin + 1..]
@@ -256,8 +266,11 @@ mod tests {
         let turned = run(&[("C3-Fp1", 250), ("C4-O2", 250)], 4, &[], &bipolar).unwrap();
         let recorded = run(&[("C3-Fp1", 250), ("C4-O2", 250)], 4, &[], &recipe(&["C3-Fp1"])).unwrap();
         assert_eq!(turned.data.row(0), -&recorded.data.row(0));
-        bipolar.steps.insert(0, Step::Zscore { epsilon: 0.0 });
-        assert!(run(&SIX, 4, &[], &bipolar).is_err());
+        for before in [Step::Zscore { epsilon: 0.0 }, Step::ReferenceAverage, bipolar.steps[0].clone()] {
+            let mut recipe = bipolar.clone();
+            recipe.steps.insert(0, before);
+            assert!(run(&SIX, 4, &[], &recipe).is_err());
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! head frame by `Raw.set_montage`: x to the right ear, y to the nose, z up. `tests/golden/make_golden.py --electrodes`
 //! prints this table.
 
+use crate::model::channel::Aliases;
+
 /// Centre of the sphere that fits the electrodes, in mm, in the same frame (MNE's fit for the 19 of the 10-20 system).
 const CENTRE: [f64; 3] = [-0.9165, 15.8084, 45.3800];
 
@@ -113,6 +115,12 @@ pub(crate) fn direction(name: &str) -> Option<[f64; 3]> {
     let [x, y, z] = [0, 1, 2].map(|axis| position[axis] - CENTRE[axis]);
     let norm = (x * x + y * y + z * z).sqrt();
     Some([x / norm, y / norm, z / norm])
+}
+
+/// True where an electrode of that name has a standard position, so that it can be interpolated.
+#[must_use]
+pub fn has_position(name: &str) -> bool {
+    direction(&Aliases::default().key(name).name).is_some()
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use crate::dsp::montage::Row;
 use crate::dsp::settle::Mix;
 use crate::dsp::step::Track;
 use crate::model::units::Rate;
-use crate::model::{Failure, FailureClass};
 use ndarray::Array2;
 
 /// Samples that pass between rows and lanes at a time; they stay in the first-level cache.
@@ -53,15 +52,18 @@ pub(crate) fn groups(rows: &[Mix]) -> Vec<Vec<usize>> {
 }
 
 impl Group {
-    /// Reads the raw samples of some rows, which share rate and length.
-    pub(crate) fn load(rows: &[Mix], members: Vec<usize>) -> Self {
+    /// Reads the raw samples of some rows, which share rate and length, into memory that is no longer needed.
+    pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<Quad>) -> Self {
         let first = &rows[members[0]];
-        let mut lanes = vec![Quad::default(); first.samples()];
+        lanes.resize(first.samples(), Quad::default());
         let mut block = [0.0; BLOCK];
         for (index, chunk) in lanes.chunks_mut(BLOCK).enumerate() {
-            for (lane, row) in members.iter().enumerate() {
+            for lane in 0..Quad::WIDTH {
                 let block = &mut block[..chunk.len()];
-                rows[*row].read(index * BLOCK, block);
+                match members.get(lane) {
+                    Some(row) => rows[*row].read(index * BLOCK, block),
+                    None => block.fill(0.0),
+                }
                 chunk.iter_mut().zip(block).for_each(|(to, x)| to.set(lane, *x));
             }
         }
@@ -122,8 +124,10 @@ pub(crate) fn average(groups: &mut [Group]) {
 }
 
 /// Makes the pairs of a bipolar step; a pair with a flat channel in it stays out, so it is written as zeros.
-pub(crate) fn pairwise(groups: &[Group], pairs: &[Row]) -> Result<Vec<Group>, Failure> {
-    let Some(first) = groups.first() else { return Ok(Vec::new()) };
+///
+/// `select` has made sure that nothing scaled the channels before.
+pub(crate) fn pairwise(groups: &[Group], pairs: &[Row]) -> Vec<Group> {
+    let Some(first) = groups.first() else { return Vec::new() };
     let place = |row: usize| {
         groups.iter().find_map(|group| {
             let lane = group.members.iter().position(|member| member.row == row)?;
@@ -141,9 +145,6 @@ pub(crate) fn pairwise(groups: &[Group], pairs: &[Row]) -> Result<Vec<Group>, Fa
         for (lane, (_, pair)) in chunk.iter().enumerate() {
             for (sign, row) in &pair.terms {
                 let Some((group, from)) = place(*row) else { continue };
-                if !group.track.is_in_microvolts() {
-                    return Err(scaled_before(pair));
-                }
                 for (to, sample) in track.samples.iter_mut().zip(&group.track.samples) {
                     to.set(lane, to.get(lane) + sample.get(from) * sign);
                 }
@@ -152,11 +153,5 @@ pub(crate) fn pairwise(groups: &[Group], pairs: &[Row]) -> Result<Vec<Group>, Fa
         let members = chunk.iter().map(|(row, pair)| Member { row: *row, name: pair.name.clone() }).collect();
         made.push(Group { members, track });
     }
-    Ok(made)
-}
-
-/// A recorded pair and a difference of electrodes agree only as long as nothing has scaled the channels.
-fn scaled_before(pair: &Row) -> Failure {
-    let message = format!("`{}`: `reference: bipolar` must come before `zscore` and `robust`", pair.name);
-    Failure::new(FailureClass::MissingChannels, message)
+    made
 }

@@ -31,5 +31,6 @@ mod step;
 mod test_recordings;
 
 pub use apply::{apply, apply_to_channel};
+pub use electrodes::has_position;
 pub use select::{Selection, select};
 pub use step::output_length;

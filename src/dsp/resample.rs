@@ -31,24 +31,26 @@ impl Fourier {
         Self { from: Transform::new(from), to: Transform::new(to) }
     }
 
-    /// Returns the samples at the new length; destroys the old ones.
-    pub(crate) fn run<L: Lane>(&self, samples: &mut [L]) -> Vec<L> {
-        let bins = self.from.len.min(self.to.len) / 2 + 1;
-        let mut spectrum = self.from.forward(samples, bins);
-        // SciPy scales the spectrum by to/from and the inverse transform divides by `to`.
-        let scale = 1.0 / self.from.len as f64;
-        for bin in &mut spectrum {
-            *bin = [bin[0] * scale, bin[1] * scale];
-        }
+    /// Brings the samples to the new length.
+    pub(crate) fn run<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
         let shorter = self.from.len.min(self.to.len);
+        self.from.forward(samples, shorter / 2 + 1, work);
         if shorter.is_multiple_of(2) && self.from.len != self.to.len {
             // The bin at half the lower rate stands for both of its signs on one side only.
             let factor = if self.to.len < self.from.len { 2.0 } else { 0.5 };
-            let bin = &mut spectrum[shorter / 2];
+            let bin = &mut work.spectrum[shorter / 2];
             *bin = [bin[0] * factor, bin[1] * factor];
         }
-        self.to.inverse(&spectrum)
+        self.to.inverse(samples, work);
     }
+}
+
+/// Buffers that one channel after another uses.
+#[derive(Debug, Default)]
+pub(crate) struct Work<L> {
+    other: Vec<L>,
+    spectrum: Vec<Complex<L>>,
+    scratch: Vec<Complex<L>>,
 }
 
 impl Transform {
@@ -57,64 +59,82 @@ impl Transform {
         Self { len, fft: Fft::new(points), roots: Roots::new(len as u64) }
     }
 
-    /// Returns the first `bins` bins, at most len/2 + 1.
-    fn forward<L: Lane>(&self, samples: &mut [L], bins: usize) -> Vec<Complex<L>> {
+    /// Leaves the first `bins` bins, divided by the length, in the spectrum; at most len/2 + 1.
+    ///
+    /// `SciPy` scales the spectrum by to/from and the inverse transform divides by `to`: together that is 1/from.
+    fn forward<L: Lane>(&self, samples: &mut [L], bins: usize, work: &mut Work<L>) {
         let points = self.fft.len();
-        let mut other = vec![[L::default(); 2]; points];
-        let mut scratch = vec![[L::default(); 2]; self.fft.scratch_len()];
+        work.scratch.resize(self.fft.scratch_len(), [L::default(); 2]);
+        work.spectrum.clear();
+        let scale = 1.0 / self.len as f64;
         if self.len % 2 == 1 {
-            let mut data: Vec<Complex<L>> = samples.iter().map(|x| [*x, L::default()]).collect();
-            return self.fft.run(&mut data, &mut other, &mut scratch).0[..bins].to_vec();
+            let mut data: Vec<Complex<L>> = samples.iter().map(|x| [*x * scale, L::default()]).collect();
+            let mut other = vec![[L::default(); 2]; points];
+            let (result, _) = self.fft.run(&mut data, &mut other, &mut work.scratch);
+            work.spectrum.extend_from_slice(&result[..bins]);
+            return;
         }
-        let (halves, _) = samples.as_chunks_mut::<2>();
-        let (halves, _) = self.fft.run(halves, &mut other, &mut scratch);
-        (0..bins).map(|k| self.untangle(k, halves[k % points], halves[(points - k) % points])).collect()
+        work.other.resize(self.len, L::default());
+        let (data, other) = (samples.as_chunks_mut().0, work.other.as_chunks_mut().0);
+        let (halves, _) = self.fft.run(data, other, &mut work.scratch);
+        let scale = 0.5 * scale;
+        work.spectrum.push(self.untangle(0, halves[0], halves[0], scale));
+        let pairs = halves[1..].iter().zip(halves[1..].iter().rev()).take(bins - 1).enumerate();
+        work.spectrum.extend(pairs.map(|(k, (z, mirrored))| self.untangle(k + 1, *z, *mirrored, scale)));
+        if bins > points {
+            work.spectrum.push(self.untangle(points, halves[0], halves[0], scale));
+        }
     }
 
-    /// X\[k\] = E + w·O from Z = E + iO at k and at −k, with w = e^(−2πi·k/len).
+    /// X = E + w·O from Z = E + iO at k and at −k, with w = e^(−2πi·k/len); all times 2·scale.
     #[inline(always)]
-    fn untangle<L: Lane>(&self, k: usize, z: Complex<L>, mirrored: Complex<L>) -> Complex<L> {
-        let even = [(z[0] + mirrored[0]) * 0.5, (z[1] - mirrored[1]) * 0.5];
-        let odd = [(z[1] + mirrored[1]) * 0.5, (mirrored[0] - z[0]) * 0.5];
+    fn untangle<L: Lane>(&self, k: usize, z: Complex<L>, mirrored: Complex<L>, scale: f64) -> Complex<L> {
+        let even = [(z[0] + mirrored[0]) * scale, (z[1] - mirrored[1]) * scale];
+        let odd = [(z[1] + mirrored[1]) * scale, (mirrored[0] - z[0]) * scale];
         let [cos, sin] = self.roots.get(k as u64);
         [even[0] + odd[0] * cos + odd[1] * sin, even[1] + odd[1] * cos - odd[0] * sin]
     }
 
-    /// Returns Σ X\[k\]·e^(2πi·jk/len) over a spectrum that is Hermitian and zero beyond the given bins.
-    fn inverse<L: Lane>(&self, spectrum: &[Complex<L>]) -> Vec<L> {
+    /// Σ X·e^(2πi·jk/len) over the spectrum, which is Hermitian and zero beyond its end.
+    ///
+    /// Parts are exchanged before and after, so that the forward transform is the inverse one.
+    fn inverse<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
         let zero = [L::default(); 2];
-        // The imaginary parts at zero and at half the rate mean nothing in a real signal (`irfft` drops them too).
-        let bin = |k: usize| match spectrum.get(k) {
-            Some(bin) if k == 0 || 2 * k == self.len => [bin[0], L::default()],
-            Some(bin) => *bin,
-            None => zero,
-        };
         let points = self.fft.len();
-        let mut other = vec![zero; points];
-        let mut scratch = vec![zero; self.fft.scratch_len()];
-        // Parts are exchanged before and after, so the forward transform is the inverse one.
+        work.scratch.resize(self.fft.scratch_len(), zero);
+        work.spectrum.resize(self.len / 2 + 1, zero);
+        // The imaginary parts at zero and at half the rate mean nothing in a real signal (`irfft` drops them too).
+        work.spectrum[0][1] = L::default();
+        let spectrum = &mut work.spectrum;
         if self.len % 2 == 1 {
             let mut data = vec![zero; points];
-            for k in 0..=points / 2 {
-                let [re, im] = bin(k);
-                data[k] = [im, re];
-                if k > 0 {
-                    data[points - k] = [L::default() - im, re];
-                }
+            for (k, [re, im]) in spectrum.iter().enumerate() {
+                data[(points - k) % points] = [L::default() - *im, *re];
+                data[k] = [*im, *re];
             }
-            return self.fft.run(&mut data, &mut other, &mut scratch).0.iter().map(|z| z[1]).collect();
+            let mut other = vec![zero; points];
+            let (result, _) = self.fft.run(&mut data, &mut other, &mut work.scratch);
+            samples.clear();
+            samples.extend(result.iter().map(|z| z[1]));
+            return;
         }
-        let mut samples = vec![L::default(); self.len];
-        let (data, _) = samples.as_chunks_mut::<2>();
-        for (k, point) in data.iter_mut().enumerate() {
-            let [re, im] = self.tangle(k, bin(k), bin(points - k));
+        spectrum[points][1] = L::default();
+        samples.resize(self.len, L::default());
+        work.other.resize(self.len, L::default());
+        let (data, other) = (samples.as_chunks_mut().0, work.other.as_chunks_mut().0);
+        let pairs = spectrum.iter().zip(spectrum.iter().rev()).enumerate();
+        for (point, (k, (bin, mirrored))) in data.iter_mut().zip(pairs) {
+            let [re, im] = self.tangle(k, *bin, *mirrored);
             *point = [im, re];
         }
-        let (result, _) = self.fft.run(data, &mut other, &mut scratch);
-        result.iter().flat_map(|[im, re]| [*re, *im]).collect()
+        self.fft.run(data, other, &mut work.scratch);
+        if !self.fft.ends_where_it_began() {
+            std::mem::swap(samples, &mut work.other);
+        }
+        samples.as_chunks_mut().0.iter_mut().for_each(|pair: &mut Complex<L>| pair.swap(0, 1));
     }
 
-    /// Z = E + iO (times two) from X at k and at half − k.
+    /// Z = E + iO, times two, from X at k and at len/2 − k.
     #[inline(always)]
     fn tangle<L: Lane>(&self, k: usize, x: Complex<L>, mirrored: Complex<L>) -> Complex<L> {
         let even = [x[0] + mirrored[0], x[1] - mirrored[1]];
@@ -146,21 +166,29 @@ impl Polyphase {
         Self { up: up as usize, down: down as usize, half_length: half as usize, phases }
     }
 
-    /// Returns ⌈n·up/down⌉ samples; outside of the channel there are zeros.
-    pub(crate) fn run<L: Lane>(&self, samples: &[L]) -> Vec<L> {
+    /// Brings the samples to ⌈n·up/down⌉; outside of the channel there are zeros.
+    pub(crate) fn run<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
         let length = (samples.len() * self.up).div_ceil(self.down);
-        (0..length)
-            .map(|m| {
-                let place = m * self.down + self.half_length;
-                // The last sample that this output sees; the earlier ones come before it.
-                let (last, taps) = (place / self.up, &self.phases[place % self.up]);
-                let first = (last + 1).saturating_sub(taps.len());
-                let skipped = taps.len() - (last + 1 - first);
-                let seen = &samples[first.min(samples.len())..(last + 1).min(samples.len())];
-                let product = seen.iter().zip(&taps[skipped..]);
-                product.fold(L::default(), |sum, (sample, tap)| sum + *sample * *tap)
-            })
-            .collect()
+        work.other.clear();
+        work.other.reserve(length);
+        let (mut last, mut phase) = (self.half_length / self.up, self.half_length % self.up);
+        for _ in 0..length {
+            work.other.push(self.output(samples, last, phase));
+            phase += self.down;
+            last += phase / self.up;
+            phase %= self.up;
+        }
+        std::mem::swap(samples, &mut work.other);
+    }
+
+    /// One output sample: the last input sample that it sees has the index `last`.
+    #[inline(always)]
+    fn output<L: Lane>(&self, samples: &[L], last: usize, phase: usize) -> L {
+        let taps = &self.phases[phase];
+        let first = (last + 1).saturating_sub(taps.len());
+        let skipped = taps.len() - (last + 1 - first);
+        let seen = &samples[first.min(samples.len())..(last + 1).min(samples.len())];
+        seen.iter().zip(&taps[skipped..]).fold(L::default(), |sum, (sample, tap)| sum + *sample * *tap)
     }
 }
 
@@ -205,9 +233,11 @@ mod tests {
             (0..n).map(|i| (std::f64::consts::TAU * 4.0 * i as f64 / rate).cos()).collect()
         };
         let expected = tone(1024, 256.0);
-        let found = Fourier::new(1000, 1024).run(&mut tone(1000, 250.0));
+        let mut found = tone(1000, 250.0);
+        Fourier::new(1000, 1024).run(&mut found, &mut Work::default());
         assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12));
-        let found = Polyphase::new(128, 125).run(&tone(1000, 250.0));
+        let mut found = tone(1000, 250.0);
+        Polyphase::new(128, 125).run(&mut found, &mut Work::default());
         assert_eq!(found.len(), 1024);
         assert!(found[100..900].iter().zip(&expected[100..900]).all(|(a, b)| (a - b).abs() < 1e-3));
     }
@@ -215,10 +245,10 @@ mod tests {
     #[test]
     fn four_channels_equal_four_times_one() {
         for (from, to) in [(1000, 1024), (1001, 513), (514, 1027), (997, 1021)] {
-            let channel = wave(from);
-            let mut lanes: Vec<Quad> = channel.iter().map(|x| Quad([*x, -x, 1.0, x * 3.0])).collect();
-            let alone = Fourier::new(from, to).run(&mut channel.clone());
-            let together = Fourier::new(from, to).run(&mut lanes);
+            let mut alone = wave(from);
+            let mut together: Vec<Quad> = alone.iter().map(|x| Quad([*x, -x, 1.0, x * 3.0])).collect();
+            Fourier::new(from, to).run(&mut alone, &mut Work::default());
+            Fourier::new(from, to).run(&mut together, &mut Work::default());
             assert_eq!(alone.len(), to);
             assert!(alone.iter().zip(&together).all(|(a, b)| *a == b.get(0)), "{from} {to}");
         }

@@ -5,6 +5,7 @@
 
 use crate::dsp::electrodes::direction;
 use crate::dsp::montage::{Montage, Row};
+use crate::dsp::step::is_reference;
 use crate::model::channel::Aliases;
 use crate::model::recipe::{DuplicatePolicy, SignalRecipe, Step};
 use crate::model::recording::SignalHeader;
@@ -128,6 +129,7 @@ impl<'a> Matching<'a> {
             Step::ReferenceBipolar { pairs } => Some(pairs.clone()),
             _ => None,
         });
+        refuse_order(&self.recipe.steps)?;
         let Some(pairs) = pairs else {
             let order = self.recipe.channels.order.clone();
             let rows = order.iter().map(|name| self.row(name)).collect::<Result<_, _>>()?;
@@ -335,6 +337,18 @@ impl<'a> Matching<'a> {
             Failure::new(FailureClass::BadHeader, message)
         })
     }
+}
+
+/// A recorded pair and a difference of electrodes are the same only as long as nothing has scaled or mixed the channels.
+fn refuse_order(steps: &[Step]) -> Result<(), Failure> {
+    let Some(at) = steps.iter().rposition(|step| matches!(step, Step::ReferenceBipolar { .. })) else {
+        return Ok(());
+    };
+    let spoils =
+        |step: &&Step| is_reference(step) || matches!(step, Step::Zscore { .. } | Step::Robust { .. });
+    let Some(before) = steps[..at].iter().find(spoils) else { return Ok(()) };
+    let message = format!("`reference: bipolar` cannot follow `{}`: put it first of the two", before.name());
+    Err(Failure::new(FailureClass::MissingChannels, message))
 }
 
 /// Two signals answer to one name, and nothing says which one is meant.

@@ -3,7 +3,7 @@
 use crate::dsp::design::{Band, Section, butterworth, notch};
 use crate::dsp::filter::{filter, pad_length};
 use crate::dsp::lane::Lane;
-use crate::dsp::resample::{Fourier, Polyphase};
+use crate::dsp::resample::{Fourier, Polyphase, Work};
 use crate::dsp::scale::{Scale, clip, robust, zscore};
 use crate::model::recipe::{Phase, ResampleMethod, SignalRecipe, Step};
 use crate::model::units::Rate;
@@ -140,14 +140,15 @@ impl<L: Lane> Track<L> {
 
 /// Runs steps and keeps what was prepared for a length, so that the next channels need not prepare it again.
 #[derive(Default)]
-pub(crate) struct Runner {
+pub(crate) struct Runner<L> {
+    work: Work<L>,
     fourier: BTreeMap<(usize, usize), Rc<Fourier>>,
     polyphase: BTreeMap<(u64, u64), Rc<Polyphase>>,
 }
 
-impl Runner {
+impl<L: Lane> Runner<L> {
     /// Runs one step that works on every channel by itself, in place; a reference step changes nothing here.
-    pub(crate) fn run<L: Lane>(&mut self, step: &Step, track: &mut Track<L>) -> Result<(), Failure> {
+    pub(crate) fn run(&mut self, step: &Step, track: &mut Track<L>) -> Result<(), Failure> {
         if let Some((sections, phase)) = sections(step, track.rate) {
             filter(&sections, phase, &mut track.samples);
             return Ok(());
@@ -162,21 +163,16 @@ impl Runner {
         Ok(())
     }
 
-    fn resample<L: Lane>(
-        &mut self,
-        track: &mut Track<L>,
-        rate: Rate,
-        method: ResampleMethod,
-    ) -> Result<(), Failure> {
+    fn resample(&mut self, track: &mut Track<L>, rate: Rate, method: ResampleMethod) -> Result<(), Failure> {
         if rate == track.rate {
             return Ok(());
         }
         let from = track.samples.len();
         let to = resampled_length(from as u64, track.rate, rate, method)? as usize;
-        track.samples = match method {
+        match method {
             ResampleMethod::Fft => {
                 let plan = self.fourier.entry((from, to)).or_insert_with(|| Rc::new(Fourier::new(from, to)));
-                plan.run(&mut track.samples)
+                plan.run(&mut track.samples, &mut self.work);
             }
             ResampleMethod::Polyphase => {
                 let (up, down) = rate.ratio_to(track.rate);
@@ -186,9 +182,9 @@ impl Runner {
                     .polyphase
                     .entry(factors)
                     .or_insert_with(|| Rc::new(Polyphase::new(factors.0, factors.1)));
-                plan.run(&track.samples)
+                plan.run(&mut track.samples, &mut self.work);
             }
-        };
+        }
         track.rate = rate;
         Ok(())
     }

@@ -17,6 +17,8 @@ pub struct DatasetSpec {
     pub licence: String,
     /// Absolute path of the dataset's root.
     pub root: PathBuf,
+    /// Where the root was written, for messages.
+    pub root_origin: String,
     /// Globs below the root that match recordings.
     pub recordings: Vec<globset::Glob>,
     /// Applied to the relative path; group `id`, or the first group, is the id. Default: the stem.

@@ -112,7 +112,8 @@ pub fn check(env: &Environment, cwd: &Path, files: &[PathBuf]) -> Result<CheckRe
         cases.iter().map(|(file, case)| Case { file, outline: &case.outline }).collect();
     conflicts.extend(one_place_different_data(&outlines));
     conflicts.extend(same_data_twice(&outlines));
-    conflicts.extend(different_claims(&outlines));
+    conflicts.extend(one_data_many_names(&outlines));
+    conflicts.extend(one_name_many_data(&outlines));
     let warnings: BTreeSet<String> = cases.iter().flat_map(|(_, case)| case.warnings.clone()).collect();
     let rows = cases.iter().map(|(file, case)| row(file, case)).collect();
     Ok(CheckReport { rows, conflicts, warnings: warnings.into_iter().collect() })
@@ -257,10 +258,13 @@ fn same_data_twice(cases: &[Case<'_>]) -> Vec<Conflict> {
     conflicts
 }
 
-/// Different directories named for the same data, or one directory named for different data.
-fn different_claims(cases: &[Case<'_>]) -> Vec<Conflict> {
-    let claims =
-        |case: &Case<'_>| case.outline.claims.iter().map(|claim| claim.path.clone()).collect::<BTreeSet<_>>();
+/// The directories that a configuration names by itself.
+fn claimed(case: &Case<'_>) -> BTreeSet<PathBuf> {
+    case.outline.claims.iter().map(|claim| claim.path.clone()).collect()
+}
+
+/// Different directories named for the same data.
+fn one_data_many_names(cases: &[Case<'_>]) -> Vec<Conflict> {
     let names = |case: &Case<'_>| {
         let named: BTreeSet<_> =
             case.outline.claims.iter().map(|claim| format!("`{}`", claim.value)).collect();
@@ -270,43 +274,40 @@ fn different_claims(cases: &[Case<'_>]) -> Vec<Conflict> {
     for cases in group(cases, Case::identity).values() {
         let claiming: Vec<Case<'_>> =
             cases.iter().filter(|case| !case.outline.claims.is_empty()).copied().collect();
-        let directories: BTreeSet<PathBuf> = claiming.iter().flat_map(claims).collect();
-        if directories.len() > 1 {
-            let message = format!(
-                "{} directories are named for the same data: {}",
-                directories.len(),
-                listed(&claiming, names)
-            );
+        let count = claiming.iter().flat_map(claimed).collect::<BTreeSet<_>>().len();
+        if count > 1 {
+            let message =
+                format!("{count} directories are named for the same data: {}", listed(&claiming, names));
             let hint = "delete `data.cache_dir` and `experiment.cache_dir` everywhere: all of them then share one cache";
             conflicts.push(conflict(&claiming, message, hint));
         }
     }
+    conflicts
+}
+
+/// One directory named for different data.
+fn one_name_many_data(cases: &[Case<'_>]) -> Vec<Conflict> {
     let mut named: BTreeMap<PathBuf, Vec<Case<'_>>> = BTreeMap::new();
     for case in cases.iter().filter(|case| case.identity().is_some()) {
-        claims(case).into_iter().for_each(|path| named.entry(path).or_default().push(*case));
-    }
-    for (path, cases) in named {
-        let meanings: BTreeSet<_> =
-            cases.iter().map(|case| (case.identity(), case.outline.profile.as_deref())).collect();
-        if meanings.len() > 1 {
-            let shown = shown_path(&path, &cases[0].outline.project_root);
-            let meaning = |case: &Case<'_>| {
-                let outline = case.outline;
-                let signal = outline.signal.map_or_else(String::new, |signal| signal.short());
-                let text = |text: &Option<String>| text.clone().unwrap_or_default();
-                format!(
-                    "(dataset {}, profile {}, signal {signal})",
-                    text(&outline.dataset),
-                    text(&outline.profile)
-                )
-            };
-            let message = format!("`{shown}` is named for different data: {}", listed(&cases, meaning));
-            conflicts.push(conflict(
-                &cases,
-                message,
-                "delete the lines: every profile and version has its own directory",
-            ));
+        for path in claimed(case) {
+            named.entry(path).or_default().push(*case);
         }
     }
-    conflicts
+    let describe = |case: &Case<'_>| {
+        let (dataset, signal, _) = case.identity().unwrap_or(("", Digest::of(b""), Digest::of(b"")));
+        let profile = case.outline.profile.as_deref().unwrap_or("unknown");
+        format!("(dataset {dataset}, profile {profile}, signal {})", signal.short())
+    };
+    named.retain(|_, cases| {
+        let meanings = cases.iter().map(|case| (case.identity(), case.outline.profile.as_deref()));
+        meanings.collect::<BTreeSet<_>>().len() > 1
+    });
+    named
+        .iter()
+        .map(|(path, cases)| {
+            let shown = shown_path(path, &cases[0].outline.project_root);
+            let message = format!("`{shown}` is named for different data: {}", listed(cases, describe));
+            conflict(cases, message, "delete the lines: every profile and version has its own directory")
+        })
+        .collect()
 }

@@ -5,18 +5,39 @@ use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::recipe::Dtype;
 use crate::model::settings::Settings;
 use crate::ops::survey::Survey;
-use crate::plan::{Kind, Plan};
+use crate::plan::{self, Kind, Plan};
 use crate::{dsp, formats, source};
 use rayon::prelude::*;
 
 /// Recording bytes a second and thread that a two-core machine of 2026 processes; only `--dry-run` shows what follows from it.
 const BYTES_PER_SECOND: f64 = 60e6;
 
-/// Bytes that building and relabelling will write. Links are free; copies are not foreseen.
+/// Bytes that building will write. Links are free, labels next to nothing; copies are not foreseen.
 #[must_use]
 pub fn bytes_needed(settings: &Settings, plan: &Plan, inventory: &Inventory) -> u64 {
-    let tasks: Vec<_> = plan.of(Kind::Build).collect();
-    tasks.par_iter().map(|task| result_bytes(settings, &inventory.recordings[task.recording])).sum()
+    let sources: Vec<_> = plan.of(Kind::Build).map(|task| &inventory.recordings[task.recording]).collect();
+    sources.par_iter().map(|source| result_bytes(settings, source)).sum()
+}
+
+/// Turns the system's word for a full disk into bytes: what is still to be written, and what is free.
+#[must_use]
+pub fn explain_full_disk(survey: &Survey, error: Error) -> Error {
+    let full = |source: &std::io::Error| {
+        matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    };
+    let (Error::Io { source, .. }, Ok((plan, inventory))) = (&error, survey.plan()) else { return error };
+    if !full(source) {
+        return error;
+    }
+    let settings = &survey.settings;
+    let done = survey.store.files(&settings.profile, &settings.version).unwrap_or_default();
+    let is_open = |source: &&SourceRecording| {
+        source.id.as_ref().is_ok_and(|id| !done.contains_key(&plan::signal_name(source.split, id)))
+    };
+    let sources = plan.of(Kind::Build).map(|task| &inventory.recordings[task.recording]);
+    let needed = sources.filter(is_open).map(|source| result_bytes(settings, source)).sum();
+    let free = survey.store.free_bytes().unwrap_or_default();
+    Error::NoSpace { path: settings.cache_root.clone(), needed, free }
 }
 
 /// Seconds that processing `bytes` of recordings takes, very roughly.

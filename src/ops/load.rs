@@ -7,6 +7,7 @@ use crate::config::{
     self, Environment, Layer, LayerKind, Outline, Resolution, Setting, Surroundings, did_you_mean, quoted,
     shown_path,
 };
+use crate::dsp;
 use crate::error::{ConfigError, Error, Problem, Result};
 use crate::model::settings::Settings;
 use std::path::{Path, PathBuf};
@@ -81,12 +82,17 @@ pub fn inspect(env: &Environment, cwd: &Path, request: &Request) -> Result<Resol
     };
     let mut resolution = config::resolve(&layers, name.as_deref(), around);
     problems.extend(
-        resolution.problems.into_iter().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>(),
+        std::mem::take(&mut resolution.problems)
+            .into_iter()
+            .filter(|problem| !problems.contains(problem))
+            .collect::<Vec<_>>(),
     );
     problems.extend(check_roots(&resolution.outline, &project.root));
+    problems.extend(check_positions(&resolution));
     resolution.problems = problems;
     resolution.settings = resolution.settings.filter(|_| resolution.problems.is_empty());
     if let Some(settings) = &mut resolution.settings {
+        settings.dataset.root_origin.clone_from(&resolution.outline.dataset_root_origin);
         settings.warnings.splice(0..0, warnings.iter().cloned());
     }
     resolution.warnings.splice(0..0, warnings);
@@ -179,13 +185,13 @@ impl<'a> Project<'a> {
             } else {
                 format!("the files there are {}", quoted(known.clone()))
             };
+            let places = if self.cwd == self.root {
+                format!("in `{}`", self.cwd.display())
+            } else {
+                format!("neither in `{}` nor in `{}`", self.cwd.display(), self.root.display())
+            };
             Problem {
-                message: format!(
-                    "`{}` does not exist, neither in `{}` nor in `{}`",
-                    file.display(),
-                    self.cwd.display(),
-                    self.root.display()
-                ),
+                message: format!("`{}` does not exist, {places}", file.display()),
                 origin: Some(format!("-c {}", file.display())),
                 hint: Some(format!("{}{listed}", did_you_mean(&name, known))),
             }
@@ -213,10 +219,9 @@ impl<'a> Project<'a> {
             problem(format!("cannot be read: {}", error.kind()), "check that it exists and may be read")
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {
-            let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count();
+            let valid =
+                String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+            let line = valid.split('\n').count();
             problem(format!("line {line} is not UTF-8 text"), "save the file as UTF-8")
         })?;
         Layer::from_yaml(kind, &shown, &text, self.env)
@@ -244,6 +249,21 @@ fn yaml_names(directory: &Path) -> Vec<String> {
         if yaml { path.file_stem().map(|stem| stem.to_string_lossy().into_owned()) } else { None }
     };
     entries.filter_map(|entry| stem(entry.path())).collect()
+}
+
+/// Refuses to interpolate a channel of which nobody knows where on the head it lies.
+fn check_positions(resolution: &Resolution) -> Option<Problem> {
+    let channels = &resolution.settings.as_ref()?.recipe.signal.channels;
+    let nowhere = channels.interpolate.iter().find(|name| !dsp::has_position(name))?;
+    let key = "preprocessing.channels.interpolate";
+    let written = resolution.values.iter().find(|setting| setting.key.starts_with(key));
+    Some(Problem {
+        message: format!("`{key}` names `{nowhere}`, which has no position in the 10-20 and 10-10 systems"),
+        origin: written.map(|setting| setting.origin.clone()),
+        hint: Some(
+            "interpolate electrodes such as Fz or Pz, and leave other channels out of the list".to_owned(),
+        ),
+    })
 }
 
 /// Refuses a cache inside the dataset's root, or the reverse: one would be read as the other.

@@ -6,11 +6,13 @@
 pub mod build;
 pub mod config;
 pub mod demo;
+pub mod dry_run;
 pub mod estimate;
 pub mod explain;
 pub mod inspect;
 pub mod inventory;
 pub mod leak;
+pub mod ledger;
 pub mod library;
 pub mod load;
 pub mod mismatch;
@@ -21,6 +23,7 @@ pub mod survey;
 pub mod verify;
 
 pub use crate::plan::Kind;
+pub use crate::store::Wait;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a verb needs of the world besides files.

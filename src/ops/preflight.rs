@@ -6,17 +6,19 @@ use crate::model::manifest::Entry;
 use crate::model::order::Subset;
 use crate::model::settings::Settings;
 use crate::ops::Context;
-use crate::ops::build::{self, BuildOptions, BuildWait};
+use crate::ops::build::{self, BuildOptions};
 use crate::ops::status::{self, SplitStatus};
 use crate::ops::survey::{Options, State, Survey, survey, walk};
+use crate::ops::{ledger, mismatch};
 use crate::plan::Kind;
-use crate::store::Store;
+use crate::store::{Store, Wait};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How long pre-flight waits for a build that holds the version before it links.
-const LINK_WAIT_S: u64 = 30;
+const LINK_WAIT: Duration = Duration::from_secs(30);
 
 /// The verdict on a cache.
 #[derive(Debug, Clone, Serialize)]
@@ -116,8 +118,7 @@ fn is_linkable(survey: &Survey) -> bool {
 }
 
 fn link(cx: &Context<'_>, settings: &Settings) -> Result<usize> {
-    let options =
-        BuildOptions { retry_failed: false, wait: BuildWait::Seconds(LINK_WAIT_S), link_only: true };
+    let options = BuildOptions { retry_failed: false, wait: Wait::For(LINK_WAIT), link_only: true };
     build::build(cx, settings, options).map(|report| report.linked)
 }
 
@@ -161,7 +162,7 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
             hint: "run `eegcache verify --repair`, then `eegcache build`".to_owned(),
         },
         State::VersionMismatch => {
-            let error = survey.mismatch.as_ref().map(|m| build::mismatch_error(settings, m));
+            let error = survey.mismatch.as_ref().map(|m| mismatch::mismatch_error(settings, m));
             match error {
                 Some(Error::NotReady { message, hint }) => Verdict::NotReady { message, hint },
                 _ => not_ready(format!("VERSION_MISMATCH: `{directory}`")),
@@ -175,7 +176,7 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
                 .collect();
             let what = if state == State::Stale { "made from older sources" } else { "missing" };
             let detail = if counts.is_empty() {
-                "the manifest is not current".to_owned()
+                "the manifest was made for other recordings or splits".to_owned()
             } else {
                 format!("recordings {what} ({})", counts.join(", "))
             };
@@ -276,10 +277,9 @@ fn expect(survey: &Survey) -> Option<Verdict> {
     if expected.is_empty() || !is_full(&survey.settings) {
         return None;
     }
-    let members = survey.membership();
     let mut wrong = Vec::new();
     for (split, counts) in expected.iter().filter(|(split, _)| survey.settings.splits.contains(split)) {
-        let recordings = members.iter().filter(|member| member.split == *split).count() as u64;
+        let recordings = survey.members.values().filter(|member| *member == split).count() as u64;
         let subjects = subject_count(survey, *split);
         if let Some(right) = counts.recordings.filter(|right| *right != recordings) {
             wrong.push(format!("{split}: {recordings} recordings instead of {right}"));
@@ -337,9 +337,8 @@ fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
 }
 
 fn quarantine(survey: &Survey) -> Verdict {
-    let failed: Vec<_> = survey.own.held.quarantine.values().collect();
-    let unknown = failed.iter().filter(|failed| !build::is_known(&survey.settings, failed)).count();
-    let members = survey.membership().len();
+    let unknown = survey.failures().filter(|failed| !ledger::is_known(&survey.settings, failed)).count();
+    let members = survey.members.len();
     let share = (survey.settings.max_quarantined * members as f64).floor() as usize;
     let limit = share.max(2);
     if unknown <= limit {

@@ -5,7 +5,7 @@ use crate::model::id::{ProfileName, Split};
 use crate::model::manifest::History;
 use crate::model::settings::Settings;
 use crate::model::window::{self, Span, WindowCounts};
-use crate::ops::build::{QuarantineLine, quarantine_lines};
+use crate::ops::ledger::{QuarantineLine, quarantine_lines};
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, State, Survey, survey, walk};
 use crate::plan::Kind;
@@ -132,11 +132,10 @@ fn in_size_order(settings: &Settings) -> Vec<ProfileName> {
 pub fn of(survey: &Survey) -> ProfileStatus {
     let state = survey.state();
     let plan = survey.plan.as_ref();
-    let (history, failed) = match &survey.own.held.manifest {
-        ManifestState::Read(manifest) => (Some(manifest.history), survey.own.held.quarantine.values()),
-        _ => (None, survey.own.held.quarantine.values()),
+    let history = match &survey.own.held.manifest {
+        ManifestState::Read(manifest) => Some(manifest.history),
+        _ => None,
     };
-    let failed: Vec<_> = failed.cloned().collect();
     ProfileStatus {
         profile: survey.settings.profile.clone(),
         cache_dir: survey.settings.cache_dir(),
@@ -145,7 +144,7 @@ pub fn of(survey: &Survey) -> ProfileStatus {
         splits: splits(survey),
         linkable: plan.map_or(0, |plan| plan.count(Kind::Link)),
         unchecked: plan.map_or(0, |plan| plan.tasks.iter().filter(|task| task.is_unchecked()).count()),
-        quarantine: quarantine_lines(&survey.settings, &failed),
+        quarantine: quarantine_lines(&survey.settings, survey.failures()),
         mismatch: survey.mismatch.clone(),
         history,
         next: next(survey, state),
@@ -157,6 +156,9 @@ fn reason(survey: &Survey, state: State) -> Option<String> {
         State::Corrupt => survey.damage(),
         State::Incomplete if matches!(survey.own.held.manifest, ManifestState::Absent) => {
             Some("the manifest is missing; what is finished is kept".to_owned())
+        }
+        State::Incomplete if splits(survey).values().all(|split| split.missing == 0) => {
+            Some("everything is there, but the manifest was made for other recordings or splits".to_owned())
         }
         State::VersionMismatch => {
             let fields = survey.mismatch.iter().flat_map(|m| &m.fields);
@@ -201,14 +203,14 @@ pub fn splits(survey: &Survey) -> BTreeMap<Split, SplitStatus> {
             }
         }
         (None, mismatch) => {
-            for member in survey.membership() {
-                let status = splits.entry(member.split).or_default();
+            for (name, split) in &survey.members {
+                let status = splits.entry(*split).or_default();
                 status.members += 1;
                 if mismatch {
                     status.missing += 1;
-                } else if survey.has(&member.name) {
+                } else if survey.has(name) {
                     status.have += 1;
-                } else if survey.failed(&member.name) {
+                } else if survey.failed(name) {
                     status.quarantined += 1;
                 } else {
                     status.missing += 1;

@@ -24,7 +24,7 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 impl Dir {
     /// Opens the root of a cache.
     pub(super) fn open_root(path: &Path) -> io::Result<Self> {
-        fault::point()?;
+        fault::point("open root")?;
         let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, AS_DIRECTORY, Mode::empty()))?;
         Ok(Self { fd, path: path.to_owned() })
     }
@@ -48,7 +48,7 @@ impl Dir {
 
     /// Opens a directory inside of this one.
     pub(super) fn child(&self, name: &str) -> io::Result<Self> {
-        fault::point()?;
+        fault::point("open directory")?;
         let flags = AS_DIRECTORY | OFlags::NOFOLLOW;
         let fd =
             retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::empty())).map_err(explain)?;
@@ -57,7 +57,7 @@ impl Dir {
 
     /// Opens a directory inside of this one and makes it first where it is absent.
     pub(super) fn child_or_create(&self, name: &str, durable: bool) -> Result<Self> {
-        let made = fault::point().and_then(|()| {
+        let made = fault::point("make directory").and_then(|()| {
             rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777)).map_err(io::Error::from)
         });
         match made {
@@ -91,7 +91,7 @@ impl Dir {
     }
 
     fn open_with(&self, name: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
-        fault::point()?;
+        fault::point("open file")?;
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file =
             File::from(retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, mode)).map_err(explain)?);
@@ -105,31 +105,31 @@ impl Dir {
 
     /// Gives a file a second name, in `target`; fails where that name exists.
     pub(super) fn link(&self, name: &str, target: &Self, new: &str) -> io::Result<()> {
-        fault::point()?;
+        fault::point("link")?;
         Ok(rustix::fs::linkat(&self.fd, name, &target.fd, new, AtFlags::empty())?)
     }
 
     /// Moves a file without replacing anything.
     pub(super) fn rename_new(&self, name: &str, target: &Self, new: &str) -> io::Result<()> {
-        fault::point()?;
+        fault::point("rename new")?;
         Ok(rustix::fs::renameat_with(&self.fd, name, &target.fd, new, RenameFlags::NOREPLACE)?)
     }
 
     /// Moves a file over whatever has its new name.
     pub(super) fn rename(&self, name: &str, target: &Self, new: &str) -> io::Result<()> {
-        fault::point()?;
+        fault::point("rename")?;
         Ok(rustix::fs::renameat(&self.fd, name, &target.fd, new)?)
     }
 
     /// Makes a symbolic link with the given content.
     pub(super) fn symlink(&self, content: &str, name: &str) -> io::Result<()> {
-        fault::point()?;
+        fault::point("symlink")?;
         Ok(rustix::fs::symlinkat(content, &self.fd, name)?)
     }
 
     /// Removes a name that is no directory; one that is absent is removed already.
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
-        fault::point()?;
+        fault::point("unlink")?;
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Err(Errno::NOENT) | Ok(()) => Ok(()),
             Err(error) => Err(error.into()),
@@ -138,7 +138,8 @@ impl Dir {
 
     /// Makes the names in this directory durable.
     pub(super) fn sync(&self) -> Result<()> {
-        let synced = fault::point().and_then(|()| Ok(retry_on_intr(|| rustix::fs::fsync(&self.fd))?));
+        let synced =
+            fault::point("sync directory").and_then(|()| Ok(retry_on_intr(|| rustix::fs::fsync(&self.fd))?));
         synced.map_err(Error::io("sync", &self.path))
     }
 
@@ -199,19 +200,19 @@ impl Dir {
 /// Makes the content of a file durable. An error is final: the kernel may have dropped the dirty
 /// pages, so a second attempt on the same descriptor would report success for lost data.
 pub(super) fn sync_file(file: &File) -> io::Result<()> {
-    fault::point()?;
+    fault::point("sync file")?;
     Ok(retry_on_intr(|| rustix::fs::fsync(file))?)
 }
 
 /// Makes the content of a file durable, and of its metadata only what reading it needs.
 pub(super) fn sync_data(file: &File) -> io::Result<()> {
-    fault::point()?;
+    fault::point("sync data")?;
     Ok(retry_on_intr(|| rustix::fs::fdatasync(file))?)
 }
 
 /// Sets the permission bits of a file.
 pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    fault::point()?;
+    fault::point("set mode")?;
     Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?)
 }
 
@@ -251,14 +252,14 @@ fn not_a_file() -> io::Error {
 #[cfg(test)]
 pub(super) mod fault {
     use rustix::io::Errno;
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
     use std::io;
 
     /// What shall go wrong.
     #[derive(Debug, Clone, Copy)]
     pub(in crate::store) struct Plan {
         /// The operation that fails, counted from 0.
-        pub(in crate::store) at: u64,
+        pub(in crate::store) at: usize,
         /// Whether all later ones fail too, as after a crash.
         pub(in crate::store) forever: bool,
         /// The error.
@@ -267,19 +268,21 @@ pub(super) mod fault {
 
     thread_local! {
         static PLAN: Cell<Option<Plan>> = const { Cell::new(None) };
-        static COUNT: Cell<u64> = const { Cell::new(0) };
+        static LOG: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
     }
 
-    /// Sets the plan of this thread and returns how many operations there were under the last one.
-    pub(in crate::store) fn plan(plan: Option<Plan>) -> u64 {
+    /// Sets the plan of this thread and returns the operations that there were under the last one.
+    pub(in crate::store) fn plan(plan: Option<Plan>) -> Vec<&'static str> {
         PLAN.set(plan);
-        COUNT.replace(0)
+        LOG.take()
     }
 
     /// An operation of the file system is about to happen.
-    pub(in crate::store) fn point() -> io::Result<()> {
-        let count = COUNT.get();
-        COUNT.set(count + 1);
+    pub(in crate::store) fn point(operation: &'static str) -> io::Result<()> {
+        let count = LOG.with_borrow_mut(|log| {
+            log.push(operation);
+            log.len() - 1
+        });
         match PLAN.get() {
             Some(plan) if count == plan.at || (plan.forever && count > plan.at) => Err(plan.code.into()),
             _ => Ok(()),
@@ -292,7 +295,7 @@ pub(super) mod fault {
 pub(super) mod fault {
     /// An operation of the file system is about to happen.
     #[expect(clippy::unnecessary_wraps, reason = "the tests' version of it fails on demand")]
-    pub(in crate::store) fn point() -> std::io::Result<()> {
+    pub(in crate::store) fn point(_operation: &'static str) -> std::io::Result<()> {
         Ok(())
     }
 }

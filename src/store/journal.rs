@@ -82,7 +82,7 @@ impl Journal {
     }
 
     fn write(&mut self, text: &[u8]) -> std::io::Result<()> {
-        dir::fault::point()?;
+        dir::fault::point("write journal")?;
         self.file.write_all(text)?;
         if self.durable { dir::sync_data(&self.file) } else { Ok(()) }
     }

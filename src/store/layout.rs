@@ -96,6 +96,15 @@ pub enum Part {
     Labels,
 }
 
+impl Part {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Signal => FILE_SUFFIX,
+            Self::Labels => LABELS_SUFFIX,
+        }
+    }
+}
+
 /// The checked name of a finished file relative to its version: `train/<id>.npz`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileName {
@@ -126,14 +135,17 @@ impl FileName {
         Some(Self { split, id: RecordingId::new(stem).ok()?, part })
     }
 
+    /// True where `text` is the name of that part of that recording; makes no text of its own.
+    #[must_use]
+    pub fn is(text: &str, split: Split, id: &RecordingId, part: Part) -> bool {
+        let leaf = text.strip_prefix(split.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        leaf.and_then(|leaf| leaf.strip_prefix(id.as_str())) == Some(part.suffix())
+    }
+
     /// Returns the name inside the directory of the split.
     #[must_use]
     pub fn leaf(&self) -> String {
-        let suffix = match self.part {
-            Part::Signal => FILE_SUFFIX,
-            Part::Labels => LABELS_SUFFIX,
-        };
-        format!("{}{suffix}", self.id)
+        format!("{}{}", self.id, self.part.suffix())
     }
 }
 
@@ -169,7 +181,10 @@ mod tests {
     #[test]
     fn file_names_are_read_back_and_hostile_ones_refused() {
         for good in ["train/a.npz", "val/a.labels.npz", "eval/A-1_b.c.npz"] {
-            assert_eq!(FileName::parse(good).map(|name| name.to_string()).as_deref(), Some(good));
+            let name = FileName::parse(good).unwrap();
+            assert_eq!(name.to_string(), good);
+            assert!(FileName::is(good, name.split, &name.id, name.part));
+            assert!(!FileName::is(&format!("{good}x"), name.split, &name.id, name.part));
         }
         let long = format!("train/{}.npz", "a".repeat(129));
         for bad in [

@@ -125,6 +125,10 @@ impl Writer {
         if origin.is_writable && super::dir::set_mode(&origin.file, self.finished_mode()).is_err() {
             return Ok(None);
         }
+        // It may have been built without syncs; where it was not, its data is clean and this costs nothing.
+        if self.store().is_durable() {
+            super::dir::sync_data(&origin.file).map_err(Error::io("sync", origin.path))?;
+        }
         let name = self.unique_name();
         match origin.dir.link(&origin.leaf, self.temporaries(), &name) {
             Ok(()) => {}

@@ -3,7 +3,7 @@
 //! Correctness does not rest on it: temporaries are unique and publishing replaces nothing. Where locks
 //! do not exclude, a build goes on and says so; only what deletes must refuse.
 
-use super::dir::{Dir, fault};
+use super::dir::{Dir, fault, is_absent};
 use super::layout::LOCK;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,39 @@ pub enum Wait {
     Forever,
     /// At most so long.
     For(Duration),
+}
+
+/// What is left of the time to wait, and whether anyone was told.
+pub(super) struct Patience<'a> {
+    began: Instant,
+    wait: Wait,
+    on_wait: &'a dyn Fn(&str),
+    is_told: bool,
+}
+
+impl<'a> Patience<'a> {
+    /// Begins to wait.
+    pub(super) fn new(wait: Wait, on_wait: &'a dyn Fn(&str)) -> Self {
+        Self { began: Instant::now(), wait, on_wait, is_told: false }
+    }
+
+    /// Waits a moment for `holder`, or fails where the time is over.
+    fn wait(&mut self, version: &Path, holder: String) -> Result<()> {
+        let is_over = match self.wait {
+            Wait::No => true,
+            Wait::Forever => false,
+            Wait::For(limit) => self.began.elapsed() >= limit,
+        };
+        if is_over {
+            return Err(Error::Busy { path: version.to_owned(), holder });
+        }
+        if !std::mem::replace(&mut self.is_told, true) {
+            (self.on_wait)(&holder);
+        }
+        // Polling keeps the wait interruptible and needs no second thread for a time limit.
+        std::thread::sleep(POLL);
+        Ok(())
+    }
 }
 
 /// A held lock; dropping it releases.
@@ -45,37 +78,28 @@ const POLL: Duration = Duration::from_millis(100);
 const LONGEST_HOLDER: u64 = 4096;
 
 impl Lock {
-    /// Takes the lock of the version whose `.build` is open; calls `on_wait` once where it has to wait.
-    pub(super) fn acquire(build: &Dir, version: &Path, wait: Wait, on_wait: &dyn Fn(&str)) -> Result<Self> {
+    /// Takes the lock of the version whose `.build` is open, at once or until `patience` is over.
+    /// Nothing where the directory went while this one waited.
+    pub(super) fn acquire(build: &Dir, version: &Path, patience: &mut Patience<'_>) -> Result<Option<Self>> {
         if let Some(kind) = build.file_system().and_then(unreliable_kind) {
-            return Ok(Self::without(&format!("locks on {kind} do not reliably exclude other machines")));
+            let why = format!("locks on {kind} do not reliably exclude other machines");
+            return Ok(Some(Self::without(&why)));
         }
-        let began = Instant::now();
-        let mut is_told = false;
         loop {
-            let mut file = build.open_or_create(LOCK).map_err(build.error("open", LOCK))?;
-            match fault::point().map_err(TryLockError::Error).and_then(|()| file.try_lock()) {
-                Ok(()) => return Self::probe(build, file),
+            let mut file = match build.open_or_create(LOCK) {
+                Ok(file) => file,
+                Err(error) if is_absent(&error) => return Ok(None),
+                Err(error) => return Err(build.error("open", LOCK)(error)),
+            };
+            match fault::point("lock").map_err(TryLockError::Error).and_then(|()| file.try_lock()) {
+                Ok(()) => return Self::probe(build, file).map(Some),
                 Err(TryLockError::Error(error)) if is_no_lock(&error) => {
-                    return Ok(Self::without(&format!("the file system does not lock: {error}")));
+                    return Ok(Some(Self::without(&format!("the file system does not lock: {error}"))));
                 }
                 Err(TryLockError::Error(error)) => return Err(build.error("lock", LOCK)(error)),
                 Err(TryLockError::WouldBlock) => {}
             }
-            let holder = read_holder(&mut file);
-            let is_over = match wait {
-                Wait::No => true,
-                Wait::Forever => false,
-                Wait::For(limit) => began.elapsed() >= limit,
-            };
-            if is_over {
-                return Err(Error::Busy { path: version.to_owned(), holder });
-            }
-            if !std::mem::replace(&mut is_told, true) {
-                on_wait(&holder);
-            }
-            // Polling keeps the wait interruptible and needs no second thread for a time limit.
-            std::thread::sleep(POLL);
+            patience.wait(version, read_holder(&mut file))?;
         }
     }
 

@@ -98,19 +98,19 @@ impl Body {
 
 /// Reads a manifest; `Err` holds why it cannot be used.
 pub(super) fn decode(text: &[u8], profile: &ProfileName, version: &VersionName) -> Result<Manifest, String> {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: u64,
-    }
     check_seal(text)?;
-    let no_json = |error: serde_json::Error| format!("it is no manifest: {error}");
-    let schema = serde_json::from_slice::<Schema>(text).map_err(no_json)?.schema;
-    if schema > MANIFEST_SCHEMA {
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|error| match later_schema(text) {
+        Some(schema) => {
+            format!("it has schema {schema}, written by a later eegcache; known is {MANIFEST_SCHEMA}")
+        }
+        None => format!("it is no manifest: {error}"),
+    })?;
+    if manifest.schema > MANIFEST_SCHEMA {
         return Err(format!(
-            "it has schema {schema}, written by a later eegcache; known is {MANIFEST_SCHEMA}"
+            "it has schema {}, written by a later eegcache; known is {MANIFEST_SCHEMA}",
+            manifest.schema
         ));
     }
-    let manifest: Manifest = serde_json::from_slice(text).map_err(no_json)?;
     if manifest.profile != *profile || manifest.version != *version {
         return Err(format!("it belongs to `{}/{}`", manifest.profile, manifest.version));
     }
@@ -119,6 +119,16 @@ pub(super) fn decode(text: &[u8], profile: &ProfileName, version: &VersionName) 
     check_unique("member", manifest.membership.iter().map(|member| member.name.as_str()))?;
     check_unique("quarantined recording", manifest.quarantine.iter().map(|one| one.name.as_str()))?;
     Ok(manifest)
+}
+
+/// The schema of a text that is no manifest of ours, where it is one of a later program.
+fn later_schema(text: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Schema {
+        schema: u64,
+    }
+    let schema = serde_json::from_slice::<Schema>(text).ok()?.schema;
+    (schema > MANIFEST_SCHEMA).then_some(schema)
 }
 
 fn check_seal(text: &[u8]) -> Result<(), String> {
@@ -135,8 +145,8 @@ fn check_seal(text: &[u8]) -> Result<(), String> {
 /// The files of an entry lie where its id and split say, and nowhere else.
 pub(super) fn check_names(entry: &Entry) -> Result<(), String> {
     for (file, part) in entry.files.iter().zip([Part::Signal, Part::Labels]) {
-        let right = FileName::new(entry.split, entry.id.clone(), part).to_string();
-        if file.name != right {
+        if !FileName::is(&file.name, entry.split, &entry.id, part) {
+            let right = FileName::new(entry.split, entry.id.clone(), part);
             return Err(format!(
                 "entry `{}` names the file {:?} where `{right}` is meant",
                 entry.id, file.name
@@ -146,7 +156,11 @@ pub(super) fn check_names(entry: &Entry) -> Result<(), String> {
     Ok(())
 }
 
-fn check_unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+/// Names as we write them are sorted, so one look at each pair tells; others are collected.
+fn check_unique<'a>(what: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<(), String> {
+    if names.clone().zip(names.clone().skip(1)).all(|(one, next)| one < next) {
+        return Ok(());
+    }
     let mut seen = BTreeSet::new();
     match names.into_iter().find(|name| !seen.insert(*name)) {
         None => Ok(()),

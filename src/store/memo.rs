@@ -110,7 +110,7 @@ pub(super) fn append(sources: &Dir, name: &str, lines: &[MemoLine]) -> io::Resul
     }
     let mut text = Vec::new();
     for line in lines {
-        fault::point()?;
+        fault::point("write memo")?;
         text.clear();
         seal::encode(line, &mut text)?;
         file.write_all(&text)?;
@@ -141,7 +141,9 @@ mod tests {
 
     fn memo(lines: &[MemoLine]) -> Memo {
         let mut text = Vec::new();
-        lines.iter().for_each(|line| seal::encode(line, &mut text).unwrap());
+        for line in lines {
+            seal::encode(line, &mut text).unwrap();
+        }
         Memo::decode(&text)
     }
 
@@ -160,7 +162,7 @@ mod tests {
             (i128::MAX, S, i128::MAX, false),
         ] {
             let line = line("a", mtime, ctime, began);
-            let hit = memo(&[line.clone()]).get("a", &line.stamp).is_some();
+            let hit = memo(std::slice::from_ref(&line)).get("a", &line.stamp).is_some();
             assert_eq!(hit, is_hit, "mtime {mtime} ctime {ctime} began {began}");
         }
     }
@@ -168,7 +170,7 @@ mod tests {
     #[test]
     fn any_difference_in_the_stamp_is_no_hit() {
         let line = line("a", 1, 1, SECOND_NS);
-        let memo = memo(&[line.clone()]);
+        let memo = memo(std::slice::from_ref(&line));
         let stamp = line.stamp;
         assert_eq!(memo.get("a", &stamp), Some(line.sha256));
         for other in [

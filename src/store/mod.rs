@@ -8,6 +8,8 @@
 mod channels;
 mod damaged;
 mod dir;
+#[cfg(test)]
+mod faults;
 mod held;
 mod journal;
 pub mod layout;

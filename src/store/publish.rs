@@ -129,7 +129,7 @@ impl Hashed<'_> {
 
 impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        dir::fault::point()?;
+        dir::fault::point("write")?;
         let written = self.file.write(bytes)?;
         self.sha.update(&bytes[..written]);
         self.bytes += written as u64;

@@ -6,7 +6,7 @@
 use super::dir::Dir;
 use super::journal::{self, Journal, Line, Unusable};
 use super::layout::{self, FileName, LATEST, MANIFEST, Part, Place, SOURCES};
-use super::lock::{self, Lock};
+use super::lock::{self, Lock, Patience};
 use super::memo::{self, Memo, MemoLine};
 use super::publish::{self, SplitDir, Temporary, Verdict};
 use super::setup::{self, Directories};
@@ -77,9 +77,12 @@ impl Writer {
         wait: Wait,
         on_wait: &dyn Fn(&str),
     ) -> Result<Self> {
+        let mut patience = Patience::new(wait, on_wait);
         loop {
             let dirs = Directories::make(store, profile, version)?;
-            let lock = Lock::acquire(&dirs.build, dirs.version.path(), wait, on_wait)?;
+            let Some(lock) = Lock::acquire(&dirs.build, dirs.version.path(), &mut patience)? else {
+                continue;
+            };
             let again = Dir::reach(store.root(), &Place::Build(profile, version).components())?;
             // While this one waited, the version may have been removed by the other.
             if again.is_some_and(|build| lock.is_current(&build)) {

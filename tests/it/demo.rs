@@ -25,6 +25,7 @@ fn dataset(root: &Path) -> DatasetSpec {
         title: String::new(),
         licence: String::new(),
         root: root.to_owned(),
+        root_origin: "a test".to_owned(),
         recordings: vec![globset::Glob::new("*/*/*/*/*.edf").unwrap()],
         id: None,
         subject: Some(regex::Regex::new("^[^/]+/([^/]+)/").unwrap()),

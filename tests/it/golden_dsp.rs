@@ -1,5 +1,7 @@
 //! `dsp` against `SciPy` and MNE: the vectors of `tests/golden`, where the script that made them tells their versions.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking and reports its figures")]
+
 use eegcache::dsp::{apply, apply_to_channel, select};
 use eegcache::model::Rate;
 use eegcache::model::channel::{ORDER_10_20, SYNONYMS_10_20};

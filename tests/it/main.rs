@@ -13,3 +13,4 @@ mod layers;
 mod project;
 mod shared;
 mod source;
+mod store;

@@ -12,6 +12,7 @@ use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
 use bluestein::Bluestein;
 use radix::{LARGEST_RADIX, Mixed};
+use std::ops::Range;
 
 /// A complex number in lanes: real part, imaginary part. An array, so that two reals in a row are one of it.
 pub(crate) type Complex<L> = [L; 2];
@@ -36,14 +37,17 @@ enum Way {
     Bluestein(Box<Bluestein>),
 }
 
-/// n = columns · rows (the four-step transform).
+/// n = columns · rows (the four-step transform), several columns or rows at a time.
 #[derive(Debug)]
 struct Split {
     columns: Fft,
     rows: Fft,
-    /// e^(−2πi·j·k/n) for column j and bin k, bins in a row.
+    /// e^(−2πi·j·k/n) for column j and bin k, in the order in which the batches of columns meet them.
     twiddles: Vec<[f64; 2]>,
 }
+
+/// Columns or rows transformed side by side: their points lie together in memory and in the caches.
+const BATCH: usize = 4;
 
 /// Returns the prime factors in ascending order.
 fn factors(mut n: usize) -> Vec<usize> {
@@ -101,10 +105,7 @@ impl Fft {
     pub(crate) fn scratch_len(&self) -> usize {
         match &self.way {
             Way::Mixed(_) => 0,
-            Way::Split(split) => {
-                let (columns, rows) = (&split.columns, &split.rows);
-                2 * columns.len.max(rows.len) + columns.scratch_len().max(rows.scratch_len())
-            }
+            Way::Split(split) => split.scratch_len(),
             Way::Bluestein(bluestein) => bluestein.scratch_len(),
         }
     }
@@ -118,8 +119,33 @@ impl Fft {
         other: &'a mut [Complex<L>],
         scratch: &mut [Complex<L>],
     ) -> Buffers<'a, L> {
+        self.run_batch(1, data, other, scratch)
+    }
+
+    /// True where `run` leaves the result in the buffer that held the data.
+    pub(crate) fn ends_where_it_began(&self) -> bool {
         match &self.way {
-            Way::Mixed(mixed) => mixed.run(data, other),
+            Way::Mixed(mixed) => mixed.ends_where_it_began(),
+            Way::Split(_) => false,
+            Way::Bluestein(_) => true,
+        }
+    }
+
+    /// How many transforms `run_batch` takes at a time.
+    fn batch(&self) -> usize {
+        if matches!(self.way, Way::Mixed(_)) { BATCH } else { 1 }
+    }
+
+    /// As `run` for `batch` transforms at once, point by point beside each other.
+    fn run_batch<'a, L: Lane>(
+        &self,
+        batch: usize,
+        data: &'a mut [Complex<L>],
+        other: &'a mut [Complex<L>],
+        scratch: &mut [Complex<L>],
+    ) -> Buffers<'a, L> {
+        match &self.way {
+            Way::Mixed(mixed) => mixed.run(batch, data, other),
             Way::Split(split) => {
                 split.run(data, other, scratch);
                 (other, data)
@@ -134,37 +160,67 @@ impl Fft {
 
 impl Split {
     fn new(columns: usize, rows: usize) -> Self {
-        let roots = Roots::new((columns * rows) as u64);
-        let mut twiddles = Vec::with_capacity(columns * rows);
-        for j in 0..rows {
-            for k in 0..columns {
-                let [cos, sin] = roots.get(j as u64 * k as u64);
-                twiddles.push([cos, -sin]);
+        let (columns, rows) = (Fft::new(columns), Fft::new(rows));
+        let n = (columns.len * rows.len) as u64;
+        let roots = Roots::new(n);
+        let mut twiddles = Vec::with_capacity(n as usize);
+        for batch in batches(rows.len, columns.batch()) {
+            for k in 0..columns.len {
+                twiddles.extend(batch.clone().map(|j| {
+                    let [cos, sin] = roots.get(j as u64 * k as u64);
+                    [cos, -sin]
+                }));
             }
         }
-        Self { columns: Fft::new(columns), rows: Fft::new(rows), twiddles }
+        Self { columns, rows, twiddles }
+    }
+
+    fn scratch_len(&self) -> usize {
+        let (columns, rows) = (&self.columns, &self.rows);
+        let side = (columns.len * columns.batch()).max(rows.len * rows.batch());
+        2 * side + columns.scratch_len().max(rows.scratch_len())
     }
 
     fn run<L: Lane>(&self, data: &mut [Complex<L>], out: &mut [Complex<L>], scratch: &mut [Complex<L>]) {
-        let (high, wide) = (self.columns.len, self.rows.len);
-        let (first, rest) = scratch.split_at_mut(high.max(wide));
-        let (second, rest) = rest.split_at_mut(high.max(wide));
-        for (j, twiddles) in self.twiddles.chunks_exact(high).enumerate() {
-            for (k, point) in first[..high].iter_mut().enumerate() {
-                *point = data[j + wide * k];
+        let (columns, rows) = (&self.columns, &self.rows);
+        let (high, wide) = (columns.len, rows.len);
+        let side = (high * columns.batch()).max(wide * rows.batch());
+        let (first, rest) = scratch.split_at_mut(side);
+        let (second, rest) = rest.split_at_mut(side);
+        let mut twiddles = self.twiddles.as_slice();
+        for batch in batches(wide, columns.batch()) {
+            let (first, second) = (&mut first[..high * batch.len()], &mut second[..high * batch.len()]);
+            for (points, row) in first.chunks_exact_mut(batch.len()).zip(data.chunks_exact(wide)) {
+                points.copy_from_slice(&row[batch.clone()]);
             }
-            let (column, _) = self.columns.run(&mut first[..high], &mut second[..high], rest);
-            for (k, (point, w)) in column.iter().zip(twiddles).enumerate() {
-                data[j + wide * k] = times(*point, *w);
+            let (column, _) = columns.run_batch(batch.len(), first, second, rest);
+            let (now, later) = twiddles.split_at(column.len());
+            twiddles = later;
+            let turned = column.chunks_exact(batch.len()).zip(now.chunks_exact(batch.len()));
+            for ((points, twiddles), row) in turned.zip(data.chunks_exact_mut(wide)) {
+                for ((to, point), w) in row[batch.clone()].iter_mut().zip(points).zip(twiddles) {
+                    *to = times(*point, *w);
+                }
             }
         }
-        for (k, row) in data.chunks_exact_mut(wide).enumerate() {
-            let (row, _) = self.rows.run(row, &mut second[..wide], rest);
-            for (i, point) in row.iter().enumerate() {
-                out[k + high * i] = *point;
+        for batch in batches(high, rows.batch()) {
+            let (first, second) = (&mut first[..wide * batch.len()], &mut second[..wide * batch.len()]);
+            for (i, points) in first.chunks_exact_mut(batch.len()).enumerate() {
+                for (point, k) in points.iter_mut().zip(batch.clone()) {
+                    *point = data[k * wide + i];
+                }
+            }
+            let (row, _) = rows.run_batch(batch.len(), first, second, rest);
+            for (points, column) in row.chunks_exact(batch.len()).zip(out.chunks_exact_mut(high)) {
+                column[batch.clone()].copy_from_slice(points);
             }
         }
     }
+}
+
+/// Cuts 0..count into ranges of `size`, the last one shorter.
+fn batches(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count).step_by(size).map(move |begin| begin..(begin + size).min(count))
 }
 
 /// Returns z·w for a scalar w.

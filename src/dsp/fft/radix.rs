@@ -41,12 +41,19 @@ impl Mixed {
         Self { passes }
     }
 
+    /// True where an even number of passes brings the result back.
+    pub(super) fn ends_where_it_began(&self) -> bool {
+        self.passes.len().is_multiple_of(2)
+    }
+
+    /// Transforms `batch` sequences whose points lie beside each other.
     pub(super) fn run<'a, L: Lane>(
         &self,
+        batch: usize,
         data: &'a mut [Complex<L>],
         other: &'a mut [Complex<L>],
     ) -> Buffers<'a, L> {
-        let (mut from, mut to, mut stride) = (data, other, 1);
+        let (mut from, mut to, mut stride) = (data, other, batch);
         for pass in &self.passes {
             pass.run(from, to, stride);
             stride *= pass.radix;

@@ -6,6 +6,8 @@
 
 pub(in crate::store) mod npy;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 mod zip;
 
