@@ -5,6 +5,7 @@
 mod build;
 mod config;
 mod demo;
+mod documents;
 mod edf_writer;
 mod formats;
 mod golden_dsp;
