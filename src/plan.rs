@@ -127,14 +127,18 @@ pub enum Work {
     /// It has no valid id, or failed before under the same circumstances.
     Quarantined(Failure),
     /// Its two files are kept, linked or made.
-    Files {
-        /// The signal file.
-        signal: Decision,
-        /// The labels file.
-        labels: Decision,
-        /// Names in the own version that are no longer right and go before the work begins.
-        drop: Vec<String>,
-    },
+    Files(Box<FileWork>),
+}
+
+/// What is to be done for the two files of a recording.
+#[derive(Debug, Clone)]
+pub struct FileWork {
+    /// The signal file.
+    pub signal: Decision,
+    /// The labels file.
+    pub labels: Decision,
+    /// Names in the own version that are no longer right and go before the work begins.
+    pub drop: Vec<String>,
 }
 
 /// An action with its reason.
@@ -239,7 +243,7 @@ impl Task {
     pub fn kind(&self) -> Kind {
         match &self.work {
             Work::Quarantined(_) => Kind::Quarantined,
-            Work::Files { signal, labels, .. } => match (&signal.action, &labels.action) {
+            Work::Files(files) => match (&files.signal.action, &files.labels.action) {
                 (Action::Make, _) => Kind::Build,
                 (_, Action::Make) => Kind::Relabel,
                 (Action::Link { .. }, _) | (_, Action::Link { .. }) => Kind::Link,
@@ -251,7 +255,7 @@ impl Task {
     /// The reasons of the task's decisions.
     pub fn reasons(&self) -> impl Iterator<Item = &Reason> {
         let both = match &self.work {
-            Work::Files { signal, labels, .. } => Some([&signal.reason, &labels.reason]),
+            Work::Files(files) => Some([&files.signal.reason, &files.labels.reason]),
             Work::Quarantined(_) => None,
         };
         both.into_iter().flatten()
@@ -353,7 +357,7 @@ fn files(wanted: &Wanted<'_>, id: &RecordingId, recording: &SourceRecording, she
     let signal = decide_signal(wanted, id, recording, shelves);
     let labels = decide_labels(wanted, id, recording, shelves, &signal);
     let drop = outdated(id, recording.split, &signal, &labels, shelves.first());
-    Work::Files { signal, labels, drop }
+    Work::Files(Box::new(FileWork { signal, labels, drop }))
 }
 
 /// Names of the own version that stand in the way or are wrong.

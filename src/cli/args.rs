@@ -59,6 +59,7 @@ pub(crate) struct ConfigArgs {
     pub(crate) set: Vec<String>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
     #[command(flatten)]

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::ProfileName;
 use crate::model::settings::Settings;
 use crate::ops::build::{BuildOptions, BuildReport};
-use crate::ops::load::Request;
+use crate::ops::load::{Request, Resolved};
 use crate::ops::preflight::{PreflightReport, Verdict};
 use crate::ops::survey::State;
 use crate::ops::{self, Context};
@@ -137,9 +137,12 @@ fn request(args: &ConfigArgs) -> Request {
     }
 }
 
+fn load(args: &ConfigArgs) -> Result<Resolved> {
+    ops::load::load(&environment(), &current_directory()?, &request(args))
+}
+
 fn settings(args: &ConfigArgs) -> Result<Settings> {
-    let resolved = ops::load::load(&environment(), &current_directory()?, &request(args))?;
-    Ok(resolved.settings)
+    load(args).map(|resolved| resolved.settings)
 }
 
 /// A flag that SIGINT, SIGTERM and SIGHUP raise.
@@ -265,8 +268,7 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
 }
 
 fn explain(args: &ExplainArgs) -> Result<u8> {
-    let settings = settings(&args.config)?;
-    let explanation = ops::explain::explain(&settings, &args.id)?;
+    let explanation = ops::explain::explain(&load(&args.config)?, &args.id)?;
     out(&if args.json { render::json(&explanation) } else { render::explain(&explanation) })?;
     Ok(exit::DONE)
 }
@@ -285,7 +287,7 @@ fn config_check(files: &[PathBuf], json: bool) -> Result<u8> {
 
 fn inspect(args: &InspectArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
-    let report = ops::inspect::inspect(&settings, &current_directory()?.join(&args.file));
+    let report = ops::inspect::inspect(&settings, &current_directory()?.join(&args.file))?;
     out(&if args.json { render::json(&report) } else { render::inspect(&report) })?;
     Ok(if report.failure.is_none() { exit::DONE } else { exit::QUARANTINE })
 }

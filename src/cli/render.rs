@@ -8,6 +8,7 @@ use crate::ops::dry_run::DryRun;
 use crate::ops::explain::Explanation;
 use crate::ops::inspect::Inspection;
 use crate::ops::ledger::QuarantineLine;
+use crate::ops::mismatch::FieldDifference;
 use crate::ops::preflight::{PreflightReport, Verdict};
 use crate::ops::status::{ProfileStatus, SplitStatus, StatusReport};
 use crate::ops::survey::State;
@@ -80,7 +81,10 @@ pub(crate) fn build(report: &BuildReport) -> String {
 }
 
 fn warnings(warnings: &[String]) -> String {
-    warnings.iter().map(|warning| format!("warning: {}\n", plain(warning))).collect()
+    warnings.iter().fold(String::new(), |mut text, warning| {
+        let _ = writeln!(text, "warning: {}", plain(warning));
+        text
+    })
 }
 
 fn quarantine(lines: &[QuarantineLine]) -> String {
@@ -337,7 +341,6 @@ pub(crate) fn verify(report: &VerifyReport) -> String {
 /// Why a recording is what it is.
 pub(crate) fn explain(e: &Explanation) -> String {
     let mut text = String::new();
-    let (place, taken) = e.position;
     let _ = writeln!(text, "{} ({}, subject {})", plain(&e.name), e.split, plain(&e.subject));
     let _ = writeln!(text, "  recording    {}", plain(&e.path));
     let _ =
@@ -345,12 +348,24 @@ pub(crate) fn explain(e: &Explanation) -> String {
     for annotation in &e.annotations {
         let _ = writeln!(text, "  annotation   {}", plain(annotation));
     }
-    let _ = writeln!(
-        text,
-        "  profile      {} (place {place} in the order), version is {}",
-        if taken { "a member" } else { "not a member" },
-        e.state.as_str()
-    );
+    let place = e.position.map_or("sources not reachable: not checked".to_owned(), |place| {
+        format!("place {place} in the order")
+    });
+    let member = if e.is_member { "a member" } else { "not a member" };
+    let _ = writeln!(text, "  profile      {member} ({place}), version is {}", e.state.as_str());
+    for field in e.mismatch.iter().flat_map(|mismatch| &mismatch.fields) {
+        let FieldDifference { field, held, wanted } = field;
+        let _ = writeln!(
+            text,
+            "  differs      {field}: {} in the cache, {} configured",
+            plain(held),
+            plain(wanted)
+        );
+    }
+    for set in &e.configured {
+        let _ =
+            writeln!(text, "  configured   {}: {}   # {}", set.key, plain(&set.value), plain(&set.origin));
+    }
     for file in &e.files {
         let _ = writeln!(
             text,

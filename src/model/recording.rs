@@ -112,7 +112,7 @@ impl Digital {
         }
     }
 
-    /// True where all samples are equal (EEG_FACTS section 1, "Flat"): decided on integers, never after scaling.
+    /// True where all samples are equal: decided on integers, never after scaling.
     #[must_use]
     pub fn is_flat(&self) -> bool {
         match self {

@@ -14,7 +14,7 @@ use crate::ops::process::{Bench, Outcome};
 use crate::ops::survey::{Options, Survey, survey, unreachable_dataset, walk};
 use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
 use crate::plan::{Kind, Plan, Task};
-use crate::store::{Line, Store, Wait, Writer};
+use crate::store::{Line, MemoLine, Store, Wait, Writer};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -95,7 +95,7 @@ pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Re
     refuse(&survey, plan, inventory, options)?;
     let mut report = carry_out(cx, &survey, &writer, options)?;
     let learned = [&taken.learned[..], &survey.learned].concat();
-    writer.remember(&settings.dataset.name, &learned)?;
+    report.warnings.extend(remember(&writer, settings, &learned));
     report.generated = generated;
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
@@ -150,14 +150,20 @@ fn carry_out(
     let outcomes = Run { cx, bench: &bench, survey, inventory }.all(&plan.tasks);
     let Bench { learned, links, warnings, .. } = bench;
     let outcomes = outcomes.map_err(|error| estimate::explain_full_disk(survey, error))?;
-    writer.remember(&survey.settings.dataset.name, &into_inner(learned))?;
+    let forgotten = remember(writer, &survey.settings, &into_inner(learned));
     let ledger = Ledger::new(survey, inventory, outcomes);
     let mut report = report(survey, inventory, &ledger);
     report.links = into_inner(links);
-    report.warnings.extend(writer.note.iter().cloned().chain(into_inner(warnings)));
+    report.warnings.extend(forgotten.into_iter().chain(writer.note.clone()).chain(into_inner(warnings)));
     let committed = writer.commit(&ledger.into_manifest(survey), report.left == 0)?;
     report.warnings.extend(committed.notes);
     Ok(report)
+}
+
+/// The memo is an accelerator: where it cannot be written, the next build hashes again.
+fn remember(writer: &Writer, settings: &Settings, lines: &[MemoLine]) -> Option<String> {
+    let error = writer.remember(&settings.dataset.name, lines).err()?;
+    Some(format!("contents of the recordings were not remembered: {error}"))
 }
 
 fn report(survey: &Survey, inventory: &Inventory, ledger: &Ledger) -> BuildReport {
@@ -266,7 +272,7 @@ impl Run<'_> {
 fn line(outcome: &Outcome) -> Line {
     match outcome {
         Outcome::Done(_, entry) => Line::Entry(entry.clone()),
-        Outcome::Failed(failed) => Line::Quarantined(failed.clone()),
+        Outcome::Failed(failed) => Line::Quarantined((**failed).clone()),
     }
 }
 

@@ -20,6 +20,7 @@ pub fn bytes_needed(settings: &Settings, plan: &Plan, inventory: &Inventory) -> 
 }
 
 /// Turns the system's word for a full disk into bytes: what is still to be written, and what is free.
+#[must_use]
 pub fn explain_full_disk(survey: &Survey, error: Error) -> Error {
     let full = |source: &std::io::Error| {
         matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)

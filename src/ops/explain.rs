@@ -1,14 +1,17 @@
 //! `explain`: why a recording is a hit, a miss or stale.
 
+use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::model::id::Split;
 use crate::model::inventory::Inventory;
 use crate::model::manifest::{Entry, Quarantined};
-use crate::model::settings::Settings;
-use crate::ops::survey::{Options, State, Survey, survey, walk};
+use crate::ops::load::Resolved;
+use crate::ops::mismatch::Mismatch;
+use crate::ops::survey::{Options, State, Survey, survey, unreachable_dataset, walk};
 use crate::plan::{Action, Decision, Plan, Reason, Shelf, Task, Work};
 use crate::store::Store;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Why one recording is what it is.
 #[derive(Debug, Clone, Serialize)]
@@ -25,16 +28,33 @@ pub struct Explanation {
     pub sha256: Option<String>,
     /// Annotation files and their contents.
     pub annotations: Vec<String>,
-    /// Its place in the one order, from 1, and whether the profile takes it.
-    pub position: (usize, bool),
+    /// Its place in the one order, from 1; not known where the dataset cannot be reached.
+    pub position: Option<usize>,
+    /// True where the profile takes it.
+    pub is_member: bool,
     /// The state of the whole version.
     pub state: State,
+    /// Where the version means something else: the fields that differ.
+    pub mismatch: Option<Mismatch>,
+    /// The configured values that decide those fields, and where each was written.
+    pub configured: Vec<Configured>,
     /// What is decided for its files.
     pub files: Vec<FileExplanation>,
     /// The remembered failure.
     pub failure: Option<String>,
     /// What the manifest holds.
     pub entry: Option<Entry>,
+}
+
+/// A configured value.
+#[derive(Debug, Clone, Serialize)]
+pub struct Configured {
+    /// The key.
+    pub key: String,
+    /// The value, as YAML.
+    pub value: String,
+    /// Where it was written.
+    pub origin: String,
 }
 
 /// Why one file is what it is.
@@ -51,19 +71,19 @@ pub struct FileExplanation {
 }
 
 /// Explains a recording by its id (or its path, where it has no valid id).
-pub fn explain(settings: &Settings, name: &str) -> Result<Explanation> {
+pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
+    let settings = &resolved.settings;
     let store = Store::new(settings.cache_root.clone());
     let taken = walk(settings, &store)?;
     let survey = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
-    let inventory =
-        survey.inventory.as_ref().ok_or_else(|| crate::ops::survey::unreachable_dataset(settings))?;
+    let Some(inventory) = &survey.inventory else { return recorded(&survey, name) };
     let found = inventory.recordings.iter().position(|r| r.name() == name || r.file.path == name);
     let index = found.ok_or_else(|| unknown(&survey, name))?;
     let recording = &inventory.recordings[index];
     let task = survey.plan.as_ref().and_then(|plan| task_of(plan, inventory, recording.name()));
     let files = match task.map(|task| &task.work) {
-        Some(Work::Files { signal, labels, .. }) => {
-            vec![file("signal", signal, &survey.shelves), file("labels", labels, &survey.shelves)]
+        Some(Work::Files(work)) => {
+            vec![file("signal", &work.signal, &survey.shelves), file("labels", &work.labels, &survey.shelves)]
         }
         _ => Vec::new(),
     };
@@ -80,12 +100,63 @@ pub fn explain(settings: &Settings, name: &str) -> Result<Explanation> {
                 None => format!("{} (not readable)", file.path),
             })
             .collect(),
-        position: (index + 1, index < inventory.members),
+        position: Some(index + 1),
+        is_member: index < inventory.members,
         state: survey.state(),
+        configured: survey.mismatch.as_ref().map(|m| configured(resolved, m)).unwrap_or_default(),
+        mismatch: survey.mismatch.clone(),
         files,
         failure: survey.own.held.quarantine.get(recording.name()).map(failure),
         entry: recording.id.as_ref().ok().and_then(|id| survey.own.held.entries.get(id)).cloned(),
     })
+}
+
+/// What the cache alone knows of a recording, where the dataset cannot be reached.
+fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
+    let held = &survey.own.held;
+    let entry = held.entries.values().find(|entry| entry.id.as_str() == name || entry.source.path == name);
+    let failed = held.quarantine.values().find(|failed| failed.name == name || failed.path == name);
+    let (split, path, sha256) = match (entry, failed) {
+        (Some(entry), _) => (entry.split, &entry.source.path, Some(entry.source.sha256)),
+        (None, Some(failed)) => (failed.split, &failed.path, failed.memory.source),
+        (None, None) => return Err(unreachable_dataset(&survey.settings)),
+    };
+    Ok(Explanation {
+        name: entry.map_or(name, |entry| entry.id.as_str()).to_owned(),
+        split,
+        subject: entry.map(|entry| entry.subject.clone()).unwrap_or_default(),
+        path: path.clone(),
+        sha256: sha256.map(|sha256| sha256.to_string()),
+        annotations: entry.iter().flat_map(|e| &e.annotation.files).map(|file| file.path.clone()).collect(),
+        position: None,
+        is_member: survey.members.contains_key(name),
+        state: survey.state(),
+        mismatch: survey.mismatch.clone(),
+        configured: Vec::new(),
+        files: Vec::new(),
+        failure: failed.map(failure),
+        entry: entry.cloned(),
+    })
+}
+
+/// The values behind the fields that differ, by the section that decides them.
+fn configured(resolved: &Resolved, mismatch: &Mismatch) -> Vec<Configured> {
+    let section = |field: &str| match field {
+        "dataset" => "data.dataset",
+        "signal.dtype" => "storage.",
+        field if field.starts_with("signal") => "preprocessing.",
+        _ => "labels.",
+    };
+    let sections: BTreeSet<&str> = mismatch.fields.iter().map(|f| section(&f.field)).collect();
+    let decides = |key: &str| {
+        let annotations = key.starts_with("dataset.annotations") || key.starts_with("dataset.fixes");
+        sections.iter().any(|section| key.starts_with(section))
+            || (sections.contains("labels.") && annotations)
+    };
+    let values = resolved.values.iter().filter(|setting| decides(&setting.key));
+    let value =
+        |s: &Setting| Configured { key: s.key.clone(), value: s.shown.clone(), origin: s.origin.clone() };
+    values.map(value).collect()
 }
 
 fn failure(failed: &Quarantined) -> String {

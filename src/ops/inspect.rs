@@ -1,5 +1,6 @@
 //! `inspect`: what is in a recording, how its channels map, and what is wrong with it.
 
+use crate::error::{Error, Result};
 use crate::model::failure::{Failure, Note};
 use crate::model::recording::{Header, Kind, Recording, SignalHeader, Variant};
 use crate::model::settings::Settings;
@@ -65,8 +66,14 @@ pub struct InspectedSignal {
 }
 
 /// Inspects a recording under the recipe of `settings`.
-#[must_use]
-pub fn inspect(settings: &Settings, file: &Path) -> Inspection {
+///
+/// A file that is not there, or is a directory, is an error of whoever named it.
+pub fn inspect(settings: &Settings, file: &Path) -> Result<Inspection> {
+    let metadata = fs_err::metadata(file).map_err(|error| Error::usage(error.to_string(), ""))?;
+    if metadata.is_dir() {
+        let message = format!("`{}` is a directory", file.display());
+        return Err(Error::usage(message, "name one recording in it"));
+    }
     let mut report = empty(file);
     let root = file.parent().unwrap_or(Path::new("/"));
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -74,7 +81,7 @@ pub fn inspect(settings: &Settings, file: &Path) -> Inspection {
         Ok(reader) => read(settings, reader, &mut report),
         Err(failure) => report.failure = Some(failure),
     }
-    report
+    Ok(report)
 }
 
 fn empty(file: &Path) -> Inspection {

@@ -3,7 +3,7 @@
 use crate::model::failure::FailureClass;
 use crate::model::id::Split;
 use crate::model::inventory::Inventory;
-use crate::model::manifest::{Entry, Event, History, MANIFEST_SCHEMA, Manifest, Quarantined, Totals};
+use crate::model::manifest::{Entry, Event, History, MANIFEST_SCHEMA, Manifest, Member, Quarantined, Totals};
 use crate::model::recipe::{CONTAINER_REVISION, READER_REVISION};
 use crate::model::settings::Settings;
 use crate::model::window::{self, Span};
@@ -27,6 +27,9 @@ pub struct Ledger {
     /// Bytes of the recordings that were processed.
     pub bytes_read: u64,
     counts: BTreeMap<Kind, usize>,
+    /// Members of splits that this build did not look at, and their failures.
+    aside: Vec<Member>,
+    carried: Vec<Quarantined>,
 }
 
 impl Ledger {
@@ -39,7 +42,7 @@ impl Ledger {
         for (outcome, recording) in outcomes.into_iter().zip(inventory.profile()) {
             match outcome {
                 Some(Outcome::Done(kind, entry)) => ledger.enter(kind, *entry),
-                Some(Outcome::Failed(failed)) => ledger.failed.push(failed),
+                Some(Outcome::Failed(failed)) => ledger.failed.push(*failed),
                 None => {
                     ledger.left += 1;
                     let (held, name) = (&survey.own.held, recording.name());
@@ -49,9 +52,25 @@ impl Ledger {
                 }
             }
         }
+        ledger.carry_over(survey);
         ledger.entries.sort_by(|a, b| a.id.cmp(&b.id));
         ledger.failed.sort_by(|a, b| a.name.cmp(&b.name));
         ledger
+    }
+
+    /// `data.splits` limits what is built and demanded, not what is kept: the other splits stay as they were.
+    fn carry_over(&mut self, survey: &Survey) {
+        let ManifestState::Read(manifest) = &survey.own.held.manifest else { return };
+        let is_aside = |name: &str, split: Split| {
+            !survey.settings.splits.contains(&split) && !survey.members.contains_key(name)
+        };
+        let members = manifest.membership.iter().filter(|member| is_aside(&member.name, member.split));
+        self.aside.extend(members.cloned());
+        let entries = survey.own.held.entries.values().filter(|e| is_aside(e.id.as_str(), e.split));
+        self.entries.extend(entries.cloned());
+        let failed =
+            survey.own.held.quarantine.values().filter(|failed| is_aside(&failed.name, failed.split));
+        self.carried.extend(failed.cloned());
     }
 
     fn enter(&mut self, kind: Kind, entry: Entry) {
@@ -70,10 +89,11 @@ impl Ledger {
 
     /// Returns the manifest that holds the ledger.
     #[must_use]
-    pub fn into_manifest(self, survey: &Survey) -> Manifest {
+    pub fn into_manifest(mut self, survey: &Survey) -> Manifest {
+        self.failed.append(&mut self.carried);
+        self.failed.sort_by(|a, b| a.name.cmp(&b.name));
         let settings = &survey.settings;
-        let mut membership = survey.membership();
-        membership.sort();
+        let membership = self.membership(survey);
         Manifest {
             schema: MANIFEST_SCHEMA,
             profile: settings.profile.clone(),
@@ -94,6 +114,15 @@ impl Ledger {
             entries: self.entries,
             quarantine: self.failed,
         }
+    }
+
+    /// The members that were looked at, and those of splits that were not.
+    fn membership(&self, survey: &Survey) -> Vec<Member> {
+        let looked_at =
+            survey.members.iter().map(|(name, split)| Member { name: name.clone(), split: *split });
+        let mut all: Vec<Member> = looked_at.chain(self.aside.iter().cloned()).collect();
+        all.sort();
+        all
     }
 
     fn history(&self, survey: &Survey) -> History {

@@ -8,7 +8,7 @@ use crate::model::artifact::Facts;
 use crate::model::id::{Digest, ProfileName, RecordingId, VersionName};
 use crate::model::manifest::{FileRecord, Identity};
 use crate::plan::{Offer, OnDisk, Shelf};
-use crate::store::{Held, ManifestState, Store};
+use crate::store::{Held, ManifestState, Scanned, Store};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far files that nobody lists are trusted.
@@ -84,12 +84,8 @@ pub struct Wanted<'a> {
 
 fn adopt(store: &Store, loaded: &mut Loaded, unlisted: Vec<String>, wanted: &Identity, depth: Depth) {
     let (profile, version) = (loaded.shelf.profile.clone(), loaded.shelf.version.clone());
-    let found: Vec<(String, std::result::Result<(FileRecord, Facts), String>)> = match depth {
-        Depth::Prove => store
-            .scan(&profile, &version, &unlisted)
-            .into_iter()
-            .map(|scanned| (scanned.name, scanned.outcome))
-            .collect(),
+    let found: Vec<Scanned> = match depth {
+        Depth::Prove => store.scan(&profile, &version, &unlisted),
         Depth::Look => unlisted
             .into_iter()
             .map(|name| {
@@ -99,11 +95,11 @@ fn adopt(store: &Store, loaded: &mut Loaded, unlisted: Vec<String>, wanted: &Ide
                 let bytes = loaded.files.get(&name).copied().unwrap_or_default();
                 let facts = store.facts(&profile, &version, &name).map_err(|error| error.to_string());
                 let outcome = facts.map(|facts| (record(bytes), facts));
-                (name, outcome)
+                Scanned { name, outcome }
             })
             .collect(),
     };
-    for (name, outcome) in found {
+    for Scanned { name, outcome } in found {
         match outcome {
             Ok((record, facts)) => put(loaded, record, &facts, wanted),
             Err(reason) => loaded.damaged.push((name, reason)),

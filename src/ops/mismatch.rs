@@ -144,26 +144,23 @@ fn next_version(store: &Store, settings: &Settings, wanted: &Identity) -> (Versi
     let mut name = settings.version.clone();
     loop {
         name = increment(&name);
-        let holders: Vec<Option<Identity>> =
-            settings.profiles.keys().filter_map(|profile| identity_on_disk(store, profile, &name)).collect();
+        let taken = |profile: &&ProfileName| store.version_dir(profile, &name).exists();
+        let holders: Vec<&ProfileName> = settings.profiles.keys().filter(taken).collect();
         if holders.is_empty() {
             return (name, false);
         }
-        let means_it = |held: &Option<Identity>| {
-            held.as_ref().is_some_and(|held| {
-                (&held.dataset, held.signal, held.labels) == (&wanted.dataset, wanted.signal, wanted.labels)
-            })
-        };
-        if holders.iter().all(means_it) {
+        if holders.iter().all(|profile| means(store, profile, &name, wanted)) {
             return (name, true);
         }
     }
 }
 
-/// Nothing where the directory does not exist; `Some(None)` where nobody knows what it means.
-fn identity_on_disk(store: &Store, profile: &ProfileName, version: &VersionName) -> Option<Option<Identity>> {
-    let directory = store.version_dir(profile, version);
-    directory.exists().then(|| store.load(profile, version).ok().and_then(|held| held.identity))
+/// True where a version on disk is known to mean what is wanted.
+fn means(store: &Store, profile: &ProfileName, version: &VersionName, wanted: &Identity) -> bool {
+    let held = store.load(profile, version).ok().and_then(|held| held.identity);
+    held.is_some_and(|held| {
+        (held.dataset, held.signal, held.labels) == (wanted.dataset.clone(), wanted.signal, wanted.labels)
+    })
 }
 
 /// Raises the number behind the first `v` that stands at a word's beginning (`v1_256hz` → `v2_256hz`); appends `_v2` where there is none.

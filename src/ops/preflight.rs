@@ -176,7 +176,7 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
                 .collect();
             let what = if state == State::Stale { "made from older sources" } else { "missing" };
             let detail = if counts.is_empty() {
-                "the manifest is not current".to_owned()
+                "the manifest was made for other recordings or splits".to_owned()
             } else {
                 format!("recordings {what} ({})", counts.join(", "))
             };
@@ -277,10 +277,9 @@ fn expect(survey: &Survey) -> Option<Verdict> {
     if expected.is_empty() || !is_full(&survey.settings) {
         return None;
     }
-    let members = survey.membership();
     let mut wrong = Vec::new();
     for (split, counts) in expected.iter().filter(|(split, _)| survey.settings.splits.contains(split)) {
-        let recordings = members.iter().filter(|member| member.split == *split).count() as u64;
+        let recordings = survey.members.values().filter(|member| *member == split).count() as u64;
         let subjects = subject_count(survey, *split);
         if let Some(right) = counts.recordings.filter(|right| *right != recordings) {
             wrong.push(format!("{split}: {recordings} recordings instead of {right}"));
@@ -338,9 +337,8 @@ fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
 }
 
 fn quarantine(survey: &Survey) -> Verdict {
-    let failed: Vec<_> = survey.own.held.quarantine.values().collect();
-    let unknown = failed.iter().filter(|failed| !ledger::is_known(&survey.settings, failed)).count();
-    let members = survey.membership().len();
+    let unknown = survey.failures().filter(|failed| !ledger::is_known(&survey.settings, failed)).count();
+    let members = survey.members.len();
     let share = (survey.settings.max_quarantined * members as f64).floor() as usize;
     let limit = share.max(2);
     if unknown <= limit {

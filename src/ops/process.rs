@@ -15,7 +15,7 @@ use crate::model::recording::{Header, Recording, Signal};
 use crate::model::settings::{LinkMethod, Settings};
 use crate::model::units::Rate;
 use crate::ops::survey::now_ns;
-use crate::plan::{self, Action, Decision, Kind, Shelf, Task, Work};
+use crate::plan::{self, Action, Decision, FileWork, Kind, Shelf, Task, Work};
 use crate::store::{MemoLine, Store, Writer};
 use crate::{dsp, formats, source};
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ pub enum Outcome {
     /// It is in the cache.
     Done(Kind, Box<Entry>),
     /// It is not, and why.
-    Failed(Quarantined),
+    Failed(Box<Quarantined>),
 }
 
 /// A failure of the recording, or of the cache.
@@ -96,13 +96,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Bench<'_> {
     /// Does what the plan says for one recording. An error is one of the cache; the recording's own are outcomes.
     pub fn run(&self, task: &Task, recording: &SourceRecording) -> Result<Outcome> {
-        let (id, signal, labels, drop) = match (&task.work, &recording.id) {
-            (Work::Files { signal, labels, drop }, Ok(id)) => (id, signal, labels, drop),
-            (Work::Quarantined(failure), _) => return Ok(self.failed(recording, failure.clone())),
-            (_, Err(failure)) => return Ok(self.failed(recording, failure.clone())),
+        let (id, FileWork { signal, labels, drop }) = match (&task.work, &recording.id) {
+            (Work::Files(files), Ok(id)) => (id, &**files),
+            (Work::Quarantined(failure), _) | (_, Err(failure)) => {
+                return Ok(self.failed(recording, failure.clone()));
+            }
         };
         let (last, first): (Vec<&String>, Vec<&String>) =
-            drop.iter().partition(|name| self.is_link_source(name, &[signal, labels]));
+            drop.iter().partition(|name| is_link_source(name, [signal, labels]));
         first.into_iter().try_for_each(|name| self.writer.remove(name))?;
         let work = || self.files(recording, id, signal, labels);
         let done =
@@ -125,12 +126,6 @@ impl Bench<'_> {
         self.writer.remove(&plan::labels_name(split, id))
     }
 
-    fn is_link_source(&self, name: &str, decisions: &[&Decision; 2]) -> bool {
-        decisions.iter().any(
-            |decision| matches!(&decision.action, Action::Link { shelf: 0, record } if record.name == name),
-        )
-    }
-
     fn failed(&self, recording: &SourceRecording, failure: Failure) -> Outcome {
         let mut memory = plan::memory(self.wanted, recording);
         if memory.source.is_none() {
@@ -138,14 +133,14 @@ impl Bench<'_> {
             memory.source =
                 learned.iter().rev().find(|line| line.path == recording.file.path).map(|line| line.sha256);
         }
-        Outcome::Failed(Quarantined {
+        Outcome::Failed(Box::new(Quarantined {
             name: recording.name().to_owned(),
             split: recording.split,
             path: recording.file.path.clone(),
             class: failure.class,
             message: failure.message,
             memory,
-        })
+        }))
     }
 
     fn files(
@@ -429,6 +424,13 @@ struct Labelled {
     annotation: Annotation,
     artifact: Option<Artifact<LabelFacts>>,
     notes: Vec<Note>,
+}
+
+/// True where a file of the own version moves by link: it goes after the work, not before.
+fn is_link_source(name: &str, decisions: [&Decision; 2]) -> bool {
+    decisions
+        .iter()
+        .any(|decision| matches!(&decision.action, Action::Link { shelf: 0, record } if record.name == name))
 }
 
 /// A file of the cache that is gone or damaged: the recording is still there to make it from.

@@ -144,7 +144,7 @@ pub fn of(survey: &Survey) -> ProfileStatus {
         splits: splits(survey),
         linkable: plan.map_or(0, |plan| plan.count(Kind::Link)),
         unchecked: plan.map_or(0, |plan| plan.tasks.iter().filter(|task| task.is_unchecked()).count()),
-        quarantine: quarantine_lines(&survey.settings, survey.own.held.quarantine.values()),
+        quarantine: quarantine_lines(&survey.settings, survey.failures()),
         mismatch: survey.mismatch.clone(),
         history,
         next: next(survey, state),
@@ -156,6 +156,9 @@ fn reason(survey: &Survey, state: State) -> Option<String> {
         State::Corrupt => survey.damage(),
         State::Incomplete if matches!(survey.own.held.manifest, ManifestState::Absent) => {
             Some("the manifest is missing; what is finished is kept".to_owned())
+        }
+        State::Incomplete if splits(survey).values().all(|split| split.missing == 0) => {
+            Some("everything is there, but the manifest was made for other recordings or splits".to_owned())
         }
         State::VersionMismatch => {
             let fields = survey.mismatch.iter().flat_map(|m| &m.fields);
@@ -200,14 +203,14 @@ pub fn splits(survey: &Survey) -> BTreeMap<Split, SplitStatus> {
             }
         }
         (None, mismatch) => {
-            for member in survey.membership() {
-                let status = splits.entry(member.split).or_default();
+            for (name, split) in &survey.members {
+                let status = splits.entry(*split).or_default();
                 status.members += 1;
                 if mismatch {
                     status.missing += 1;
-                } else if survey.has(&member.name) {
+                } else if survey.has(name) {
                     status.have += 1;
-                } else if survey.failed(&member.name) {
+                } else if survey.failed(name) {
                     status.quarantined += 1;
                 } else {
                     status.missing += 1;

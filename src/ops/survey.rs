@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::Inventory;
-use crate::model::manifest::{Identity, Member};
+use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
 use crate::model::settings::Settings;
 use crate::ops::inventory::{self, Taken};
 use crate::ops::library::{self, Depth, Loaded};
@@ -11,7 +11,7 @@ use crate::ops::mismatch::{self, Mismatch};
 use crate::plan::{self, Kind, Plan, Shelf};
 use crate::store::{ManifestState, MemoLine, Store};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 /// The state of a version; the first that applies.
@@ -67,6 +67,9 @@ pub struct Survey {
     pub plan: Option<Plan>,
     /// Contents learned on the way.
     pub learned: Vec<MemoLine>,
+    /// The recordings that the profile demands, by name: those of the dataset, or those recorded where it
+    /// cannot be reached.
+    pub members: BTreeMap<String, Split>,
 }
 
 /// How a survey is made.
@@ -122,7 +125,9 @@ pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options) -> Re
         .as_ref()
         .and_then(|held| mismatch::compare(&store, &settings, &wanted, held, own.held.recipe.as_ref()));
     let mut shelves = vec![own.shelf.clone()];
+    let members = membership(&settings, inventory.as_ref(), &own);
     let mut survey = Survey {
+        members,
         learned: Vec::new(),
         plan: None,
         inventory: None,
@@ -144,6 +149,20 @@ pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options) -> Re
     }
     survey.inventory = inventory;
     Ok(survey)
+}
+
+fn membership(settings: &Settings, inventory: Option<&Inventory>, own: &Loaded) -> BTreeMap<String, Split> {
+    match (inventory, &own.held.manifest) {
+        (Some(inventory), _) => inventory.profile().iter().map(|r| (r.name().to_owned(), r.split)).collect(),
+        (None, ManifestState::Read(manifest)) => recorded(settings, manifest),
+        (None, _) => BTreeMap::new(),
+    }
+}
+
+/// The recordings that a manifest was made for, of the splits in force.
+fn recorded(settings: &Settings, manifest: &Manifest) -> BTreeMap<String, Split> {
+    let members = manifest.membership.iter().filter(|member| settings.splits.contains(&member.split));
+    members.map(|member| (member.name.clone(), member.split)).collect()
 }
 
 fn load(
@@ -240,42 +259,20 @@ impl Survey {
         })
     }
 
-    /// True where manifest and journals together list every file, in the configured split. A journal that
+    /// True where manifest and journals together list every file, for these members, in the configured split. A journal that
     /// is not merged yet is no defect: readers read both.
     fn is_on_record(&self) -> bool {
-        let recorded =
-            self.own.held.journals > 0 || matches!(&self.own.held.manifest, ManifestState::Read(_));
+        let recorded = match &self.own.held.manifest {
+            ManifestState::Read(manifest) => recorded(&self.settings, manifest) == self.members,
+            _ => self.own.held.journals > 0,
+        };
         let same_split = |held: &Identity| held.splits == self.wanted.splits;
         recorded && self.own.adopted == 0 && self.own.identity.as_ref().is_some_and(same_split)
     }
 
-    /// The recordings that the profile demands: of the dataset, or recorded where it cannot be reached.
-    #[must_use]
-    pub fn membership(&self) -> Vec<Member> {
-        match (&self.inventory, &self.own.held.manifest) {
-            (Some(inventory), _) => {
-                let member = |r: &crate::model::inventory::SourceRecording| Member {
-                    name: r.name().to_owned(),
-                    split: r.split,
-                };
-                inventory.profile().iter().map(member).collect()
-            }
-            (None, ManifestState::Read(manifest)) => manifest
-                .membership
-                .iter()
-                .filter(|member| self.settings.splits.contains(&member.split))
-                .cloned()
-                .collect(),
-            (None, _) => Vec::new(),
-        }
-    }
-
     /// Members without files and without a remembered failure, judged by manifest and directory alone.
     fn missing_members(&self) -> usize {
-        self.membership()
-            .iter()
-            .filter(|member| !self.has(&member.name) && !self.failed(&member.name))
-            .count()
+        self.members.keys().filter(|name| !self.has(name) && !self.failed(name)).count()
     }
 
     /// True where the files of an entry lie there with their recorded sizes.
@@ -293,9 +290,15 @@ impl Survey {
         self.own.held.quarantine.contains_key(name)
     }
 
-    /// The entries of the profile's members, of one split.
-    pub fn entries(&self, split: Split) -> impl Iterator<Item = &crate::model::manifest::Entry> {
-        self.own.held.entries.values().filter(move |entry| entry.split == split)
+    /// The entries of the profile's members, of one split; a manifest may list others as well.
+    pub fn entries(&self, split: Split) -> impl Iterator<Item = &Entry> {
+        let is_member = move |entry: &&Entry| self.members.get(entry.id.as_str()) == Some(&split);
+        self.own.held.entries.values().filter(move |entry| entry.split == split).filter(is_member)
+    }
+
+    /// The remembered failures of the profile's members.
+    pub fn failures(&self) -> impl Iterator<Item = &Quarantined> {
+        self.own.held.quarantine.values().filter(|failed| self.members.contains_key(&failed.name))
     }
 
     /// The plan, or the error that says that the dataset cannot be reached.

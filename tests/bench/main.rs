@@ -13,6 +13,7 @@ use eegcache::model::recording::{Calibration, Digital, RawChannel, Recording, Si
 use eegcache::model::window::{Span, Windowing};
 use eegcache::model::{Rate, Seconds};
 use eegcache::{dsp, formats};
+use std::fmt::Write as _;
 use std::hint::black_box;
 
 const SECONDS: u64 = 300;
@@ -96,7 +97,7 @@ fn annotations(c: &mut Criterion) {
         for event in 0..40 {
             let (start, end) = (event * 90, (event + 1) * 90);
             let label = if event % 2 == 0 { "bckg" } else { "fnsz" };
-            text.push_str(&format!("C{channel},{start}.0000,{end}.0000,{label},1.0000\n"));
+            let _ = writeln!(text, "C{channel},{start}.0000,{end}.0000,{label},1.0000");
         }
     }
     let format = eegcache::model::recipe::AnnotationFormat::TuszCsv;

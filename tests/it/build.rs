@@ -73,7 +73,9 @@ fn a_lost_manifest_and_lost_journals_cost_no_recording() {
     let after = project.manifest(FULL);
     let essence = |manifest: &Value| -> Vec<Value> {
         let mut entries = manifest["entries"].as_array().unwrap().clone();
-        entries.iter_mut().for_each(|entry| drop(entry.as_object_mut().unwrap().remove("made")));
+        for entry in &mut entries {
+            entry.as_object_mut().unwrap().remove("made");
+        }
         entries
     };
     assert_eq!(essence(&before), essence(&after));
@@ -130,8 +132,7 @@ fn rewindowing_is_free() {
         let splits = report["profiles"][0]["splits"].as_object().unwrap().clone();
         splits
             .values()
-            .map(|s| ["none", "partial", "full"].map(|k| s["windows"][k].as_u64().unwrap()))
-            .flatten()
+            .flat_map(|s| ["none", "partial", "full"].map(|k| s["windows"][k].as_u64().unwrap()))
             .sum()
     };
     assert!(windows(&["--set", "windows.length_s=10", "--set", "windows.stride_s=5"]) > windows(&[]));
@@ -333,4 +334,70 @@ fn a_build_that_is_killed_again_and_again_converges_to_the_same_bytes() {
     build(&project, &[]);
     assert!(project.contents("cache") == project.contents("undisturbed"));
     project.run(&["verify"]).expect(0).says(&["0 damaged"]);
+}
+
+#[test]
+fn recordings_that_are_no_members_any_more_are_neither_counted_nor_trained_on() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let manifest = project.manifest(FULL);
+    let entry = &manifest["entries"][0];
+    fs_err::remove_file(project.path(&format!("data/{}", entry["source"]["path"].as_str().unwrap())))
+        .unwrap();
+    project.run(&["status", "--profile", "full"]).expect(1).says(&["INCOMPLETE", "for other recordings"]);
+    project.run(&["preflight"]).expect(1).says(&["INCOMPLETE", "eegcache build --profile full"]);
+    let report = build(&project, &[]);
+    assert_eq!((count(&report, "built"), count(&report, "kept")), (0, 11));
+    let ids = |manifest: &Value| manifest["entries"].as_array().unwrap().len();
+    assert_eq!((ids(&manifest), ids(&project.manifest(FULL))), (12, 11));
+    project.run(&["preflight"]).expect(0);
+}
+
+#[test]
+fn a_build_of_some_splits_keeps_the_others() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let before = project.manifest(FULL);
+    let report = build(&project, &["--set", "data.splits=[train, val]"]);
+    assert!(count(&report, "kept") > 0 && count(&report, "built") == 0, "{report}");
+    let after = project.manifest(FULL);
+    for field in ["entries", "quarantine", "membership", "totals"] {
+        assert_eq!(before[field], after[field], "{field}");
+    }
+    project.run(&["status", "--profile", "full"]).expect(0).says(&["VALID"]);
+}
+
+#[test]
+fn the_cache_is_judged_and_explained_without_its_dataset() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let id = project.manifest(FULL)["entries"][0]["id"].as_str().unwrap().to_owned();
+    fs_err::rename(project.path("data"), project.path("elsewhere")).unwrap();
+    project
+        .run(&["status", "--profile", "full"])
+        .expect(0)
+        .says(&["VALID", "sources not reachable: not checked"]);
+    project.run(&["preflight"]).expect(0).says(&["sources not reachable: not checked"]);
+    project.run(&["explain", &id]).expect(0).says(&[&id, "signal built"]);
+    project.run(&["build"]).expect(2).says(&["`dataset.root`", "mini.yaml"]);
+}
+
+#[test]
+fn what_a_killed_build_finished_is_counted() {
+    let project = Project::mini();
+    let mut child = project.command(&["build", "-j", "1"]).spawn().unwrap();
+    let journal = || {
+        let listed = fs_err::read_dir(project.path(&format!("{FULL}/.build"))).ok()?;
+        let mut names =
+            listed.flatten().map(|item| item.path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl"));
+        names.find_map(|path| fs_err::read_to_string(path).ok()).filter(|text| text.lines().count() > 4)
+    };
+    while journal().is_none() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    build(&project, &[]);
+    let history = &project.manifest(FULL)["history"];
+    assert_eq!(count(history, "built"), 12, "{history}");
 }

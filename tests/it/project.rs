@@ -77,8 +77,10 @@ impl Project {
     pub(crate) fn mini() -> Self {
         let project = Self::bare();
         let report = project.generate("data", 16, 7);
-        let defects: String =
-            report.defects.iter().map(|(id, class)| format!("    {id}: {class}\n")).collect();
+        let defects: String = report
+            .defects
+            .iter()
+            .fold(String::new(), |text, (id, class)| format!("{text}    {id}: {class}\n"));
         project.write(
             "configs/datasets/mini.yaml",
             &format!(
