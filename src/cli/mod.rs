@@ -250,7 +250,11 @@ fn become_command(args: &PreflightArgs, report: &PreflightReport) -> Result<u8> 
         .args(&args.command[1..])
         .env("EEGCACHE_DIR", &report.cache_dir)
         .exec();
-    Err(Error::io("start", PathBuf::from(&args.command[0]))(error))
+    let command = PathBuf::from(&args.command[0]);
+    Err(Error::usage(
+        format!("cannot start `{}`: {error}", command.display()),
+        "the cache is ready; check the command behind `--`",
+    ))
 }
 
 fn verify(args: &VerifyArgs) -> Result<u8> {

@@ -185,13 +185,13 @@ impl<'a> Project<'a> {
             } else {
                 format!("the files there are {}", quoted(known.clone()))
             };
+            let places = if self.cwd == self.root {
+                format!("in `{}`", self.cwd.display())
+            } else {
+                format!("neither in `{}` nor in `{}`", self.cwd.display(), self.root.display())
+            };
             Problem {
-                message: format!(
-                    "`{}` does not exist, neither in `{}` nor in `{}`",
-                    file.display(),
-                    self.cwd.display(),
-                    self.root.display()
-                ),
+                message: format!("`{}` does not exist, {places}", file.display()),
                 origin: Some(format!("-c {}", file.display())),
                 hint: Some(format!("{}{listed}", did_you_mean(&name, known))),
             }

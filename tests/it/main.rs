@@ -13,6 +13,7 @@ mod layers;
 mod project;
 mod reader;
 mod real_recordings;
+mod rust_reader;
 mod shared;
 mod sharing;
 mod source;

@@ -21,7 +21,7 @@ fn cases() -> Vec<Case> {
         // Sleep-EDF: 30 s records, 100 Hz beside 1 Hz.
         Case {
             file: "edfio/short_psg.edf",
-            channels: named(&["Fpz-Cz", "Pz-Oz", "EMGsubmental"]),
+            channels: named(&["EEG Fpz-Cz", "Pz-Oz", "EMG submental"]),
             samples: 76_800,
             notes: &[],
         },
@@ -50,10 +50,10 @@ fn real_recordings_are_what_scipy_makes_of_them() {
         fs_err::create_dir(project.path("data")).unwrap();
         let name = case.file.rsplit('/').next().unwrap();
         fs_err::copy(shared.join("data").join(case.file), project.path("data").join(name)).unwrap();
-        let channels = case.channels.join(", ");
+        let channels = case.channels.join("\", \"");
         project.write(
             "own.yaml",
-            &format!("preprocessing: {{channels: {{order: [{channels}], interpolate: []}}}}\n"),
+            &format!("preprocessing: {{channels: {{order: [\"{channels}\"], interpolate: []}}}}\n"),
         );
         let run = |arguments: &[&str]| {
             let mut command = project.command(&[arguments, &["-c", "own.yaml"]].concat());
@@ -72,6 +72,8 @@ fn real_recordings_are_what_scipy_makes_of_them() {
         }
         check_cache(&project, cache, "data", &run(&["status", "--profile", "full", "--json"]));
         run(&["verify"]).says(&["0 damaged"]);
+        let only = format!("data.splits=[{}]", entry["split"].as_str().unwrap());
+        run(&["preflight", "--set", &only, "--set", "windows.length_s=5"]).says(&["ready"]);
     }
 }
 

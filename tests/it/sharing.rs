@@ -138,10 +138,37 @@ fn only_the_splits_that_are_asked_for_are_built_and_demanded() {
     let (first, ..) = build(&project, &two);
     assert!(project.entries(FULL).keys().all(|name| !name.starts_with("eval/")));
     project.run(&[&["preflight"], &two[..]].concat()).expect(0);
-    project.run(&["preflight"]).expect(1).says(&["INCOMPLETE", "eval"]);
+    project.run(&["preflight"]).expect(1).says(&["INCOMPLETE", "eval: 3 of 3"]);
     let (second, _, _, kept) = build(&project, &[]);
     assert!(second > 0 && kept == first);
     project.run(&["preflight"]).expect(0);
+    // What one user leaves out is not lost for the other.
+    build(&project, &two);
+    project.run(&["preflight"]).expect(0);
+}
+
+#[test]
+fn a_recording_that_is_no_member_any_more_counts_no_more() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let windows = |state: &Value| -> u64 {
+        let windows = state["splits"]["train"]["windows"].as_object().unwrap();
+        windows.values().map(|count| count.as_u64().unwrap()).sum()
+    };
+    let before = windows(&profile(&project, &["full"]));
+    let entry = project.manifest(FULL)["entries"][0].clone();
+    assert_eq!(entry["split"], "train");
+    let lost = 1 + (entry["samples"].as_u64().unwrap() - 15_360) / 2_560;
+    fs_err::remove_file(project.path("data").join(entry["source"]["path"].as_str().unwrap())).unwrap();
+    let state = profile(&project, &["full"]);
+    assert_eq!((&state["state"], windows(&state)), (&"INCOMPLETE".into(), before - lost), "{state}");
+    project.run(&["preflight"]).expect(1);
+    assert_eq!(build(&project, &[]).0, 0);
+    project.run(&["preflight"]).expect(0);
+    let id = entry["id"].as_str().unwrap();
+    assert!(project.manifest(FULL)["entries"].as_array().unwrap().iter().all(|entry| entry["id"] != id));
+    project.run(&["build", "--set", "cache.profiles.dev.subset=first_7_files", "--profile", "dev"]).expect(0);
+    assert_eq!(profile(&project, &["dev"])["state"], "INCOMPLETE", "eleven are wanted now");
 }
 
 #[test]
