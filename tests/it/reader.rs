@@ -1,4 +1,4 @@
-//! Other readers: NumPy, SciPy and MNE see in a cache what the program says is there.
+//! Other readers: `NumPy`, `SciPy` and MNE see in a cache what the program says is there.
 #![expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 
 use crate::project::{Project, Run, repository};
@@ -16,7 +16,7 @@ pub(crate) fn python(modules: &str) -> Option<OsString> {
     None
 }
 
-/// Computes a whole cache again with SciPy and compares every sample, label, event, count and container.
+/// Computes a whole cache again with `SciPy` and compares every sample, label, event, count and container.
 pub(crate) fn check_cache(project: &Project, cache: &str, dataset: &str, status: &Run) {
     let Some(python) = python("numpy, scipy.signal") else { return };
     project.write("status.json", &status.stdout);
