@@ -1,29 +1,39 @@
 #!/usr/bin/env python3
-"""An independent check of a built cache: NumPy, SciPy and the standard library only, none of eegcache's code.
+"""An independent check of a built cache: NumPy, SciPy and the standard library, MNE where it is installed; none of eegcache's code.
 
-    check_cache.py CACHE_DIR DATASET_ROOT [--status STATUS_JSON] [--only N]
+    check_cache.py CACHE_DIR DATASET_ROOT [STATUS_JSON]
 
-For every entry of the manifest it hashes the files, opens them with numpy.load, computes the signal again from the
-recording (brain_brr: scipy.signal.resample, butter 3, iirnotch, z-score, clip) and compares every sample, makes the labels again
-from the `.csv` with exact decimals, and counts windows by class. Recordings with interpolated channels are compared on
-their recorded channels (MNE is the oracle for interpolation, see make_golden.py). Prints one line a figure; exits 1 on any
-difference. Tested with Python 3.11, NumPy 2.4, SciPy 1.17.
+For every entry of the manifest it hashes the files, takes their ZIP containers apart, opens them with numpy.load, computes the signal
+again from the recording (brain_brr: scipy.signal.resample, butter 3, iirnotch, z-score, clip; channels, `init` and dtype as the manifest's recipe
+says, EDF and BDF) and compares every sample and the scale, makes the labels again from the `.csv` with exact decimals, compares them with the events, and counts windows by class. Interpolated
+channels are compared with MNE's interpolate_bads; without MNE they are counted and left out. With a status (`status --profile P --json`)
+its counts, seconds and bytes are compared as well. Prints one line a figure; exits 1 on any difference.
+Tested with Python 3.11, NumPy 2.4, SciPy 1.17, MNE 1.13.
 """
 import csv
 import hashlib
 import json
 import os
+import struct
 import sys
+import zipfile
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 import scipy.signal as ss
 
-ORDER = "Fp1 F3 C3 P3 F7 T3 T5 O1 Fz Cz Pz Fp2 F4 C4 P4 F8 T4 T6 O2".split()
+try:
+    import mne
+    mne.set_log_level("ERROR")
+except ImportError:
+    mne = None
+
 SYNONYMS = {"T7": "T3", "T8": "T4", "P7": "T5", "P8": "T6"}
 SEIZURE = set("seiz gnsz fnsz cpsz absz spsz tcsz tnsz mysz".split())
 RATE, LENGTH, STRIDE = 256, 15360, 2560
+# The sphere's centre is a constant (EEG_FACTS section 1); MNE would fit one to the channels of each recording.
+CENTRE_M = np.array([-0.9165, 15.8084, 45.3800]) / 1000
 
 
 def header(raw):
@@ -53,11 +63,19 @@ def key(label):
     return SYNONYMS.get(name, name)
 
 
+def samples(raw, offset, records, width):
+    """Records × samples: 16 bits of EDF, or 24 bits of BDF, whose first byte is 0xFF."""
+    if raw[0] != 0xFF:
+        return np.frombuffer(raw, "<i2", records * width, offset).reshape(records, -1)
+    low, middle, high = np.frombuffer(raw, "u1", 3 * records * width, offset).reshape(-1, 3).astype(np.int32).T
+    return ((low | middle << 8 | high << 16) - ((high >> 7) << 24)).reshape(records, -1)
+
+
 def recorded(path):
-    """µV rounded to float32, by channel name, with each channel's rate."""
+    """µV rounded to float32, by channel name, with each channel's rate and whether its raw samples are all equal."""
     raw = open(path, "rb").read()
     offset, records, duration, labels, units, pmin, pmax, dmin, dmax, per_record = header(raw)
-    data = np.frombuffer(raw, "<i2", records * sum(per_record), offset).reshape(records, -1)
+    data = samples(raw, offset, records, sum(per_record))
     starts = np.concatenate([[0], np.cumsum(per_record)])
     channels = {}
     for i, label in enumerate(labels):
@@ -65,19 +83,34 @@ def recorded(path):
         digital = data[:, starts[i]: starts[i + 1]].reshape(-1).astype(np.float64)
         unit = {"uV": 1.0, "mV": 1e3, "V": 1e6, "nV": 1e-3}.get(units[i].replace("\xb5", "u"), 1.0)
         x = (gain * digital + (pmin[i] - gain * dmin[i])) * unit
-        channels.setdefault(key(label), (x.astype(np.float32).astype(np.float64), Fraction(per_record[i]) / duration))
+        flat = bool((digital == digital[0]).all())
+        channels.setdefault(key(label), (x.astype(np.float32).astype(np.float64), Fraction(per_record[i]) / duration, flat))
     return channels
 
 
-def brain_brr(x, rate):
+def interpolated(channels, missing):
+    """The missing channels, in µV at Cz's rate, from every recorded channel that has a position and is not flat."""
+    positions = {name.upper(): name for name in mne.channels.make_standard_montage("standard_1020").ch_names}
+    rate = channels["CZ"][1]
+    names = [n for n, (_, r, flat) in channels.items() if n in positions and r == rate and not flat and n not in missing]
+    x = np.stack([channels[n][0] for n in names] + [np.full(len(channels["CZ"][0]), 12345.0) for _ in missing])
+    raw = mne.io.RawArray(x * 1e-6, mne.create_info([positions[n] for n in names + missing], float(rate), "eeg"))
+    raw.set_montage("standard_1020")
+    raw.info["bads"] = [positions[n] for n in missing]
+    raw.interpolate_bads(reset_bads=True, mode="accurate", method="spline", origin=CENTRE_M)
+    return {n: (raw.get_data(picks=[positions[n]])[0] * 1e6, rate, False) for n in missing}
+
+
+def brain_brr(x, rate, first_sample):
+    start = lambda x: x - x[0] if first_sample else x
     if rate != RATE:
         x = ss.resample(x, round(Fraction(len(x)) * RATE / rate))
     b, a = ss.butter(3, [0.5, 120.0], btype="band", fs=RATE)
-    x = ss.lfilter(b, a, x)
+    x = ss.lfilter(b, a, start(x))
     b, a = ss.iirnotch(60.0, 30.0, fs=RATE)
-    x = ss.lfilter(b, a, x)
-    x = (x - x.mean()) / (x.std() + 1e-8)
-    return np.nan_to_num(np.clip(x, -10, 10)).astype(np.float32)
+    x = ss.lfilter(b, a, start(x))
+    centre, divisor = x.mean(), x.std() + 1e-8
+    return np.nan_to_num(np.clip((x - centre) / divisor, -10, 10)).astype(np.float32), centre, divisor
 
 
 def labels(path, n):
@@ -98,58 +131,134 @@ def classes(y):
     return counts
 
 
+def container(path):
+    """Everything that is wrong with the ZIP archive: it must be stored, dated 1980-01-01, aligned, with sizes in the local headers."""
+    raw = open(path, "rb").read()
+    members = zipfile.ZipFile(path).infolist()
+    wrong = [] if members[-1].filename == "entry.json" else [f"last member {members[-1].filename}"]
+    for member in members:
+        at = member.header_offset
+        flags, method, clock, date, crc, packed, size, name, extra = struct.unpack("<4xxxHHHHIIIHH", raw[at: at + 30])
+        start = at + 30 + name + extra
+        wide = 0xFFFFFFFF in (packed, size)
+        if flags & 8 or method or (clock, date) != (0, 33) or crc != member.CRC or not (wide or packed == size == member.file_size):
+            wrong.append(f"local header of {member.filename}")
+        if member.filename.endswith(".npy"):
+            if raw[start: start + 8] != b"\x93NUMPY\x01\x00":
+                wrong.append(f"{member.filename} is no .npy 1.0")
+            if (start + 10 + struct.unpack("<H", raw[start + 8: start + 10])[0]) % 64:
+                wrong.append(f"array of {member.filename} is not aligned")
+    return wrong
+
+
+def open_file(cache, record, say):
+    """The arrays and facts of a finished file, every digest compared."""
+    path = os.path.join(cache, record["name"])
+    content = open(path, "rb").read()
+    if len(content) != record["bytes"] or hashlib.sha256(content).hexdigest() != record["sha256"]:
+        say(f"{record['name']}: bytes or sha256")
+    for defect in container(path):
+        say(f"{record['name']}: {defect}")
+    with np.load(path) as npz:
+        facts = json.loads(npz["entry.json"])
+        arrays = {name: npz[name] for name in npz.files if name != "entry.json"}
+    for name, digest in facts["arrays"].items():
+        if hashlib.sha256(np.ascontiguousarray(arrays[name]).tobytes()).hexdigest() != digest:
+            say(f"{record['name']}: sha256 of {name}")
+    if set(facts["arrays"]) != set(arrays):
+        say(f"{record['name']}: arrays {sorted(arrays)}")
+    return arrays, facts
+
+
+def check_signal(cache, root, entry, manifest, say):
+    """Returns the largest difference and the number of channels that could not be compared."""
+    arrays, facts = open_file(cache, entry["files"]["signal"], say)
+    signal, names, rate = arrays["signal"], list(arrays["channels"]), float(arrays["rate_hz"])
+    source = os.path.join(root, entry["source"]["path"])
+    digest = hashlib.sha256(open(source, "rb").read()).hexdigest()
+    if digest != entry["source"]["sha256"] or digest != facts["source_sha256"] or facts["fingerprint"] != manifest["identity"]["signal"]:
+        say("sha256 of the source, or fingerprint")
+    recipe = manifest["recipe"]["signal"]
+    order, dtype = recipe["channels"]["order"], np.dtype(recipe["dtype"])
+    first_sample = recipe["steps"][1]["bandpass"]["phase"]["causal"] == "first_sample"
+    if names != order or rate != RATE or signal.shape != (len(order), entry["samples"]) or signal.dtype != dtype:
+        say(f"{names} {rate} {signal.shape} {signal.dtype}")
+    channels = recorded(source)
+    absent = [name for name in order if name.upper() not in channels]
+    if sorted(absent) != sorted(entry["interpolated"]):
+        say(f"interpolated {entry['interpolated']}, absent {absent}")
+    if absent and mne:
+        channels.update(interpolated(channels, [name.upper() for name in absent]))
+    # A float16 may fall to either side of a half: one unit at 10 is 2⁻⁷.
+    worst, tolerance = 0.0, 1e-5 if dtype == np.float32 else 2.0 ** -7
+    for row, name in enumerate(order):
+        if name.upper() not in channels:
+            continue
+        expected, centre, divisor = brain_brr(*channels[name.upper()][:2], first_sample)
+        difference = float(np.abs(signal[row].astype(np.float32) - expected.astype(dtype)).max()) if len(expected) == signal.shape[1] else np.inf
+        scale = np.abs(arrays["scale"][row] - (centre, divisor)).max() / divisor
+        worst = max(worst, difference)
+        if difference > tolerance or scale > 1e-5:
+            say(f"{name}: differs by {difference}, scale by {scale}")
+    return worst, len([name for name in absent if name.upper() not in channels])
+
+
+def check_labels(cache, root, entry, identity, say):
+    """Returns the labels, made again."""
+    arrays, facts = open_file(cache, entry["files"]["labels"], say)
+    source = os.path.join(root, entry["source"]["path"])
+    y = labels(source[: source.rindex(".")] + ".csv", entry["samples"])
+    if arrays["labels"].dtype != np.uint8 or not np.array_equal(arrays["labels"], y):
+        say(f"labels differ in {int((arrays['labels'] != y).sum())} samples")
+    of_events = np.zeros_like(y)
+    for event in entry["events"]:
+        of_events[event["start"]: event["end"]] = 1
+    if not np.array_equal(of_events, y):
+        say("the events say something else than the labels")
+    if entry["annotation"]["status"] != ("labelled" if y.any() else "labelled-empty") or facts["fingerprint"] != identity["labels"]:
+        say(f"status {entry['annotation']['status']}, or fingerprint")
+    for file, digest in zip(entry["annotation"]["files"], facts["annotation_sha256"], strict=True):
+        if hashlib.sha256(open(os.path.join(root, file["path"]), "rb").read()).hexdigest() != digest or digest != file["sha256"]:
+            say(f"sha256 of {file['path']}")
+    return y
+
+
+def compare_status(status, manifest, figures, say):
+    splits = next(p["splits"] for p in status["profiles"] if p["profile"] == manifest["profile"])
+    for split, said in splits.items():
+        counted = figures.get(split, {"classes": [0, 0, 0], "have": 0, "bytes": 0, "seconds": 0.0, "seizure_seconds": 0.0})
+        classes = [said["windows"][kind] for kind in ("none", "partial", "full")]
+        if classes != counted["classes"] or any(abs(said[k] - counted[k]) > 1e-6 for k in counted if k != "classes"):
+            say(f"status says {said} for {split}, counted {counted}")
+
+
 def main():
-    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
-    cache, root = arguments[0], arguments[1]
+    cache, root = sys.argv[1:3]
     manifest = json.load(open(os.path.join(cache, "manifest.json")))
-    worst, wrong, windows = 0.0, [], {}
+    worst, skipped, wrong, figures = 0.0, 0, [], {}
     for entry in manifest["entries"]:
-        files = [f for f in (entry["files"]["signal"], entry["files"].get("labels")) if f]
-        for f in files:
-            content = open(os.path.join(cache, f["name"]), "rb").read()
-            if len(content) != f["bytes"] or hashlib.sha256(content).hexdigest() != f["sha256"]:
-                wrong.append(f"{f['name']}: bytes or sha256")
-        source = os.path.join(root, entry["source"]["path"])
-        if hashlib.sha256(open(source, "rb").read()).hexdigest() != entry["source"]["sha256"]:
-            wrong.append(f"{entry['id']}: source sha256")
-        with np.load(os.path.join(cache, files[0]["name"])) as npz:
-            signal, names, rate = npz["signal"], list(npz["channels"]), float(npz["rate_hz"])
-            arrays = {name: npz[name] for name in ("signal", "channels", "rate_hz", "scale")}
-            facts = json.loads(npz["entry.json"])
-        for name, digest in facts["arrays"].items():
-            if hashlib.sha256(arrays[name].tobytes()).hexdigest() != digest:
-                wrong.append(f"{entry['id']}: sha256 of {name}")
-        if names != ORDER or rate != RATE or signal.shape != (19, entry["samples"]) or signal.dtype != np.float32:
-            wrong.append(f"{entry['id']}: {names} {rate} {signal.shape} {signal.dtype}")
-        if not np.isfinite(signal).all():
-            wrong.append(f"{entry['id']}: not finite")
-        channels = recorded(source)
-        for row, name in enumerate(ORDER):
-            if name in entry["interpolated"]:
-                continue
-            difference = float(np.abs(signal[row] - brain_brr(*channels[name.upper()])).max())
-            worst = max(worst, difference)
-            if difference > 1e-5:
-                wrong.append(f"{entry['id']} {name}: differs by {difference}")
-        y = labels(source[: source.rindex(".")] + ".csv", entry["samples"])
-        with np.load(os.path.join(cache, files[1]["name"])) as npz:
-            if not np.array_equal(npz["labels"], y) or npz["labels"].dtype != np.uint8:
-                wrong.append(f"{entry['id']}: labels differ in {int((npz['labels'] != y).sum())} samples")
-        counts = windows.setdefault(entry["split"], [0, 0, 0])
-        windows[entry["split"]] = [a + b for a, b in zip(counts, classes(y))]
+        say = lambda text: wrong.append(f"{entry['id']}: {text}")
+        difference, left = check_signal(cache, root, entry, manifest, say)
+        worst, skipped = max(worst, difference), skipped + left
+        figure = figures.setdefault(entry["split"], {"classes": [0, 0, 0], "have": 0, "bytes": 0, "seconds": 0.0, "seizure_seconds": 0.0})
+        figure["have"] += 1
+        figure["bytes"] += sum(file["bytes"] for file in entry["files"].values() if file)
+        if entry["annotation"]["status"] == "unlabelled":
+            continue
+        y = check_labels(cache, root, entry, manifest["identity"], say)
+        figure["classes"] = [a + b for a, b in zip(figure["classes"], classes(y))]
+        figure["seconds"] += len(y) / RATE
+        figure["seizure_seconds"] += int(y.sum()) / RATE
     print(f"entries {len(manifest['entries'])}")
     print(f"largest difference {worst:.3g}")
-    for split, counts in sorted(windows.items()):
-        print(f"windows {split} none {counts[0]} partial {counts[1]} full {counts[2]}")
-    if "--status" in sys.argv:
-        status = json.load(open(arguments[2]))
-        for split, counts in windows.items():
-            said = status["profiles"][0]["splits"][split]["windows"]
-            if [said["none"], said["partial"], said["full"]] != counts:
-                wrong.append(f"status says {said} for {split}, counted {counts}")
+    print(f"interpolated channels left out {skipped}" + ("" if mne else " (no mne)"))
+    for split, figure in sorted(figures.items()):
+        print(f"windows {split} none {figure['classes'][0]} partial {figure['classes'][1]} full {figure['classes'][2]}")
+    if len(sys.argv) > 3:
+        compare_status(json.load(open(sys.argv[3])), manifest, figures, wrong.append)
     for line in wrong:
         print("wrong:", line)
-    print("wrong 0" if not wrong else f"wrong {len(wrong)}")
+    print(f"wrong {len(wrong)}")
     sys.exit(1 if wrong else 0)
 
 
