@@ -108,6 +108,9 @@ pub(super) fn decode(text: &[u8], profile: &ProfileName, version: &VersionName) 
     check_seal(text)?;
     let manifest: Manifest =
         serde_json::from_slice(text).map_err(|error| format!("it is no manifest: {error}"))?;
+    if manifest.schema > MANIFEST_SCHEMA {
+        return Err("it was written by a later eegcache".to_owned());
+    }
     if manifest.profile != *profile || manifest.version != *version {
         return Err(format!("it belongs to `{}/{}`", manifest.profile, manifest.version));
     }

@@ -184,23 +184,23 @@ def check_signal(cache, root, entry, manifest, say):
     if names != order or rate != RATE or signal.shape != (len(order), entry["samples"]) or signal.dtype != dtype:
         say(f"{names} {rate} {signal.shape} {signal.dtype}")
     channels = recorded(source)
-    absent = [name for name in order if name.upper() not in channels]
+    absent = [name for name in order if key(name) not in channels]
     if sorted(absent) != sorted(entry["interpolated"]):
         say(f"interpolated {entry['interpolated']}, absent {absent}")
     if absent and mne:
-        channels.update(interpolated(channels, [name.upper() for name in absent]))
+        channels.update(interpolated(channels, [key(name) for name in absent]))
     # A float16 may fall to either side of a half: one unit at 10 is 2⁻⁷.
     worst, tolerance = 0.0, 1e-5 if dtype == np.float32 else 2.0 ** -7
     for row, name in enumerate(order):
-        if name.upper() not in channels:
+        if key(name) not in channels:
             continue
-        expected, centre, divisor = brain_brr(*channels[name.upper()][:2], first_sample)
+        expected, centre, divisor = brain_brr(*channels[key(name)][:2], first_sample)
         difference = float(np.abs(signal[row].astype(np.float32) - expected.astype(dtype)).max()) if len(expected) == signal.shape[1] else np.inf
         scale = np.abs(arrays["scale"][row] - (centre, divisor)).max() / divisor
         worst = max(worst, difference)
         if difference > tolerance or scale > 1e-5:
             say(f"{name}: differs by {difference}, scale by {scale}")
-    return worst, len([name for name in absent if name.upper() not in channels])
+    return worst, len([name for name in absent if key(name) not in channels])
 
 
 def check_labels(cache, root, entry, identity, say):

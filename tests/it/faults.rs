@@ -204,7 +204,6 @@ fn every_damage_is_seen_and_the_next_build_mends_it() {
 }
 
 #[test]
-#[ignore = "defect: `build` leaves a damaged file under the name of a recording in quarantine"]
 fn a_recording_in_quarantine_has_no_file() {
     let project = Project::mini();
     converges(&project);
@@ -324,7 +323,6 @@ fn an_interrupted_build_ends_with_130_and_goes_on() {
 }
 
 #[test]
-#[ignore = "defect: a build that waits for the lock heeds only the second signal"]
 fn an_interrupted_wait_ends_at_once() {
     let project = Project::mini();
     project.run(&["build", "--profile", "smoke"]).expect(0);

@@ -147,7 +147,6 @@ fn only_the_splits_that_are_asked_for_are_built_and_demanded() {
 }
 
 #[test]
-#[ignore = "defect: a split that is not built yet shuts the gate of windows as well, with its advice"]
 fn a_split_that_is_not_built_yet_is_incomplete_and_nothing_else() {
     let project = Project::mini();
     build(&project, &["--set", "data.splits=[train, val]"]);
