@@ -1,23 +1,20 @@
 //! One recording: read, label, process, write; or link, or relabel. Every failure of a recording ends here.
 //!
-//! Labels come before signal processing, so a recording that cannot be labelled costs a read, not a transform.
-//! Entries are always put together from the facts inside the files, whether these were made, linked or found.
+//! Reading and labelling have rooms of their own (`ops::reading`, `ops::labelling`). Labels come before signal
+//! processing, so a recording that cannot be labelled costs a read, not a transform. Entries are put
+//! together from the facts inside the files, whether these were made, linked or found.
 
+use crate::dsp;
 use crate::error::{Error, Result};
-use crate::model::artifact::{Facts, LabelFacts, SignalFacts};
-use crate::model::failure::{Failure, FailureClass, Note};
-use crate::model::id::{Digest, RecordingId, Split};
-use crate::model::inventory::{SourceFile, SourceRecording};
-use crate::model::manifest::{
-    Annotation, Entry, FileRecord, Files, Identity, LabelStatus, Made, Quarantined, Source,
-};
-use crate::model::recording::{Header, Recording, Signal};
+use crate::model::artifact::{Facts, SignalFacts};
+use crate::model::failure::{Failure, FailureClass};
+use crate::model::id::{RecordingId, Split};
+use crate::model::inventory::SourceRecording;
+use crate::model::manifest::{Entry, FileRecord, Files, Identity, Made, Quarantined, Source};
 use crate::model::settings::{LinkMethod, Settings};
-use crate::model::units::Rate;
-use crate::ops::survey::now_ns;
+use crate::ops::labelling::{Labelled, Timeline};
 use crate::plan::{self, Action, Decision, FileWork, Kind, Shelf, Task, Work};
 use crate::store::{Line, MemoLine, Store, Writer};
-use crate::{dsp, formats, source};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -52,7 +49,7 @@ pub struct Bench<'a> {
 /// Contents in the order in which they were learned; the first `handed` are in the memo already.
 #[derive(Debug, Default)]
 pub struct Learned {
-    lines: Vec<MemoLine>,
+    pub(super) lines: Vec<MemoLine>,
     handed: usize,
 }
 
@@ -67,7 +64,7 @@ pub enum Outcome {
 
 /// A failure of the recording, or of the cache.
 #[derive(Debug)]
-enum Trouble {
+pub(super) enum Trouble {
     Recording(Failure),
     Cache(Error),
 }
@@ -85,20 +82,13 @@ impl From<Error> for Trouble {
 }
 
 /// A file of the cache and what it says of itself.
-struct Artifact<F> {
-    record: FileRecord,
-    facts: F,
-    made: String,
+pub(super) struct Artifact<F> {
+    pub(super) record: FileRecord,
+    pub(super) facts: F,
+    pub(super) made: String,
 }
 
-/// What is known about a recording's signal before its labels are made.
-struct Timeline {
-    source: Digest,
-    samples: u64,
-    rate: Rate,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic elsewhere does not make the collected values wrong.
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -246,7 +236,7 @@ impl Bench<'_> {
 
     /// A kept file, or one linked just now, with what it says of itself. Nothing where it has to be made: also
     /// where the file that a manifest promised is gone or damaged.
-    fn existing(
+    pub(super) fn existing(
         &self,
         decision: &Decision,
         own: Option<&plan::Offer>,
@@ -285,38 +275,8 @@ impl Bench<'_> {
         Ok((target, format!("linked from {}", shelf.place()), facts))
     }
 
-    /// The labels, and the annotation as it goes into the manifest.
-    fn labels(
-        &self,
-        recording: &SourceRecording,
-        id: &RecordingId,
-        decision: &Decision,
-        time: &Timeline,
-        made: &str,
-    ) -> Result<Labelled, Trouble> {
-        let name = plan::labels_name(recording.split, id);
-        let found = self.existing(decision, self.shelves[0].labels.get(id), &name)?;
-        if let Some((record, made, Facts::Labels(facts))) = found {
-            let fits = facts.fingerprint == self.wanted.labels
-                && &facts.id == id
-                && (facts.source_sha256, facts.samples, facts.rate_hz)
-                    == (time.source, time.samples, time.rate);
-            if fits {
-                let annotation = Annotation { files: annotation_sources(recording), status: facts.status };
-                return Ok(Labelled {
-                    annotation,
-                    artifact: Some(Artifact { record, facts, made }),
-                    notes: Vec::new(),
-                });
-            }
-            self.writer.remove(&name)?;
-        }
-        self.refuse_making()?;
-        self.make_labels(recording, id, time, made)
-    }
-
     /// Where files may only be linked, one that turns out not to fit ends the work.
-    fn refuse_making(&self) -> Result<()> {
+    pub(super) fn refuse_making(&self) -> Result<()> {
         if self.may_make {
             return Ok(());
         }
@@ -326,176 +286,6 @@ impl Bench<'_> {
             hint: format!("run `eegcache build --profile {profile}`"),
         })
     }
-
-    fn make_labels(
-        &self,
-        recording: &SourceRecording,
-        id: &RecordingId,
-        time: &Timeline,
-        made: &str,
-    ) -> Result<Labelled, Trouble> {
-        let recipe = &self.settings.recipe.labels;
-        let (deciding, first) = self.deciding(recording)?;
-        let cross = self.cross_check(recording)?;
-        let files: Vec<Source> = first.into_iter().chain(cross.source).collect();
-        let mut labels =
-            formats::label(deciding.as_ref(), cross.table.as_ref(), recipe, id, time.samples, time.rate)?;
-        labels.notes.extend(cross.note);
-        let annotation = Annotation { files, status: labels.status };
-        if labels.status == LabelStatus::Unlabelled {
-            return Ok(Labelled { annotation, artifact: None, notes: labels.notes });
-        }
-        let facts = LabelFacts {
-            id: id.clone(),
-            fingerprint: self.wanted.labels,
-            source_sha256: time.source,
-            annotation_sha256: annotation.files.iter().map(|file| file.sha256).collect(),
-            arrays: BTreeMap::new(),
-            samples: time.samples,
-            rate_hz: time.rate,
-            status: labels.status,
-            events: labels.events.clone(),
-            notes: labels.notes.clone(),
-        };
-        let samples = labels.to_samples(time.samples);
-        let record = self.writer.write_labels(recording.split, &samples, facts.clone())?;
-        let artifact = Artifact { record, facts, made: made.to_owned() };
-        Ok(Labelled { annotation, artifact: Some(artifact), notes: Vec::new() })
-    }
-
-    fn deciding(
-        &self,
-        recording: &SourceRecording,
-    ) -> Result<(Option<formats::AnnotationTable>, Option<Source>), Failure> {
-        let Some(file) = &recording.annotation else { return Ok((None, None)) };
-        let (bytes, source) = self.annotation_bytes(file)?;
-        let table = formats::read_annotations(self.settings.recipe.labels.format, &bytes);
-        let table = table.map_err(|failure| {
-            Failure::new(failure.class, format!("`{}`: {}", file.path, failure.message))
-        })?;
-        Ok((Some(table), Some(source)))
-    }
-
-    fn annotation_bytes(&self, file: &SourceFile) -> Result<(Vec<u8>, Source), Failure> {
-        let (bytes, sha256, stamp) = source::read_small(&self.settings.dataset.root, &file.path)?;
-        if file.sha256.is_some_and(|known| known != sha256) {
-            let message = format!("`{}` changed after the build began", file.path);
-            return Err(Failure::new(FailureClass::ChangedWhileReading, message));
-        }
-        Ok((bytes, Source { path: file.path.clone(), bytes: stamp.bytes, sha256 }))
-    }
-
-    /// The cross-checking file has the two-class format beside a per-channel file, else the deciding file's. It
-    /// decides nothing: one that cannot be understood is noted.
-    fn cross_check(&self, recording: &SourceRecording) -> Result<CrossCheck, Failure> {
-        use crate::model::recipe::AnnotationFormat::{TuszCsv, TuszCsvBi};
-        let Some(file) = &recording.cross_check else { return Ok(CrossCheck::default()) };
-        let format = match self.settings.recipe.labels.format {
-            TuszCsv => TuszCsvBi,
-            other => other,
-        };
-        let (bytes, source) = match self.annotation_bytes(file) {
-            Ok(read) => read,
-            Err(failure) if failure.class.is_transient() => return Err(failure),
-            Err(failure) => {
-                let note = Note::new("cross-check", format!("it cannot be read ({})", failure.class));
-                return Ok(CrossCheck { note: Some(note), ..CrossCheck::default() });
-            }
-        };
-        let (table, note) = match formats::read_annotations(format, &bytes) {
-            Ok(table) => (Some(table), None),
-            Err(failure) => {
-                // No path here: the note becomes part of the file, which must not depend on where it lay.
-                let text = format!("the file to compare with cannot be read: {}", failure.message);
-                (None, Some(Note::new("cross-check", text)))
-            }
-        };
-        Ok(CrossCheck { table, source: Some(source), note })
-    }
-
-    fn make_signal(
-        &self,
-        recording: &SourceRecording,
-        id: &RecordingId,
-        raw: Raw,
-    ) -> Result<Artifact<SignalFacts>, Trouble> {
-        let recipe = &self.settings.recipe.signal;
-        let signal = dsp::apply(recipe, &raw.selection, &raw.recording)?;
-        let facts = signal_facts(id, self.wanted.signal, &raw, &signal);
-        drop(raw);
-        let record = self.writer.write_signal(recording.split, &signal, recipe.dtype, facts.clone())?;
-        Ok(Artifact { record, facts, made: "built".to_owned() })
-    }
-
-    /// Reads a recording once; once more where it changed meanwhile.
-    fn read(&self, recording: &SourceRecording) -> Result<Raw, Failure> {
-        match self.read_once(recording) {
-            Err(failure) if failure.class == FailureClass::ChangedWhileReading => self.read_once(recording),
-            other => other,
-        }
-    }
-
-    fn read_once(&self, recording: &SourceRecording) -> Result<Raw, Failure> {
-        let began_ns = now_ns();
-        let path = &recording.file.path;
-        let mut reader = source::open(&self.settings.dataset.root, path)?;
-        let parsed = self.parse(&mut reader);
-        // The rest is hashed also behind a failure, which is remembered under the recording's content.
-        let (sha256, stamp) = reader.finish()?;
-        if stamp != recording.file.stamp {
-            let message = format!("`{path}` is not the file any more that was there when the build began");
-            return Err(Failure::new(FailureClass::ChangedWhileReading, message));
-        }
-        lock(&self.learned).lines.push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
-        let (header, selection, recording) = parsed?;
-        Ok(Raw { source: sha256, header, selection, recording })
-    }
-
-    fn parse(
-        &self,
-        reader: &mut source::SourceReader,
-    ) -> Result<(Header, dsp::Selection, Recording), Failure> {
-        let recipe = &self.settings.recipe.signal;
-        let bytes = reader.file_bytes();
-        let header = formats::read_header(reader, bytes)?;
-        let selection = dsp::select(&header.signals, recipe)?;
-        let recording =
-            formats::read_recording(reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
-        Ok((header, selection, recording))
-    }
-}
-
-/// A recording as it was read, with its content.
-struct Raw {
-    source: Digest,
-    header: Header,
-    selection: dsp::Selection,
-    recording: Recording,
-}
-
-impl Raw {
-    /// Samples and rate of the leading channel, which decide the length of the labels.
-    fn length(&self) -> Result<(u64, Rate), Failure> {
-        let lead = self.recording.channels.iter().find(|channel| channel.signal == self.selection.lead);
-        let lead =
-            lead.ok_or_else(|| Failure::new(FailureClass::MissingChannels, "no channel was picked"))?;
-        Ok((lead.samples.len() as u64, lead.rate))
-    }
-}
-
-/// The cross-checking annotation file.
-#[derive(Default)]
-struct CrossCheck {
-    table: Option<formats::AnnotationTable>,
-    source: Option<Source>,
-    note: Option<Note>,
-}
-
-/// The labels of a recording.
-struct Labelled {
-    annotation: Annotation,
-    artifact: Option<Artifact<LabelFacts>>,
-    notes: Vec<Note>,
 }
 
 /// True where a file of the own version moves by link: it goes after the work, not before.
@@ -521,33 +311,6 @@ fn contained(panic: &(dyn std::any::Any + Send)) -> Failure {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
     Failure::new(FailureClass::Panic, format!("a defect of eegcache, please report it: {text}"))
-}
-
-fn signal_facts(id: &RecordingId, fingerprint: Digest, raw: &Raw, signal: &Signal) -> SignalFacts {
-    let notes = raw.header.notes.iter().chain(&raw.recording.notes).chain(&signal.notes);
-    SignalFacts {
-        id: id.clone(),
-        fingerprint,
-        source_sha256: raw.source,
-        arrays: BTreeMap::new(),
-        samples: signal.data.ncols() as u64,
-        rate_hz: signal.rate,
-        input_rate_hz: signal.input_rate,
-        offset_s: raw.recording.offset,
-        gaps: Vec::new(),
-        interpolated: signal.interpolated.clone(),
-        reference: signal.reference.clone(),
-        notes: notes.cloned().collect(),
-    }
-}
-
-fn annotation_sources(recording: &SourceRecording) -> Vec<Source> {
-    let files = [&recording.annotation, &recording.cross_check].into_iter().flatten();
-    files
-        .filter_map(|file| {
-            Some(Source { path: file.path.clone(), bytes: file.stamp.bytes, sha256: file.sha256? })
-        })
-        .collect()
 }
 
 /// An entry of the manifest from what the files say of themselves.

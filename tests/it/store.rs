@@ -825,7 +825,7 @@ fn hostile_manifests_are_damaged() {
         fs_err::write(&path, sealed).unwrap();
         match bench.store.load(&profile(), &version()).unwrap().manifest {
             ManifestState::Damaged(reason) | ManifestState::Later(reason) => {
-                found.extend([&reason[..], "\n"])
+                found.extend([&reason[..], "\n"]);
             }
             other => panic!("{to}: {other:?}"),
         }
