@@ -156,6 +156,7 @@ fn checked(
             recipe: Recipe { signal: signal?, labels: label_recipe? },
             windows: windows?,
             expected_share: expected_share.ok()?,
+            flags: String::new(),
             warnings: Vec::new(),
         })
     };

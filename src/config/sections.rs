@@ -89,7 +89,7 @@ fn dataset_hint(value: &Value) -> String {
     match value.as_str() {
         Some(name) => format!("write `data: {{dataset: {name}}}`"),
         None => "choose a dataset by `data: {dataset: NAME}` or `EEG_DATASET=NAME`; describe it in \
-                 `configs/datasets/NAME.yaml`; for its place on this machine write `data: {data_dir: …}`"
+                 `configs/datasets/NAME.yaml`, whose `root` may read a variable such as `${EEG_DATA_ROOT}`"
             .to_owned(),
     }
 }

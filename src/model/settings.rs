@@ -38,6 +38,9 @@ pub struct Settings {
     pub windows: WindowSpec,
     /// `labels.expected_share.windows`: lowest and highest share of seizure windows, on `full`.
     pub expected_share: Option<(f64, f64)>,
+    /// The flags of the command line that chose this configuration, the profile left out, as a shell reads
+    /// them, each behind a blank: a command that mends something must mean the same cache.
+    pub flags: String,
     /// Things the user should hear about.
     pub warnings: Vec<String>,
 }
@@ -106,6 +109,18 @@ impl Settings {
     #[must_use]
     pub fn cache_dir(&self) -> PathBuf {
         self.cache_root.join(self.profile.as_str()).join(self.version.as_str())
+    }
+
+    /// The command that builds what is missing, in the same configuration.
+    #[must_use]
+    pub fn build_command(&self) -> String {
+        format!("eegcache build{} --profile {}", self.flags, self.profile)
+    }
+
+    /// The command that moves damaged files aside, in the same configuration.
+    #[must_use]
+    pub fn repair_command(&self) -> String {
+        format!("eegcache verify --repair{}", self.flags)
     }
 
     /// The same settings for another profile of the map.

@@ -10,6 +10,7 @@ use crate::model::manifest::Entry;
 use crate::model::settings::{LinkMethod, Settings};
 use crate::ops::inventory::into_inner;
 use crate::ops::ledger::{Ledger, QuarantineLine, quarantine_lines};
+use crate::ops::library::Depth;
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
 use crate::ops::survey::{Options, Survey, survey, unreachable_dataset, walk};
 use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
@@ -97,14 +98,20 @@ pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Re
     refuse_mismatch(&survey(settings.clone(), None, Options::LOOK)?)?;
     let writer = lock(cx, &store, settings, options.wait)?;
     // Pre-flight never reads recordings: equal sizes are good enough for what it links.
-    let how = Options { retry: options.retry(), settle: !options.link_only, ..Options::PROVE };
+    let settle = (!options.link_only).then_some(*cx);
+    let how = Options { depth: Depth::Prove, settle, retry: options.retry() };
     let survey = survey(settings.clone(), Some(&taken), how)?;
     refuse_mismatch(&survey)?;
+    let learned = [&taken.learned[..], &survey.learned].concat();
+    let forgotten = remember(&writer, settings, &learned);
+    if cx.is_stopped() {
+        let message = "while recordings were hashed; what was hashed is remembered".to_owned();
+        return Err(Error::Interrupted { message });
+    }
     let (plan, inventory) = survey.plan()?;
     refuse(&survey, plan, inventory, options)?;
     let mut report = carry_out(cx, &survey, &writer, options)?;
-    let learned = [&taken.learned[..], &survey.learned].concat();
-    report.warnings.extend(remember(&writer, settings, &learned));
+    report.warnings.extend(forgotten);
     report.generated = generated;
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
@@ -146,7 +153,7 @@ fn refuse(survey: &Survey, plan: &Plan, inventory: &Inventory, options: BuildOpt
     }
     Err(Error::NotReady {
         message: "some recordings are in no other profile".to_owned(),
-        hint: format!("run `eegcache build --profile {}`", survey.settings.profile),
+        hint: format!("run `{}`", survey.settings.build_command()),
     })
 }
 
@@ -189,6 +196,9 @@ fn carry_out(
 
 /// The memo is an accelerator: where it cannot be written, the next build hashes again.
 fn remember(writer: &Writer, settings: &Settings, lines: &[MemoLine]) -> Option<String> {
+    if lines.is_empty() {
+        return None;
+    }
     let error = writer.remember(&settings.dataset.name, lines).err()?;
     Some(format!("contents of the recordings were not remembered: {error}"))
 }

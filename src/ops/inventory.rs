@@ -2,10 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::formats;
+use crate::model::Split;
 use crate::model::inventory::{Inventory, SourceFile, SourceRecording, Stamp};
 use crate::model::order::{Family, Key, Seizures, order};
 use crate::model::settings::Settings;
-use crate::model::{Digest, Split};
+use crate::ops::survey::now_ns;
+use crate::ops::{Context, Kind, Step};
 use crate::source;
 use crate::store::{Memo, MemoLine};
 use rayon::prelude::*;
@@ -117,25 +119,32 @@ fn read_annotations(
     };
 }
 
-/// Hashes recordings whose content the memo does not know; `indices` are of `recordings`.
+/// Hashes recordings whose content the memo does not know; `indices` are of `recordings`. Stops when asked to.
 pub fn settle(
+    cx: &Context<'_>,
     settings: &Settings,
     recordings: &mut [SourceRecording],
     indices: &[usize],
-    began_ns: i128,
 ) -> Vec<MemoLine> {
-    let root = &settings.dataset.root;
-    let hashed: Vec<(usize, Option<(Digest, Stamp)>)> = indices
-        .par_iter()
-        .map(|index| (*index, source::hash(root, &recordings[*index].file.path).ok()))
-        .collect();
-    let mut lines = Vec::new();
-    for (index, result) in hashed {
-        // What cannot be read is left unknown: processing it will put it into quarantine with the reason.
-        let Some((sha256, stamp)) = result else { continue };
-        let file = &mut recordings[index].file;
-        (file.sha256, file.stamp) = (Some(sha256), stamp);
-        lines.push(MemoLine { path: file.path.clone(), stamp, sha256, began_ns });
+    if indices.is_empty() {
+        return Vec::new();
     }
-    lines
+    let bytes = indices.iter().map(|index| recordings[*index].file.stamp.bytes).sum();
+    cx.progress.start("hashing", indices.len() as u64, bytes);
+    let hash = |index: &usize| {
+        let file = &recordings[*index].file;
+        let began_ns = now_ns();
+        // What cannot be read is left unknown: processing it will put it into quarantine with the reason.
+        let result =
+            (!cx.is_stopped()).then(|| source::hash(&settings.dataset.root, &file.path).ok()).flatten();
+        cx.progress.step(Step { kind: Kind::Present, bytes: file.stamp.bytes });
+        result.map(|(sha256, stamp)| (*index, MemoLine { path: file.path.clone(), stamp, sha256, began_ns }))
+    };
+    let hashed: Vec<(usize, MemoLine)> = indices.par_iter().filter_map(hash).collect();
+    cx.progress.finish();
+    for (index, line) in &hashed {
+        let file = &mut recordings[*index].file;
+        (file.sha256, file.stamp) = (Some(line.sha256), line.stamp);
+    }
+    hashed.into_iter().map(|(_, line)| line).collect()
 }

@@ -72,6 +72,13 @@ pub fn load(
     let mut loaded =
         Loaded { identity: held.identity.clone(), held, files, shelf, damaged: Vec::new(), adopted: 0 };
     adopt(store, &mut loaded, unlisted, wanted.identity, depth);
+    if loaded.identity.is_none()
+        && let Some(name) = loaded.files.keys().next()
+        && let Ok(facts) = store.facts(profile, version, name)
+    {
+        // None of the files is wanted, and nothing says what they are: one of them may.
+        reveal(&mut loaded, &facts, wanted.identity);
+    }
     Ok(loaded)
 }
 
@@ -132,14 +139,19 @@ fn put(loaded: &mut Loaded, record: FileRecord, facts: &Facts, wanted: &Identity
         offers.insert(id, offer);
     }
     loaded.adopted += 1;
-    if loaded.held.identity.is_none() {
-        // Files alone do not name their dataset; a wrong one shows in the recordings' contents. A single
-        // file of another fingerprint is enough to say that the version means something else.
-        let identity = loaded.identity.get_or_insert_with(|| wanted.clone());
-        match facts {
-            Facts::Signal(facts) if facts.fingerprint != wanted.signal => identity.signal = facts.fingerprint,
-            Facts::Labels(facts) if facts.fingerprint != wanted.labels => identity.labels = facts.fingerprint,
-            _ => {}
-        }
+    reveal(loaded, facts, wanted);
+}
+
+/// Files alone do not name their dataset; a wrong one shows in the recordings' contents. But a single file of another
+/// fingerprint is enough to say that the version means something else.
+fn reveal(loaded: &mut Loaded, facts: &Facts, wanted: &Identity) {
+    if loaded.held.identity.is_some() {
+        return;
+    }
+    let identity = loaded.identity.get_or_insert_with(|| wanted.clone());
+    match facts {
+        Facts::Signal(facts) if facts.fingerprint != wanted.signal => identity.signal = facts.fingerprint,
+        Facts::Labels(facts) if facts.fingerprint != wanted.labels => identity.labels = facts.fingerprint,
+        _ => {}
     }
 }

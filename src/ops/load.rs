@@ -92,6 +92,7 @@ pub fn inspect(env: &Environment, cwd: &Path, request: &Request) -> Result<Resol
     resolution.problems = problems;
     resolution.settings = resolution.settings.filter(|_| resolution.problems.is_empty());
     if let Some(settings) = &mut resolution.settings {
+        settings.flags = flags(request);
         settings.dataset.root_origin.clone_from(&resolution.outline.dataset_root_origin);
         settings.warnings.splice(0..0, warnings.iter().cloned());
     }
@@ -249,6 +250,19 @@ fn yaml_names(directory: &Path) -> Vec<String> {
         if yaml { path.file_stem().map(|stem| stem.to_string_lossy().into_owned()) } else { None }
     };
     entries.filter_map(|entry| stem(entry.path())).collect()
+}
+
+/// The flags of a request as a shell reads them, each behind a blank.
+fn flags(request: &Request) -> String {
+    let configs = request.configs.iter().map(|file| ("-c", file.display().to_string()));
+    let root = request.cache_root.iter().map(|root| ("--cache-root", root.clone()));
+    let set = request.set.iter().map(|set| ("--set", set.clone()));
+    configs.chain(root).chain(set).fold(String::new(), |text, (flag, value)| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
+        let quoted =
+            if value.chars().all(is_plain) { value } else { format!("'{}'", value.replace('\'', "'\\''")) };
+        format!("{text} {flag} {quoted}")
+    })
 }
 
 /// Refuses to interpolate a channel of which nobody knows where on the head it lies.

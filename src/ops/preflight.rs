@@ -93,8 +93,8 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
         match link(cx, settings) {
             Ok(count) => linked = count,
             Err(error) => warnings.push(format!(
-                "what is missing could be linked, but was not: {error}; run `eegcache build --profile {}`",
-                settings.profile
+                "what is missing could be linked, but was not: {error}; run `{}`",
+                settings.build_command()
             )),
         }
         survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
@@ -149,7 +149,11 @@ fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Vec<Gate> {
 }
 
 fn build_command(settings: &Settings) -> String {
-    format!("run `eegcache build --profile {}`", settings.profile)
+    format!("run `{}`", settings.build_command())
+}
+
+fn repair_hint(survey: &Survey) -> String {
+    format!("run `{}`, then `{}`", survey.settings.repair_command(), survey.settings.build_command())
 }
 
 fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
@@ -161,7 +165,7 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
         State::NotFound => not_ready(format!("NOT_FOUND: there is no cache at `{directory}`")),
         State::Corrupt => Verdict::Damaged {
             message: format!("CORRUPT: `{directory}`: {}", survey.damage().unwrap_or_default()),
-            hint: "run `eegcache verify --repair`, then `eegcache build`".to_owned(),
+            hint: repair_hint(survey),
         },
         State::VersionMismatch => {
             let error = survey.mismatch.as_ref().map(|m| mismatch::mismatch_error(settings, m));
@@ -216,7 +220,11 @@ fn is_full(settings: &Settings) -> bool {
 }
 
 fn seizures(survey: &Survey, split: Split, status: &SplitStatus) -> Verdict {
-    if status.windows.seizure() > 0 || survey.settings.dataset.allow_no_seizures {
+    // A split without windows has a gate of its own.
+    if status.windows.total() + status.unlabelled_windows == 0
+        || status.windows.seizure() > 0
+        || survey.settings.dataset.allow_no_seizures
+    {
         return Verdict::Pass;
     }
     let message = format!("{split} holds no seizure in {} windows", status.windows.total());
@@ -328,11 +336,11 @@ fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
                         found.join(" "),
                         wanted.join(" ")
                     ),
-                    hint: "run `eegcache verify --repair`, then `eegcache build`".to_owned(),
+                    hint: repair_hint(survey),
                 };
             }
             Err(error) => {
-                let hint = "run `eegcache verify --repair`, then `eegcache build`".to_owned();
+                let hint = repair_hint(survey);
                 return Verdict::Damaged { message: error.to_string(), hint };
             }
         }

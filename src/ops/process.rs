@@ -280,10 +280,9 @@ impl Bench<'_> {
         if self.may_make {
             return Ok(());
         }
-        let profile = &self.settings.profile;
         Err(Error::NotReady {
             message: "a file of another profile turned out not to fit".to_owned(),
-            hint: format!("run `eegcache build --profile {profile}`"),
+            hint: format!("run `{}`", self.settings.build_command()),
         })
     }
 }

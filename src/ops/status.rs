@@ -178,14 +178,15 @@ fn reason(survey: &Survey, state: State) -> Option<String> {
 }
 
 fn next(survey: &Survey, state: State) -> Option<String> {
-    let profile = &survey.settings.profile;
+    let build = survey.settings.build_command();
     match state {
         State::Valid => None,
-        State::Corrupt => Some("eegcache verify --repair".to_owned()),
-        State::VersionMismatch => survey.mismatch.as_ref().map(|mismatch| {
-            format!("eegcache build --profile {profile} --set cache.version={}", mismatch.next_version)
-        }),
-        _ => Some(format!("eegcache build --profile {profile}")),
+        State::Corrupt => Some(survey.settings.repair_command()),
+        State::VersionMismatch => survey
+            .mismatch
+            .as_ref()
+            .map(|mismatch| format!("{build} --set cache.version={}", mismatch.next_version)),
+        _ => Some(build),
     }
 }
 

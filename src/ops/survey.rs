@@ -5,6 +5,7 @@ use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
 use crate::model::settings::Settings;
+use crate::ops::Context;
 use crate::ops::inventory::{self, Taken};
 use crate::ops::library::{self, Depth, Loaded};
 use crate::ops::mismatch::{self, Mismatch};
@@ -74,21 +75,19 @@ pub struct Survey {
 }
 
 /// How a survey is made.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
     /// How far unlisted files are trusted.
     pub depth: Depth,
-    /// Hash recordings that the memo does not know, where the plan depends on it.
-    pub settle: bool,
+    /// Hash recordings that the memo does not know, where the plan depends on it, and say how far that is.
+    pub settle: Option<Context<'a>>,
     /// Which remembered failures are tried again.
     pub retry: Retry,
 }
 
-impl Options {
+impl Options<'_> {
     /// Reading commands: look, hash nothing.
-    pub const LOOK: Self = Self { depth: Depth::Look, settle: false, retry: Retry::Nothing };
-    /// `build`: prove, hash what is undecided.
-    pub const PROVE: Self = Self { depth: Depth::Prove, settle: true, retry: Retry::Transient };
+    pub const LOOK: Self = Self { depth: Depth::Look, settle: None, retry: Retry::Nothing };
 }
 
 /// Nanoseconds since the epoch, for the memo's racily-clean rule.
@@ -115,7 +114,7 @@ pub fn identity(settings: &Settings) -> Identity {
 }
 
 /// Surveys the profile of `settings`.
-pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options) -> Result<Survey> {
+pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options<'_>) -> Result<Survey> {
     let store = Store::new(settings.cache_root.clone());
     let wanted = identity(&settings);
     let mut inventory = taken.map(|taken| taken.profile(&settings));
@@ -228,16 +227,15 @@ impl Survey {
         Ok(shelves)
     }
 
-    fn decide(&mut self, inventory: &mut Inventory, options: Options) {
+    fn decide(&mut self, inventory: &mut Inventory, options: Options<'_>) {
         let wanted = plan::Wanted {
             identity: &self.wanted,
             unlabelled: self.settings.recipe.labels.unlabelled,
             retry: options.retry,
         };
-        if options.settle {
+        if let Some(cx) = options.settle {
             let open = plan::undecided(&wanted, inventory, &self.shelves);
-            let lines = inventory::settle(&self.settings, &mut inventory.recordings, &open, now_ns());
-            self.learned.extend(lines);
+            self.learned.extend(inventory::settle(&cx, &self.settings, &mut inventory.recordings, &open));
         }
         self.plan = Some(plan::plan(&wanted, inventory, &self.shelves));
     }

@@ -20,7 +20,7 @@ const EXPERIMENT: &[(&str, &[&str])] = &[
     ("labels: {seizures: [seiz]}\n", &["`labels.seizures`", "did you mean `seizure`?"]),
     ("storage: {type: float16}\n", &["x.yaml:1: unknown key `storage.type`", "`dtype`"]),
     ("dataset: tusz\n", &["x.yaml:1: `dataset` belongs into a dataset file", "data: {dataset: tusz}"]),
-    ("dataset:\n  root: /data\n", &["x.yaml:1", "`dataset` belongs", "data_dir"]),
+    ("dataset:\n  root: /data\n", &["x.yaml:1", "`dataset` belongs", "EEG_DATA_ROOT"]),
     (
         "data: {dataset: tus}\n",
         &["x.yaml:1: `data.dataset` is `tus`", "configs/datasets/tus.yaml", "did you mean `tusz`?"],
