@@ -376,7 +376,7 @@ mod tests {
     use crate::dsp::test_recordings::{header, recipe};
     use crate::model::channel::ORDER_10_20;
 
-    fn tusz_labels() -> Vec<String> {
+    fn referential_labels() -> Vec<String> {
         ORDER_10_20.iter().map(|name| format!("EEG {}-REF", name.to_uppercase())).collect()
     }
 
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn channels_are_found_in_any_order_and_spelling() {
-        let mut labels = tusz_labels();
+        let mut labels = referential_labels();
         labels.reverse();
         labels.insert(3, "EEG EKG1-REF".to_owned());
         labels.push("EDF Annotations".to_owned());
