@@ -131,6 +131,17 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    /// Unlocks, where closing alone would not: the kernel binds the lock to the open file, which a
+    /// process forked meanwhile keeps open until it becomes another program.
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            // Closing follows in any case, and nothing is decided by whether this succeeded.
+            let _ = file.unlock();
+        }
+    }
+}
+
 fn is_no_lock(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let codes = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::INVAL];
@@ -207,6 +218,19 @@ mod tests {
         ] {
             assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
+    }
+
+    #[test]
+    fn a_lock_ends_although_a_forked_process_keeps_its_descriptor() {
+        let directory = tempfile::tempdir().unwrap();
+        let build = Dir::open_root(directory.path()).unwrap();
+        let acquire = || Lock::acquire(&build, directory.path(), &Patience::new(Wait::No, &|_| true));
+        let lock = acquire().unwrap().unwrap();
+        assert!(acquire().is_err());
+        let inherited = lock.file.as_ref().map(File::try_clone).unwrap().unwrap();
+        drop(lock);
+        assert!(acquire().is_ok());
+        drop(inherited);
     }
 
     #[test]
