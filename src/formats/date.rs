@@ -1,6 +1,7 @@
 //! Start dates and times: odd ones are noted, and never fatal, because no sample depends on them.
 
 use crate::model::Note;
+use crate::model::recording::Header;
 
 /// Returns what is odd about the start fields of a header.
 pub(super) fn date_notes(date: &str, time: &str, recording: &str) -> Vec<Note> {
@@ -20,6 +21,21 @@ pub(super) fn date_notes(date: &str, time: &str, recording: &str) -> Vec<Note> {
         notes.push(Note::new("start-time", format!("start time `{time}` is no `hh.mm.ss` of a day")));
     }
     notes
+}
+
+/// Returns the start of a recording as `2021-03-15T22:10:05`, or as it is written where that is no date or time.
+#[must_use]
+pub fn start(header: &Header) -> String {
+    let (date, time) = (&header.start_date, &header.start_time);
+    match parse_date(date).filter(|_| is_time(time)) {
+        Some(main) => {
+            let long =
+                recording_date(&header.recording).filter(|long| !main.year_known && !disagree(main, *long));
+            let year = long.map_or(main.year, |long| long.year);
+            format!("{year:04}-{:02}-{:02}T{}", main.month, main.day, time.replace('.', ":"))
+        }
+        None => format!("{date} {time}"),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod header;
 mod input;
 mod label;
 mod records;
+mod samples;
 mod tal;
 mod timeline;
 mod tusz_csv;
@@ -22,9 +23,11 @@ mod tusz_csv_bi;
 
 pub use annotation::{AnnotationRow, AnnotationTable, read_annotations};
 pub use calibration::calibration;
+pub use date::start;
 pub use header::read_header;
 pub use label::{Labels, has_seizures, label};
 pub use records::{read_recording, records_to_read};
+pub use samples::{Annotated, TimeGap, visit_samples};
 
 use crate::model::units::{Rate, Seconds};
 

@@ -10,6 +10,7 @@ mod edf_writer;
 mod faults;
 mod formats;
 mod golden_dsp;
+mod inspect;
 mod layers;
 mod project;
 mod reader;
