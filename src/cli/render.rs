@@ -9,6 +9,7 @@ use crate::ops::dry_run::DryRun;
 use crate::ops::explain::Explanation;
 use crate::ops::inspect::Inspection;
 use crate::ops::ledger::QuarantineLine;
+use crate::ops::marks::Mark;
 use crate::ops::mismatch::FieldDifference;
 use crate::ops::preflight::{PreflightReport, Verdict};
 use crate::ops::status::{ProfileStatus, SplitStatus, StatusReport};
@@ -408,11 +409,20 @@ pub(crate) fn explain(e: &Explanation) -> String {
             entry.rate_hz,
             count(e.seizures, "seizure")
         );
+        for mark in &e.marks {
+            let _ = writeln!(text, "  seizure      {}", seizure(mark));
+        }
         for note in entry.notes.iter().filter(|note| is_for_people(note)) {
             let _ = writeln!(text, "  note         {}: {}", note.code, plain(&note.text));
         }
     }
     text
+}
+
+/// `417 s to 532 s: seiz`.
+fn seizure(mark: &Mark) -> String {
+    let codes: Vec<String> = mark.codes.iter().map(|code| plain(code)).collect();
+    format!("{} s to {} s: {}", mark.start_s, mark.end_s, codes.join(", "))
 }
 
 /// The share of early variance is recorded for every channel of every recording; it speaks up as `dc-transient`.
@@ -448,6 +458,14 @@ pub(crate) fn inspect(report: &Inspection) -> String {
     for (onset, length, what) in &report.annotations {
         let length = length.as_ref().map_or_else(String::new, |length| format!(" for {length} s"));
         let _ = writeln!(text, "annotation at {onset} s{length}: {}", plain(what));
+    }
+    if let Some(labels) = &report.labels {
+        let from = labels.file.as_deref().unwrap_or("the recording");
+        let seizures = count(labels.seizures.len(), "seizure");
+        let _ = writeln!(text, "labels of {} ({}): {seizures}", plain(from), labels.format);
+        for mark in &labels.seizures {
+            let _ = writeln!(text, "seizure from {}", seizure(mark));
+        }
     }
     for note in report.notes.iter().filter(|note| is_for_people(note)) {
         let _ = writeln!(text, "note: {}: {}", note.code, plain(&note.text));

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::model::failure::{Failure, Note};
 use crate::model::recording::{Header, Kind, Recording, SignalHeader, Variant};
 use crate::model::settings::Settings;
+use crate::ops::marks::{self, Annotated};
 use crate::source::{self, SourceReader};
 use crate::{dsp, formats};
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct Inspection {
     pub interpolated: Vec<String>,
     /// Annotations inside the recording: onset, duration, text.
     pub annotations: Vec<(String, Option<String>, String)>,
+    /// What the dataset's annotations say, where the file is one of its recordings.
+    pub labels: Option<Annotated>,
     /// What is worth knowing.
     pub notes: Vec<Note>,
     /// Why `build` would put it into quarantine.
@@ -101,6 +104,7 @@ fn empty(file: &Path) -> Inspection {
         signals: Vec::new(),
         interpolated: Vec::new(),
         annotations: Vec::new(),
+        labels: None,
         notes: Vec::new(),
         failure: None,
     }
@@ -132,6 +136,12 @@ fn parse(settings: &Settings, reader: &mut SourceReader, report: &mut Inspection
     report.notes.extend(recording.notes.iter().cloned());
     let signal = dsp::apply(recipe, &selection, &recording)?;
     report.notes.extend(signal.notes);
+    let length = (signal.data.ncols() as u64, signal.rate);
+    if let Some(labelled) = marks::look(settings, &report.file, (&header, &recording), length) {
+        let (labels, notes) = labelled?;
+        report.labels = Some(labels);
+        report.notes.extend(notes);
+    }
     Ok(())
 }
 
