@@ -1,6 +1,6 @@
 //! A recording on one screen: header, signals with their mapping and a sparkline each, annotations, gaps, verdict.
 
-use super::render::is_for_people;
+use super::render::{is_for_people, seizure};
 use super::table::{Align, Table, bytes, count, duration, plain};
 use crate::ops::inspect::{InspectedAnnotation, InspectedSignal, Inspection};
 use std::fmt::Write as _;
@@ -23,6 +23,12 @@ pub(crate) fn text(report: &Inspection) -> String {
         let what = if gap.seconds < 0.0 { "overlap" } else { "gap" };
         format!("{what} of {} s before record {}, at {} s", gap.seconds.abs(), gap.record, gap.onset)
     });
+    if let Some(labels) = &report.labels {
+        let from = labels.file.as_deref().unwrap_or("the recording");
+        let seizures = count(labels.seizures.len(), "seizure");
+        let _ = writeln!(text, "labels of {} ({}): {seizures}", plain(from), labels.format);
+        list(&mut text, &labels.seizures, "seizure", |mark| format!("seizure from {}", seizure(mark)));
+    }
     for note in report.notes.iter().filter(|note| is_for_people(note)) {
         let _ = writeln!(text, "note: {}: {}", note.code, plain(&note.text));
     }

@@ -8,6 +8,7 @@ use crate::ops::demo::Corpus;
 use crate::ops::dry_run::DryRun;
 use crate::ops::explain::Explanation;
 use crate::ops::ledger::QuarantineLine;
+use crate::ops::marks::Mark;
 use crate::ops::mismatch::FieldDifference;
 use crate::ops::preflight::{PreflightReport, Verdict};
 use crate::ops::status::{ProfileStatus, SplitStatus, StatusReport};
@@ -407,11 +408,20 @@ pub(crate) fn explain(e: &Explanation) -> String {
             entry.rate_hz,
             count(e.seizures, "seizure")
         );
+        for mark in &e.marks {
+            let _ = writeln!(text, "  seizure      {}", seizure(mark));
+        }
         for note in entry.notes.iter().filter(|note| is_for_people(note)) {
             let _ = writeln!(text, "  note         {}: {}", note.code, plain(&note.text));
         }
     }
     text
+}
+
+/// `417 s to 532 s: seiz`.
+pub(crate) fn seizure(mark: &Mark) -> String {
+    let codes: Vec<String> = mark.codes.iter().map(|code| plain(code)).collect();
+    format!("{} s to {} s: {}", mark.start_s, mark.end_s, codes.join(", "))
 }
 
 /// The share of early variance is recorded for every channel of every recording; it speaks up as `dc-transient`.

@@ -16,6 +16,7 @@ use crate::model::recipe::{SignalRecipe, Step};
 use crate::model::recording::{Header, Kind, Recording, Signal, SignalHeader, Variant};
 use crate::model::settings::Settings;
 use crate::model::units::Rate;
+use crate::ops::marks::{self, Annotated};
 use crate::source;
 use crate::{dsp, formats};
 use content::Content;
@@ -64,6 +65,8 @@ pub struct Inspection {
     pub annotations: Vec<InspectedAnnotation>,
     /// Gaps and overlaps between records.
     pub gaps: Vec<Stretch>,
+    /// What the dataset's annotations say, where the file is one of its recordings.
+    pub labels: Option<Annotated>,
     /// What is worth knowing.
     pub notes: Vec<Note>,
     /// Why `build` would put it into quarantine: the class.
@@ -169,6 +172,7 @@ fn empty(file: &Path) -> Inspection {
         interpolated: Vec::new(),
         annotations: Vec::new(),
         gaps: Vec::new(),
+        labels: None,
         notes: Vec::new(),
         class: None,
         message: None,
@@ -225,6 +229,12 @@ fn judge(settings: &Settings, report: &mut Inspection) -> Result<(Recording, Sig
     add_notes(&mut report.notes, &recording.notes);
     let signal = dsp::apply(recipe, &selection, &recording)?;
     add_notes(&mut report.notes, &signal.notes);
+    let length = (signal.data.ncols() as u64, signal.rate);
+    if let Some(labelled) = marks::look(settings, &report.file, (&header, &recording), length) {
+        let (labels, notes) = labelled?;
+        report.labels = Some(labels);
+        add_notes(&mut report.notes, &notes);
+    }
     Ok((recording, signal))
 }
 
@@ -248,7 +258,7 @@ fn describe(settings: &Settings, header: &Header, report: &mut Inspection) {
         Variant::Discontinuous => "+D",
     };
     report.format = Some(format!("{family}{variant}"));
-    report.start = Some(formats::start(header));
+    report.start = Some(formats::iso_start(header));
     report.record_seconds = Some(header.record_duration.as_f64());
     report.records = Some(header.records_held);
     report.records_promised = header.records_promised;

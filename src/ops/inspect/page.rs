@@ -65,16 +65,7 @@ pub(super) fn page(
     recording: &Recording,
     signal: &Signal,
 ) -> Page {
-    let marks: Vec<Mark> = report
-        .annotations
-        .iter()
-        .map(|one| Mark {
-            start_s: one.onset,
-            end_s: one.duration.filter(|length| *length > 0.0).map(|length| one.onset + length),
-            text: one.text.clone(),
-            is_seizure: false,
-        })
-        .collect();
+    let marks = marks(report);
     let start_s = start(options.page_start_s, &marks, report.duration_s.unwrap_or(0.0));
     let mut recorded: Vec<&RawChannel> = recording.channels.iter().collect();
     // In the order of the recipe, so that both panels can be compared line by line.
@@ -90,6 +81,26 @@ pub(super) fn page(
         ],
         marks: marks.into_iter().filter(|mark| is_on_page(mark, start_s)).collect(),
     }
+}
+
+/// The seizures of the dataset's annotations, then what the recording itself says.
+fn marks(report: &Inspection) -> Vec<Mark> {
+    let seizures = report.labels.iter().flat_map(|labels| &labels.seizures).filter_map(|mark| {
+        let codes: Vec<&str> = mark.codes.iter().map(String::as_str).collect();
+        Some(Mark {
+            start_s: mark.start_s.parse().ok()?,
+            end_s: mark.end_s.parse().ok(),
+            text: codes.join(", "),
+            is_seizure: true,
+        })
+    });
+    let written = report.annotations.iter().map(|one| Mark {
+        start_s: one.onset,
+        end_s: one.duration.filter(|length| *length > 0.0).map(|length| one.onset + length),
+        text: one.text.clone(),
+        is_seizure: false,
+    });
+    seizures.chain(written).collect()
 }
 
 /// The row of a recorded channel among those of the recipe; others come behind.
