@@ -9,6 +9,7 @@ mod datasets;
 mod demo;
 mod documents;
 mod edf_writer;
+mod export;
 mod faults;
 mod formats;
 mod golden_dsp;
