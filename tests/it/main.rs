@@ -18,6 +18,7 @@ mod layers;
 mod project;
 mod reader;
 mod real_recordings;
+mod replay;
 mod rust_reader;
 mod shared;
 mod sharing;
