@@ -63,7 +63,7 @@ fn recording(channels: &[&str], rate: usize, seconds: usize, date: &str, time: &
     });
     let mut file = EdfFile::new(Kind::Edf, 1, signals.collect());
     (file.date, file.time) = (date.to_owned(), time.to_owned());
-    file.recording = "Startdate X X X X".to_owned();
+    "Startdate X X X X".clone_into(&mut file.recording);
     file.record_duration = seconds.to_string();
     file
 }
