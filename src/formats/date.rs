@@ -40,6 +40,21 @@ pub(super) fn date_notes(date: &str, time: &str, recording: &str) -> Vec<Note> {
     notes
 }
 
+/// Returns the start of a recording as `2021-03-15T22:10:05`, or as it is written where that is no date or time.
+#[must_use]
+pub fn iso_start(header: &Header) -> String {
+    let (date, time) = (&header.start_date, &header.start_time);
+    match parse_date(date).filter(|_| is_time(time)) {
+        Some(main) => {
+            let long =
+                recording_date(&header.recording).filter(|long| !main.year_known && !disagree(main, *long));
+            let year = long.map_or(main.year, |long| long.year);
+            format!("{year:04}-{:02}-{:02}T{}", main.month, main.day, time.replace('.', ":"))
+        }
+        None => format!("{date} {time}"),
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Date {
     day: u32,

@@ -20,6 +20,7 @@ mod input;
 mod label;
 mod order;
 mod records;
+mod samples;
 mod siena_list;
 mod tal;
 mod timeline;
@@ -30,11 +31,12 @@ mod wfdb_seizures;
 
 pub use annotation::{AnnotationRow, AnnotationTable, SEIZURE, TimeOrigin, read_annotations};
 pub use calibration::calibration;
-pub use date::{Start, start};
+pub use date::{Start, iso_start, start};
 pub use edf_annotations::own_annotations;
 pub use header::read_header;
 pub use label::{Labels, Recorded, has_seizures, label};
 pub use records::{read_recording, records_to_read};
+pub use samples::{Annotated, TimeGap, visit_samples};
 
 use crate::model::units::{Rate, Seconds};
 
