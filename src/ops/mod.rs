@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod library;
 pub mod load;
 pub mod mismatch;
+pub mod open;
 pub mod preflight;
 pub mod process;
 mod reading;
