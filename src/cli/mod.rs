@@ -209,6 +209,8 @@ fn preflight_code(report: &PreflightReport) -> u8 {
 /// Replaces this process; only a command that cannot be started comes back.
 fn become_command(args: &PreflightArgs, report: &PreflightReport) -> Result<u8> {
     use std::os::unix::process::CommandExt;
+    // The descriptor goes on to the command and its children: `gc` leaves the version alone until they end.
+    report.hold.as_ref().map_or(Ok(()), ops::Hold::inherit)?;
     let error = std::process::Command::new(&args.command[0])
         .args(&args.command[1..])
         .env("EEGCACHE_DIR", &report.cache_dir)

@@ -20,13 +20,14 @@ pub mod mismatch;
 pub mod open;
 pub mod preflight;
 pub mod process;
+pub mod reader;
 mod reading;
 pub mod status;
 pub mod survey;
 pub mod verify;
 
 pub use crate::plan::Kind;
-pub use crate::store::Wait;
+pub use crate::store::{Hold, Wait};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a verb needs of the world besides files.

@@ -9,13 +9,14 @@ use crate::model::manifest::{Entry, Event, LabelStatus, Manifest};
 use crate::model::settings::{Settings, WindowSpec};
 use crate::model::window::{Span, WindowClass};
 use crate::ops::preflight;
-use crate::store::{ArrayPlace, Held, ManifestState, Store};
+use crate::ops::reader::Reader;
+use crate::store::{ArrayPlace, Held, Hold, ManifestState, Store};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A version that may be read.
-#[derive(Debug, Clone, Serialize)]
+/// A version that may be read, held against `gc` for as long as this lives.
+#[derive(Debug, Serialize)]
 pub struct Opened {
     /// The version's directory.
     pub cache_dir: PathBuf,
@@ -29,6 +30,9 @@ pub struct Opened {
     pub entries: Vec<Entry>,
     /// Things the user should hear about.
     pub warnings: Vec<String>,
+    /// What keeps `gc` away.
+    #[serde(skip)]
+    pub hold: Option<Hold>,
 }
 
 /// One window of a recording.
@@ -64,46 +68,38 @@ pub fn open(settings: &Settings) -> Result<Opened> {
         windows: Some(settings.windows),
         entries,
         warnings: report.warnings,
+        hold: report.hold,
     })
 }
 
 /// Opens a version by its directory, `<cache.root>/<profile>/<version>`, without any configuration.
 pub fn open_directory(directory: &Path) -> Result<Opened> {
-    let (store, profile, version) = place(directory)?;
-    let held = store.load(&profile, &version)?;
-    let manifest = manifest(&held, directory)?;
-    refuse_incomplete(&store, &held, manifest, directory)?;
+    let reader = Reader::open(directory)?;
+    let held = reader.held();
+    refuse_incomplete(&reader, manifest(held, directory)?)?;
     Ok(Opened {
-        cache_dir: store.version_dir(&profile, &version),
-        profile,
-        version,
+        cache_dir: reader.directory(),
+        profile: reader.profile().clone(),
+        version: reader.version().clone(),
         windows: None,
-        entries: held.entries.into_values().collect(),
-        warnings: held.notes,
+        entries: held.entries.values().cloned().collect(),
+        warnings: held.notes.clone(),
+        hold: reader.store().hold(reader.profile(), reader.version())?,
     })
 }
 
 /// Returns where the arrays of a file lie, `train/<id>.npz`, in the directory of a version; no sample is read.
+///
+/// The directory is one that `open` named: links are not followed, and nothing is held anew.
 pub fn arrays(directory: &Path, name: &str) -> Result<BTreeMap<&'static str, ArrayPlace>> {
-    let (store, profile, version) = place(directory)?;
-    store.arrays(&profile, &version, name)
-}
-
-/// The root, profile and version that a directory's path names; links such as `latest` are followed first.
-fn place(directory: &Path) -> Result<(Store, ProfileName, VersionName)> {
-    let real = fs_err::canonicalize(directory).map_err(Error::io("open", directory))?;
-    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let parts = || {
-        let version = VersionName::new(name(&real)?).ok()?;
-        let profile = ProfileName::new(name(real.parent()?)?).ok()?;
-        Some((Store::new(real.parent()?.parent()?.to_owned()), profile, version))
+    let part = |path: Option<&Path>| path?.file_name()?.to_str().map(str::to_owned);
+    let version = part(Some(directory)).and_then(|name| VersionName::new(name).ok());
+    let profile = part(directory.parent()).and_then(|name| ProfileName::new(name).ok());
+    let root = directory.parent().and_then(Path::parent);
+    let (Some(version), Some(profile), Some(root)) = (version, profile, root) else {
+        return Err(Error::usage(format!("`{}` is no directory of a version", directory.display()), ""));
     };
-    parts().ok_or_else(|| {
-        Error::usage(
-            format!("`{}` is no directory of a version", directory.display()),
-            "name `<cache.root>/<profile>/<version>`, or a configuration file",
-        )
-    })
+    Store::new(root.to_owned()).arrays(&profile, &version, name)
 }
 
 fn manifest<'a>(held: &'a Held, directory: &Path) -> Result<&'a Manifest> {
@@ -124,8 +120,9 @@ fn manifest<'a>(held: &'a Held, directory: &Path) -> Result<&'a Manifest> {
 }
 
 /// Everything that the version was built for must be there in its recorded size, or accounted for.
-fn refuse_incomplete(store: &Store, held: &Held, manifest: &Manifest, directory: &Path) -> Result<()> {
-    let files = store.files(&manifest.profile, &manifest.version)?;
+fn refuse_incomplete(reader: &Reader, manifest: &Manifest) -> Result<()> {
+    let (held, directory) = (reader.held(), reader.directory());
+    let files = reader.store().files(reader.profile(), reader.version())?;
     let is_whole =
         |entry: &Entry| entry.files.iter().all(|record| files.get(&record.name) == Some(&record.bytes));
     let is_there = |name: &str| {

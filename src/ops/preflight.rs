@@ -11,7 +11,7 @@ use crate::ops::status::{self, SplitStatus};
 use crate::ops::survey::{Options, State, Survey, survey, walk};
 use crate::ops::{ledger, mismatch};
 use crate::plan::Kind;
-use crate::store::{Store, Wait};
+use crate::store::{Hold, Store, Wait};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use std::time::Duration;
 const LINK_WAIT: Duration = Duration::from_secs(30);
 
 /// The verdict on a cache.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct PreflightReport {
     /// The resolved `data.cache_dir`.
     pub cache_dir: PathBuf,
@@ -37,6 +37,9 @@ pub struct PreflightReport {
     pub splits: BTreeMap<Split, SplitStatus>,
     /// Things the user should hear about.
     pub warnings: Vec<String>,
+    /// Keeps `gc` from what was judged, as long as the report lives.
+    #[serde(skip)]
+    pub hold: Option<Hold>,
 }
 
 /// One gate.
@@ -133,15 +136,18 @@ impl Refusal {
 
 /// Judges the profile of `settings` and changes nothing: for the many processes of one training job.
 pub fn look(settings: &Settings) -> Result<(PreflightReport, Survey)> {
-    let taken = walk(settings, &Store::new(settings.cache_root.clone()))?;
+    let store = Store::new(settings.cache_root.clone());
+    let taken = walk(settings, &store)?;
+    let hold = store.hold(&settings.profile, &settings.version)?;
     let survey = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
-    Ok((judge(&survey, 0, settings.warnings.clone()), survey))
+    Ok((judge(&survey, 0, settings.warnings.clone(), hold), survey))
 }
 
 /// Checks the profile of `settings`; links what other profiles hold if that is all that is missing.
 pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightReport> {
     let store = Store::new(settings.cache_root.clone());
     let taken = walk(settings, &store)?;
+    let mut hold = store.hold(&settings.profile, &settings.version)?;
     let mut survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
     let mut linked = 0;
     let mut warnings = settings.warnings.clone();
@@ -153,12 +159,14 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
                 settings.build_command()
             )),
         }
+        // Linking may have made the directory.
+        hold = store.hold(&settings.profile, &settings.version)?;
         survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
     }
-    Ok(judge(&survey_now, linked, warnings))
+    Ok(judge(&survey_now, linked, warnings, hold))
 }
 
-fn judge(survey: &Survey, linked: usize, mut warnings: Vec<String>) -> PreflightReport {
+fn judge(survey: &Survey, linked: usize, mut warnings: Vec<String>, hold: Option<Hold>) -> PreflightReport {
     if survey.inventory.is_none() {
         warnings.push("sources not reachable: not checked".to_owned());
     }
@@ -166,7 +174,7 @@ fn judge(survey: &Survey, linked: usize, mut warnings: Vec<String>) -> Preflight
     let gates = gates(survey, &splits);
     let ready = gates.iter().all(|gate| gate.refusal().is_none());
     let (cache_dir, state) = (survey.settings.cache_dir(), survey.state());
-    PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings }
+    PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold }
 }
 
 fn is_linkable(survey: &Survey) -> bool {
