@@ -30,6 +30,7 @@
 //! | `store` | `model`, `error` | below the cache root only |
 //! | `ops` | all above | threads, clock, configuration files |
 //! | `cli` | `ops`, `model`, `config`, `error` | terminal, arguments, environment |
+//! | `python/`, a package of its own | `ops`, `model`, `config`, `error` | the interpreter |
 //!
 //! What is deliberately absent:
 //! * `dsp` and `formats` never see a path; `plan` never sees a file; `config` never opens one.

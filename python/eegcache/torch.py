@@ -111,7 +111,8 @@ class BalancedSampler(torch.utils.data.Sampler):
         full_ratio: float = 0.3,
         none_ratio: float = 2.5,
     ) -> None:
-        self._order = sampling.balanced(dataset.windows, seed, full_ratio, none_ratio)
+        #: The numbers of the chosen windows, in the order of epoch 0.
+        self.order: np.ndarray = sampling.balanced(dataset.windows, seed, full_ratio, none_ratio)
         self._seed = seed
         self._epoch = 0
 
@@ -120,10 +121,10 @@ class BalancedSampler(torch.utils.data.Sampler):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self.order)
 
     def __iter__(self) -> typing.Iterator[int]:
-        order = self._order
+        order = self.order
         if self._epoch:
             order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
         return iter(order.tolist())

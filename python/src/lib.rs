@@ -2,7 +2,9 @@
 //!
 //! Every function takes a `Place` (files, flags, environment, directory), runs with the interpreter's
 //! lock released and returns its report as JSON text, which `eegcache/_report.py` makes an object of. Errors are
-//! raised as the classes of `eegcache/errors.py`, one a kind. What reads samples is Python and NumPy.
+//! raised as the classes of `eegcache/errors.py`, one a kind. What reads samples is Python and `NumPy`.
+
+#![expect(clippy::needless_pass_by_value, reason = "the interpreter hands arguments over by value")]
 
 mod attend;
 mod raise;

@@ -1,4 +1,4 @@
-//! A version for reading: its recordings, its windows, and where the arrays lie. Samples are mapped by NumPy.
+//! A version for reading: its recordings, its windows, and where the arrays lie. Samples are mapped by `NumPy`.
 
 use crate::Place;
 use crate::raise::{Raise, json};

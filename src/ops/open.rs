@@ -76,13 +76,13 @@ pub fn open(settings: &Settings) -> Result<Opened> {
 pub fn open_directory(directory: &Path) -> Result<Opened> {
     let reader = Reader::open(directory)?;
     let held = reader.held();
-    refuse_incomplete(&reader, manifest(held, directory)?)?;
+    let entries = complete(&reader, manifest(held, directory)?)?;
     Ok(Opened {
         cache_dir: reader.directory(),
         profile: reader.profile().clone(),
         version: reader.version().clone(),
         windows: None,
-        entries: held.entries.values().cloned().collect(),
+        entries,
         warnings: held.notes.clone(),
         hold: reader.store().hold(reader.profile(), reader.version())?,
     })
@@ -119,21 +119,26 @@ fn manifest<'a>(held: &'a Held, directory: &Path) -> Result<&'a Manifest> {
     }
 }
 
-/// Everything that the version was built for must be there in its recorded size, or accounted for.
-fn refuse_incomplete(reader: &Reader, manifest: &Manifest) -> Result<()> {
-    let (held, directory) = (reader.held(), reader.directory());
+/// The recordings that the version was built for: each must be there in its recorded size, or accounted for.
+fn complete(reader: &Reader, manifest: &Manifest) -> Result<Vec<Entry>> {
+    let held = reader.held();
     let files = reader.store().files(reader.profile(), reader.version())?;
     let is_whole =
-        |entry: &Entry| entry.files.iter().all(|record| files.get(&record.name) == Some(&record.bytes));
-    let is_there = |name: &str| {
-        let entry = RecordingId::new(name).ok().and_then(|id| held.entries.get(&id));
-        entry.is_some_and(is_whole) || held.quarantine.contains_key(name)
-    };
-    let missing = manifest.membership.iter().filter(|member| !is_there(&member.name)).count();
-    if missing == 0 {
-        return Ok(());
+        |entry: &&Entry| entry.files.iter().all(|record| files.get(&record.name) == Some(&record.bytes));
+    let mut entries = Vec::new();
+    let mut missing = 0;
+    for member in &manifest.membership {
+        let entry = RecordingId::new(member.name.as_str()).ok().and_then(|id| held.entries.get(&id));
+        match entry.filter(is_whole) {
+            Some(entry) => entries.push(entry.clone()),
+            None => missing += usize::from(!held.quarantine.contains_key(&member.name)),
+        }
     }
-    let members = manifest.membership.len();
+    if missing == 0 {
+        entries.sort_by(|a, b| a.id.cmp(&b.id));
+        return Ok(entries);
+    }
+    let (directory, members) = (reader.directory(), manifest.membership.len());
     Err(Error::NotReady {
         message: format!("INCOMPLETE: `{}`: {missing} of {members} recordings missing", directory.display()),
         hint: "run `eegcache build`".to_owned(),
