@@ -5,16 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import typing
 
 Path = typing.Union[str, "os.PathLike[str]"]
 Config = typing.Union[None, Path, typing.Sequence[Path]]
-
-# Words that YAML reads as something else than text are quoted; so is whatever is no plain word.
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
-_NO_TEXT = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
-
 
 @dataclasses.dataclass(frozen=True)
 class Place:
@@ -38,14 +32,20 @@ class Place:
         env: typing.Mapping[str, str] | None = None,
         project: Path | None = None,
     ) -> Place:
+        around = os.environ if env is None else env
         return cls(
             configs=_files(config),
             profile=profile,
             cache_root=None if cache_root is None else os.fspath(cache_root),
             set=[f"{key}={_yaml(value)}" for key, value in (set or {}).items()],
-            env=dict(os.environ if env is None else env),
+            env={name: value for name, value in around.items() if _is_text(name + value)},
             project=os.path.abspath(os.getcwd() if project is None else project),
         )
+
+
+def _is_text(value: str) -> bool:
+    """False for what the environment holds and is no UTF-8: as on the command line, it is no configuration."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _files(config: Config) -> list[str]:
@@ -57,9 +57,5 @@ def _files(config: Config) -> list[str]:
 
 
 def _yaml(value: typing.Any) -> str:
-    """A value as YAML; JSON is YAML."""
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _NO_TEXT:
-        return value
-    return json.dumps(value)
+    """A value as `--set` takes it: text as it is, everything else as JSON, which is YAML."""
+    return os.fspath(value) if isinstance(value, (str, os.PathLike)) else json.dumps(value)

@@ -100,11 +100,9 @@ class Windows(collections.abc.Sequence):
     @typing.overload
     def __getitem__(self, i: slice) -> list[np.ndarray]: ...
     def __getitem__(self, i):
-        try:
-            owner = self._owners[i]
-        except TypeError:
-            return [self[one] for one in self._places(i)]
-        start = self._starts[i]
+        if isinstance(i, slice):
+            return [self[one] for one in range(*i.indices(len(self)))]
+        owner, start = self._owners[i], self._starts[i]
         # One tuple of two is read and written at once, whatever other threads do.
         last_owner, signal = self._last
         if owner != last_owner:
@@ -112,11 +110,6 @@ class Windows(collections.abc.Sequence):
             self._last = (owner, signal)
         window = signal[:, start : start + self._lengths[i]]
         return window if window.dtype == self.dtype else window.astype(self.dtype)
-
-    def _places(self, i: slice | typing.Any) -> typing.Iterable[int]:
-        if isinstance(i, slice):
-            return range(*i.indices(len(self)))
-        raise TypeError(f"a window has a number, which {i!r} is not")
 
     def _row(self, i: int) -> tuple[Recording, slice]:
         start = self._starts[i]

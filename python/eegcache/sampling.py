@@ -34,13 +34,13 @@ def balanced(
 
 
 def _by_file_name(windows: Windows) -> np.ndarray:
-    """All windows by the names of the files that `brain_brr` keeps, `<id>_…`, then by time.
+    """All windows by the names of the files that `brain_brr` keeps, then by time.
 
     Ids alone sort differently where one is the beginning of another: `_` comes behind `-` and `.`.
     """
     ids = [recording.id for recording in windows.recordings]
     ranks = np.empty(len(ids), dtype=np.int64)
-    ranks[sorted(range(len(ids)), key=lambda number: ids[number] + "_")] = np.arange(len(ids))
+    ranks[sorted(range(len(ids)), key=lambda number: ids[number] + "_data.npy")] = np.arange(len(ids))
     owners = windows.index["recording"]
     return np.argsort(ranks[owners] if len(ids) else owners, kind="stable")
 

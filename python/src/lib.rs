@@ -125,8 +125,10 @@ fn build(py: Python<'_>, place: Place, args: BuildArgs, observer: Option<Py<PyAn
     let report = attend(py, observer, args.jobs, |cx| {
         let report = ops::build::build(cx, &place.settings()?, options)?;
         if report.left > 0 {
-            let message =
-                format!("{} of {} recordings are left; what was finished is kept", report.left, report.members);
+            let message = format!(
+                "{} of {} recordings are left; what was finished is kept",
+                report.left, report.members
+            );
             return Err(Error::Interrupted { message });
         }
         Ok(report)

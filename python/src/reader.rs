@@ -66,9 +66,8 @@ impl Version {
 #[pyfunction]
 pub(crate) fn locate(py: Python<'_>, directory: PathBuf, name: &str, array: &str) -> PyResult<Located> {
     let found = py.detach(|| open::arrays(&directory, name)).raise(py)?.remove(array);
-    let place = found.ok_or_else(|| {
-        Error::usage(format!("`{name}` holds no array `{array}`"), "name one of its arrays")
-    });
+    let place = found
+        .ok_or_else(|| Error::usage(format!("`{name}` holds no array `{array}`"), "name one of its arrays"));
     place.raise(py).map(|place| (place.element.to_string(), place.shape, place.offset))
 }
 
@@ -91,7 +90,10 @@ fn seconds(name: &str, text: Option<&str>, configured: Option<Seconds>) -> Resul
         return configured.ok_or_else(|| Error::usage(format!("nothing says what `{name}` is"), hint));
     };
     Seconds::parse(text).ok_or_else(|| {
-        Error::usage(format!("`{name}`: `{text}` is no plain number of seconds"), "for instance `60` or `0.5`")
+        Error::usage(
+            format!("`{name}`: `{text}` is no plain number of seconds"),
+            "for instance `60` or `0.5`",
+        )
     })
 }
 

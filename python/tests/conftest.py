@@ -27,7 +27,7 @@ class Project:
         self.root = root
         shutil.copytree(REPOSITORY / "configs", root / "configs")
         (root / "configs" / "local.yaml").write_text(
-            "cache:\n  profiles:\n    smoke: {subset: first_12_files}\n    dev: {subset: first_16_files}\n"
+            "cache:\n  profiles:\n    smoke: {subset: balanced_12_files}\n    dev: {subset: balanced_16_files}\n"
         )
         self.where = {"project": root, "env": clean_environment()}
 

@@ -137,8 +137,10 @@ def test_a_directory_can_be_opened_without_a_configuration(built):
         cache.windows("train")
     with pytest.raises(TypeError, match="profile"):
         eegcache.Cache.open(directory, "smoke")
-    with pytest.raises(eegcache.ConfigError):
+    with pytest.raises(eegcache.NotReadyError, match="NOT_FOUND"):
         eegcache.Cache.open(built.root)
+    with pytest.raises(eegcache.ConfigError):
+        eegcache.Cache.open("/")
 
 
 def test_a_directory_that_is_not_whole_is_refused(built, tmp_path):

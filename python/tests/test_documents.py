@@ -53,7 +53,7 @@ def test_the_documents_show_the_package():
     assert len(list(examples())) >= 2
 
 
-@pytest.mark.parametrize("program, shown", examples())
+@pytest.mark.parametrize("program, shown", list(examples()))
 def test_examples_print_what_the_documents_show(project, program, shown):
     path = project / program
     if "\n" in program:
@@ -66,5 +66,6 @@ def test_examples_print_what_the_documents_show(project, program, shown):
     )
     assert run.returncode == 0, run.stderr
     printed = run.stdout.replace(str(project), PLACE)
-    pattern = "[^\n]*".join(map(re.escape, shown.split("…")))
-    assert re.fullmatch(pattern, printed), printed
+    # The last digits of a trained number are the processor's and PyTorch's.
+    shown, printed = (re.sub(r"(loss \d)\.\d+", r"\1.…", text) for text in (shown, printed))
+    assert printed == shown

@@ -102,9 +102,8 @@ impl PreflightReport {
     /// The first shut gate of the gravest kind: damage, then data, then not ready.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
-        let of_kind = |kind| {
-            self.gates.iter().find_map(|gate| gate.refusal().filter(|refusal| refusal.kind == kind))
-        };
+        let of_kind =
+            |kind| self.gates.iter().find_map(|gate| gate.refusal().filter(|refusal| refusal.kind == kind));
         [ErrorKind::Damaged, ErrorKind::Gate, ErrorKind::NotReady].into_iter().find_map(of_kind)
     }
 }
