@@ -276,3 +276,16 @@ def test_unlabelled_recordings_have_windows_and_no_labels(project):
         from eegcache import sampling
 
         sampling.balanced(windows)
+
+
+@pytest.mark.parametrize("length_s, stride_s", [(60, 10), (8, 3)])
+def test_windows_are_counted_as_status_counts_them(built, length_s, stride_s):
+    windowing = {"windows.length_s": length_s, "windows.stride_s": stride_s}
+    [profile] = eegcache.status(None, "smoke", set=windowing, **built.where).profiles
+    cache = built.open(set=windowing)
+    for split, counts in profile.splits.items():
+        windows = cache.windows(split)
+        kinds = {"none": eegcache.NONE, "partial": eegcache.PARTIAL, "full": eegcache.FULL}
+        found = {name: int((windows.classes == kind).sum()) for name, kind in kinds.items()}
+        assert found == counts.windows
+        assert windows.seizure_ratio == pytest.approx(counts.seizure_share_of_windows)
