@@ -16,7 +16,7 @@ from ._cache import Cache
 from ._native import __version__
 from ._progress import Progress
 from ._report import Report
-from ._verbs import build, explain, preflight, resolve, status, verify
+from ._verbs import build, explain, export, preflight, resolve, status, verify
 from ._windows import FULL, NONE, PARTIAL, UNLABELLED, Windows
 from .errors import (
     BusyError,
@@ -51,6 +51,7 @@ __all__ = [
     "__version__",
     "build",
     "explain",
+    "export",
     "preflight",
     "resolve",
     "status",

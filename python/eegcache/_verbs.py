@@ -8,6 +8,7 @@ and `project` is the directory from which the project is looked for (default: th
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import typing
 
@@ -141,3 +142,28 @@ def build(
         return Report.read(_native.dry_run(place, args))
     with Display(progress) as display:
         return Report.read(_native.build(place, args, display.observer))
+
+
+def export(
+    layout: str,
+    directory: Path,
+    config: Config = None,
+    profile: str | None = None,
+    *,
+    jobs: int | None = None,
+    progress: bool | Callback | None = None,
+    cache_root: Path | None = None,
+    set: Set = None,
+    env: Env = None,
+    project: Path | None = None,
+) -> Report:
+    """Writes the windows of a ready profile as the files of other programs: `windows`, `npy` or `brain-brr`.
+
+    Run again, it goes on where it was interrupted. `directory` is taken from the current directory if it is relative.
+    """
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"`jobs` is {jobs}: at least one thread has to work")
+    place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
+    absolute = os.path.abspath(directory)
+    with Display(progress) as display:
+        return Report.read(_native.export(place, layout, absolute, jobs or 0, display.observer))

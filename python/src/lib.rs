@@ -15,6 +15,7 @@ use eegcache::error::{Error, ErrorKind, Result};
 use eegcache::model::ProfileName;
 use eegcache::model::settings::Settings;
 use eegcache::ops::build::BuildOptions;
+use eegcache::ops::export::Layout;
 use eegcache::ops::load::{Request, Resolved};
 use eegcache::ops::{self, Wait};
 use pyo3::prelude::*;
@@ -149,6 +150,31 @@ fn dry_run(py: Python<'_>, place: Place, args: BuildArgs) -> PyResult<String> {
     json(&plan?)
 }
 
+/// `directory` is absolute.
+#[pyfunction]
+fn export(
+    py: Python<'_>,
+    place: Place,
+    layout: &str,
+    directory: PathBuf,
+    jobs: usize,
+    observer: Option<Py<PyAny>>,
+) -> PyResult<String> {
+    let report = attend(py, observer, jobs, |cx| {
+        let layout = Layout::from_name(layout).ok_or_else(|| {
+            let hint = "the layouts are `windows`, `npy` and `brain-brr`";
+            Error::usage(format!("`{layout}` is no layout"), hint)
+        })?;
+        let report = ops::export::export(cx, &place.settings()?, layout, &directory)?;
+        if report.left > 0 {
+            let message = format!("{} recordings are left; what was exported is kept", report.left);
+            return Err(Error::Interrupted { message });
+        }
+        Ok(report)
+    });
+    json(&report?)
+}
+
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
@@ -162,6 +188,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(verify, module)?,
         wrap_pyfunction!(build, module)?,
         wrap_pyfunction!(dry_run, module)?,
+        wrap_pyfunction!(export, module)?,
         wrap_pyfunction!(reader::locate, module)?,
     ] {
         module.add_function(function)?;

@@ -2,6 +2,7 @@
 
 mod args;
 pub mod config;
+mod exchange;
 mod progress;
 mod render;
 mod table;
@@ -60,6 +61,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Config(ConfigCommand::Check { files, json }) => config_check(&files, json),
         Command::Inspect(args) => inspect(&args),
         Command::Demo(args) => demo(&args),
+        Command::Export(args) => exchange::export(&args),
         Command::Completions { shell } => completions(shell),
     }
 }
@@ -132,13 +134,15 @@ fn stop_flag() -> Arc<AtomicBool> {
     flag
 }
 
+/// Starts so many worker threads, or one a core.
+fn start_threads(jobs: Option<u16>) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from)).build_global();
+    pool.map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
+}
+
 fn build(args: &BuildArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
-    let threads = args.jobs.map_or(0, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    if let Err(error) = pool {
-        return Err(Error::io("start", "worker threads")(std::io::Error::other(error)));
-    }
+    start_threads(args.jobs)?;
     let (talk, stop) = (Talk::new(), stop_flag());
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     if args.dry_run {

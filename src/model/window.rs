@@ -115,7 +115,7 @@ impl Windowing {
         for span in &merged {
             let (first, last) = self.touching(*span, counts.total());
             for window in first.max(next)..last {
-                match self.class(self.overlap(window, &merged)) {
+                match self.class_at(window * self.stride, &merged) {
                     WindowClass::None => continue,
                     WindowClass::Partial => counts.partial += 1,
                     WindowClass::Full => counts.full += 1,
@@ -127,11 +127,24 @@ impl Windowing {
         counts
     }
 
-    /// Returns the seizure samples of every window of one recording; `seizures` may overlap and be unsorted.
+    /// Returns where the windows of a recording begin; those that touch one of the `gaps` are left out.
     #[must_use]
-    pub fn seizure_samples(self, samples: u64, seizures: &[Span]) -> Vec<u64> {
-        let merged = merge(seizures);
-        (0..self.count(samples)).map(|window| self.overlap(window, &merged)).collect()
+    pub fn starts(self, samples: u64, gaps: &[Span]) -> Vec<u64> {
+        let all = (0..self.count(samples)).map(|window| window * self.stride);
+        let touches = |start: u64| gaps.iter().any(|gap| gap.start < start + self.length && start < gap.end);
+        all.filter(|start| !touches(*start)).collect()
+    }
+
+    /// Returns the class of the window that begins at `start`; `seizures` are sorted and disjoint, as of `merge`.
+    #[must_use]
+    pub fn class_at(self, start: u64, seizures: &[Span]) -> WindowClass {
+        self.class(self.seizure_at(start, seizures))
+    }
+
+    /// Returns the seizure samples of the window that begins at `start`; `seizures` are as of `merge`.
+    #[must_use]
+    pub fn seizure_at(self, start: u64, seizures: &[Span]) -> u64 {
+        self.overlap(start, seizures)
     }
 
     /// The windows [first, last) that a span can touch.
@@ -141,8 +154,8 @@ impl Windowing {
         (first.min(last), last)
     }
 
-    fn overlap(self, window: u64, merged: &[Span]) -> u64 {
-        let (start, end) = (window * self.stride, window * self.stride + self.length);
+    fn overlap(self, start: u64, merged: &[Span]) -> u64 {
+        let end = start + self.length;
         let from = merged.partition_point(|span| span.end <= start);
         let inside = merged[from..].iter().take_while(|span| span.start < end);
         inside.map(|span| span.end.min(end) - span.start.max(start)).sum()
@@ -181,6 +194,20 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn windows_that_touch_a_gap_are_left_out() {
+        let windowing = Windowing::new(4, 2).unwrap();
+        for (gaps, starts) in [
+            (vec![], vec![0, 2, 4, 6]),
+            (vec![(4, 5)], vec![0, 6]),
+            (vec![(0, 1), (9, 10)], vec![2, 4]),
+            (vec![(10, 11)], vec![0, 2, 4, 6]),
+        ] {
+            let gaps: Vec<Span> = gaps.into_iter().map(|(start, end)| Span { start, end }).collect();
+            assert_eq!(windowing.starts(11, &gaps), starts, "{gaps:?}");
+        }
+    }
+
+    #[test]
     fn window_counts_of_the_origin() {
         let windowing = Windowing::new(15_360, 2_560).unwrap();
         for (samples, count) in [(0, 0), (15_359, 0), (15_360, 1), (17_919, 1), (17_920, 2)] {
@@ -216,8 +243,8 @@ mod tests {
             let counts = by_hand(windowing, samples, &spans);
             prop_assert_eq!(windowing.classify(samples, &spans), counts);
             let mut from_samples = WindowCounts::default();
-            for seizure in windowing.seizure_samples(samples, &spans) {
-                match windowing.class(seizure) {
+            for start in windowing.starts(samples, &[]) {
+                match windowing.class(windowing.seizure_at(start, &merge(&spans))) {
                     WindowClass::None => from_samples.none += 1,
                     WindowClass::Partial => from_samples.partial += 1,
                     WindowClass::Full => from_samples.full += 1,

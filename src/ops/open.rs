@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
 use crate::model::manifest::{Entry, Event, LabelStatus, Manifest};
 use crate::model::settings::{Settings, WindowSpec};
-use crate::model::window::{Span, WindowClass};
+use crate::model::window::{self, Span, WindowClass};
 use crate::ops::preflight;
 use crate::ops::reader::Reader;
 use crate::store::{ArrayPlace, Held, Hold, ManifestState, Store};
@@ -160,15 +160,15 @@ impl Opened {
                 ));
             };
             let spans: Vec<Span> = entry.events.iter().map(Event::span).collect();
+            let seizures = window::merge(&spans);
             let is_labelled = entry.annotation.status != LabelStatus::Unlabelled;
-            let seizures = windowing.seizure_samples(entry.samples, &spans);
-            rows.extend(seizures.into_iter().zip(0..).map(|(seizure, window)| WindowRow {
-                start: u64::from(window) * windowing.stride(),
+            rows.extend(windowing.starts(entry.samples, &[]).into_iter().map(|start| WindowRow {
+                start,
                 recording: recording as u32,
-                window,
+                window: (start / windowing.stride()) as u32,
                 length: windowing.length() as u32,
-                seizure: seizure as u32,
-                class: is_labelled.then(|| windowing.class(seizure)),
+                seizure: windowing.seizure_at(start, &seizures) as u32,
+                class: is_labelled.then(|| windowing.class_at(start, &seizures)),
             }));
         }
         Ok(rows)

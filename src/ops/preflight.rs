@@ -176,6 +176,12 @@ fn judge(survey: &Survey, linked: usize, mut warnings: Vec<String>, hold: Option
     PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold }
 }
 
+/// Fails with what the gate says that decides, where one is shut.
+pub(super) fn refuse(survey: &Survey) -> Result<()> {
+    let report = judge(survey, 0, Vec::new(), None);
+    report.refusal().map_or(Ok(()), |refusal| Err(refusal.into_error(&report.cache_dir)))
+}
+
 fn is_linkable(survey: &Survey) -> bool {
     let Some(plan) = &survey.plan else { return false };
     survey.mismatch.is_none()

@@ -1,8 +1,7 @@
 //! Where the arrays of a finished file lie, so that a reader maps them, and the channel names that a signal file carries.
 
 use super::Store;
-use super::npz::Element;
-use super::npz::npy::Header;
+use crate::container::npy::{Element, Header, SUFFIX};
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, VersionName};
 use std::collections::BTreeMap;
@@ -60,7 +59,7 @@ impl Store {
         let (file, archive) = self.open(profile, version, name)?;
         let mut places = BTreeMap::new();
         for member in &archive.members {
-            let Some(array) = member.name.strip_suffix(".npy") else { continue };
+            let Some(array) = member.name.strip_suffix(SUFFIX) else { continue };
             let place = locate(&file, member.offset, member.bytes);
             let message = || format!("the header of its array `{array}` cannot be read");
             let place = place.ok_or_else(|| Error::Damaged { path: path.clone(), message: message() })?;
