@@ -289,3 +289,20 @@ def test_windows_are_counted_as_status_counts_them(built, length_s, stride_s):
         found = {name: int((windows.classes == kind).sum()) for name, kind in kinds.items()}
         assert found == counts.windows
         assert windows.seizure_ratio == pytest.approx(counts.seizure_share_of_windows)
+
+
+@pytest.mark.parametrize("by_directory", [False, True])
+def test_an_open_cache_is_held(built, by_directory):
+    import fcntl
+
+    cache = built.open()
+    if by_directory:
+        cache = eegcache.Cache.open(cache.directory)
+    directory = os.open(cache.directory, os.O_RDONLY)
+    try:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        del cache
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(directory)
