@@ -3,9 +3,10 @@
 use crate::model::dataset::DatasetSpec;
 use crate::model::id::{ProfileName, Split, VersionName};
 use crate::model::order::{Family, Subset};
-use crate::model::recipe::Recipe;
+use crate::model::recipe::{AnnotationFormat, Recipe};
 use crate::model::units::{Rate, Seconds};
 use crate::model::window::{Windowing, whole_samples};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -81,7 +82,7 @@ impl LinkMethod {
 }
 
 /// Window length and stride in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct WindowSpec {
     /// Length.
     pub length_s: Seconds,
@@ -103,6 +104,13 @@ impl Settings {
     pub fn profile_spec(&self) -> &ProfileSpec {
         // Cannot fail: `config::resolve` refuses a profile that is not in the map.
         &self.profiles[&self.profile]
+    }
+
+    /// True where annotations lie in the recordings themselves and not in files beside them.
+    #[must_use]
+    pub fn annotations_inside(&self) -> bool {
+        let is_own = self.recipe.labels.format == AnnotationFormat::EdfAnnotations;
+        is_own && self.dataset.annotations.file.is_empty()
     }
 
     /// `data.cache_dir`: `<cache.root>/<profile>/<cache.version>`.

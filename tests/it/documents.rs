@@ -1,7 +1,8 @@
 //! `README.md` and `CACHE_GUIDE.md` are kept true: their commands run, their examples resolve, their tables are the code's.
 //!
 //! A `console` block is a session in the project's directory: each `$ ` line is run, what follows is compared. A line
-//! `…` stands for any lines, `…` inside of a line for any characters. A `yaml` block begins with the path of its file.
+//! `…` stands for any lines, `…` inside of a line for any characters. A `yaml` block begins with the path of its file. What
+//! needs the Python package is run where the package is, by `python/tests/test_documents.py`.
 
 use crate::project::{Project, repository};
 use eegcache::model::failure::FailureClass;
@@ -176,6 +177,9 @@ fn every_command_prints_what_the_documents_show() {
         let blocks = blocks(document);
         for (index, block) in blocks.iter().enumerate() {
             match block.language.as_str() {
+                _ if needs_package(block) => {
+                    eprintln!("left to `make test-python`: {name}:{}: needs the Python package", block.line);
+                }
                 "console" => session.console(name, block),
                 "yaml" => session.project.write(path_of(name, block), &block.text),
                 "python" if numpy => {
@@ -189,6 +193,15 @@ fn every_command_prints_what_the_documents_show() {
                 other => panic!("{name}:{}: a block in `{other}`", block.line),
             }
         }
+    }
+}
+
+/// `python/tests/test_documents.py` takes the blocks of which this is true.
+fn needs_package(block: &Block) -> bool {
+    match block.language.as_str() {
+        "console" => block.text.starts_with("$ python "),
+        "python" => block.text.contains("import eegcache\n"),
+        _ => false,
     }
 }
 
@@ -417,6 +430,10 @@ const PROBES: &[(&str, Probe)] = &[
         Probe::Edit(|s| s.recipe.labels.no_row_means = NoRowMeans::Unlabelled),
     ),
     (
+        "dataset.annotations.names",
+        Probe::Edit(|s| drop(s.recipe.labels.names.insert("a".to_owned(), "b".to_owned()))),
+    ),
+    (
         "dataset.fixes",
         Probe::Edit(|s| {
             let onset = Seconds::parse("7").unwrap();
@@ -450,10 +467,15 @@ const PROBES: &[(&str, Probe)] = &[
     ("dataset.licence", Probe::Edit(|s| s.dataset.licence.push('x'))),
     ("dataset.root", Probe::Edit(|s| s.dataset.root = PathBuf::from("/elsewhere"))),
     ("dataset.recordings", Probe::Edit(|s| s.dataset.recordings.clear())),
+    ("dataset.exclude", Probe::Edit(|s| s.dataset.exclude = s.dataset.recordings.clone())),
     ("dataset.id", Probe::Edit(|s| s.dataset.id = Some(Regex::new("(x)").unwrap()))),
     ("dataset.subject", Probe::Edit(|s| s.dataset.subject = None)),
-    ("dataset.annotations.file", Probe::Edit(|s| s.dataset.annotations.file = None)),
-    ("dataset.annotations.cross_check", Probe::Edit(|s| s.dataset.annotations.cross_check = None)),
+    ("dataset.annotations.file", Probe::Edit(|s| s.dataset.annotations.file.clear())),
+    ("dataset.annotations.cross_check", Probe::Edit(|s| s.dataset.annotations.cross_check.clear())),
+    (
+        "dataset.annotations.cross_check_format",
+        Probe::Edit(|s| s.dataset.annotations.cross_check_format = Some(AnnotationFormat::TuhTse)),
+    ),
     ("dataset.mains_hz", Probe::Edit(|s| s.dataset.mains_hz = None)),
     (
         "dataset.known_defects",
@@ -501,13 +523,23 @@ fn the_table_of_fingerprints_is_what_the_code_does() {
 
 #[test]
 fn the_table_of_fingerprints_knows_every_field_of_the_recipe() {
-    let settings = settings(&[]);
+    let mut settings = settings(&[]);
+    settings.recipe.labels.names.insert("a".to_owned(), "b".to_owned());
     let recipe = serde_json::to_value(&settings.recipe).unwrap();
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     // A new field needs a row and a probe above before it is added here.
     assert_eq!(keys(&recipe["signal"]), ["channels", "dtype", "flat", "gaps", "steps", "truncated"]);
     assert_eq!(keys(&recipe["signal"]["channels"]), ["aliases", "duplicates", "interpolate", "order"]);
-    let labels =
-        ["background", "fixes", "format", "gaps", "no_row_means", "rate_hz", "seizure", "unlabelled"];
+    let labels = [
+        "background",
+        "fixes",
+        "format",
+        "gaps",
+        "names",
+        "no_row_means",
+        "rate_hz",
+        "seizure",
+        "unlabelled",
+    ];
     assert_eq!(keys(&recipe["labels"]), labels);
 }
