@@ -52,12 +52,6 @@ pub(crate) fn signal(sections: &Sections<'_>) -> Option<SignalRecipe> {
     check_origin_rate(sections, placed.as_deref());
     let steps: Option<Vec<Step>> = placed.map(|placed| placed.into_iter().map(|(_, step)| step).collect());
     let gaps = policy(&at.at("gaps"), GapPolicy::Error, GapPolicy::ALL, GapPolicy::as_str);
-    if let Some(gaps @ (GapPolicy::Split | GapPolicy::Fill)) = gaps {
-        at.at("gaps").fail::<()>(
-            format!("`{}.gaps: {}` is not supported yet", at.key, gaps.as_str()),
-            "write `gaps: error`: recordings with gaps are quarantined",
-        );
-    }
     let truncated = policy(
         &at.at("truncated"),
         TruncationPolicy::Quarantine,

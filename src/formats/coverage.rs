@@ -4,8 +4,8 @@
 //! `annotation-incomplete`. Rows may overlap; only holes matter.
 
 use crate::formats::annotation::{AnnotationRow, AnnotationTable};
-use crate::formats::{ATTOSECONDS, attoseconds, length_attoseconds, shown};
-use crate::model::{Failure, FailureClass, Note, Rate};
+use crate::formats::{ATTOSECONDS, attoseconds, shown};
+use crate::model::{Failure, FailureClass, Note};
 use std::collections::BTreeMap;
 
 /// A hole as wide as this is the printing of a number, not a missing row: 1 ms, a quarter sample at 256 Hz.
@@ -15,15 +15,13 @@ const DIFFERENCE: i128 = ATTOSECONDS;
 
 /// Checks that the rows tile 0 … duration for each channel, and that the duration is the signal's.
 ///
-/// `corrected` are rows of the same table that a fix moved; they cover as well as the recorded ones. Where the file names no
+/// `signal` is the signal's length in attoseconds. `corrected` are rows of the same table that a fix moved; they cover as well as the recorded ones. Where the file names no
 /// duration the signal's own length, less 1 s, has to be reached, and that is noted.
 pub(super) fn check(
     table: &AnnotationTable,
     corrected: &[AnnotationRow],
-    samples: u64,
-    rate: Rate,
+    signal: i128,
 ) -> Result<Option<Note>, Failure> {
-    let signal = length_attoseconds(samples, rate);
     let (end, note) = match table.duration.map(attoseconds) {
         Some(claimed) if claimed.abs_diff(signal) > DIFFERENCE.unsigned_abs() => {
             let (claimed, signal) = (shown(claimed), shown(signal));

@@ -23,7 +23,7 @@ mod tusz_csv_bi;
 pub use annotation::{AnnotationRow, AnnotationTable, read_annotations};
 pub use calibration::calibration;
 pub use header::read_header;
-pub use label::{Labels, has_seizures, label};
+pub use label::{Labels, Piece, has_seizures, label};
 pub use records::{read_recording, records_to_read};
 
 use crate::model::units::{Rate, Seconds};

@@ -4,8 +4,8 @@ use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::model::id::Split;
 use crate::model::inventory::Inventory;
-use crate::model::manifest::{Entry, Event, Quarantined};
-use crate::model::window::{self, Span};
+use crate::model::manifest::{Entry, Quarantined};
+use crate::model::stem::Stem;
 use crate::ops::load::Resolved;
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, State, Survey, survey, unreachable_dataset, walk};
@@ -45,8 +45,11 @@ pub struct Explanation {
     pub failure: Option<String>,
     /// Stretches of seizure; events of single channels may overlap in one.
     pub seizures: usize,
-    /// What the manifest holds.
+    /// What the manifest holds: the entry of the recording, or of its first part.
     pub entry: Option<Entry>,
+    /// The entries of all parts, where the recording was split at its gaps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Entry>,
 }
 
 /// A configured value.
@@ -91,7 +94,9 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         _ => Vec::new(),
     };
     let annotations = [&recording.annotation, &recording.cross_check].into_iter().flatten();
-    let entry = recording.id.as_ref().ok().and_then(|id| survey.own.held.entries.get(id));
+    let held = &survey.own.held.entries;
+    let entries = |id| Stem::of(held, id).map(|(_, entry)| entry).collect();
+    let entries: Vec<&Entry> = recording.id.as_ref().map(entries).unwrap_or_default();
     Ok(Explanation {
         name: recording.name().to_owned(),
         split: recording.split,
@@ -111,15 +116,19 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         mismatch: survey.mismatch.clone(),
         files,
         failure: survey.own.held.quarantine.get(recording.name()).map(failure),
-        seizures: entry.map_or(0, seizures),
-        entry: entry.cloned(),
+        seizures: seizures(&entries),
+        entry: entries.first().copied().cloned(),
+        parts: parts(&entries),
     })
 }
 
 /// What the cache alone knows of a recording, where the dataset cannot be reached.
 fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
     let held = &survey.own.held;
-    let entry = held.entries.values().find(|entry| entry.id.as_str() == name || entry.source.path == name);
+    let is_meant =
+        |entry: &&Entry| entry.id.recording().as_str() == name || entry.source.path == name;
+    let entries: Vec<&Entry> = held.entries.values().filter(is_meant).collect();
+    let entry = entries.first().copied();
     let failed = held.quarantine.values().find(|failed| failed.name == name || failed.path == name);
     let (split, path, sha256) = match (entry, failed) {
         (Some(entry), _) => (entry.split, &entry.source.path, Some(entry.source.sha256)),
@@ -127,12 +136,12 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
         (None, None) => return Err(unreachable_dataset(&survey.settings)),
     };
     Ok(Explanation {
-        name: entry.map_or(name, |entry| entry.id.as_str()).to_owned(),
+        name: entry.map_or(name, |entry| entry.id.recording().as_str()).to_owned(),
         split,
         subject: entry.map(|entry| entry.subject.clone()).unwrap_or_default(),
         path: path.clone(),
         sha256: sha256.map(|sha256| sha256.to_string()),
-        annotations: entry.iter().flat_map(|e| &e.annotation.files).map(|file| file.path.clone()).collect(),
+        annotations: entry.into_iter().flat_map(|e| &e.annotation.files).map(|file| file.path.clone()).collect(),
         position: None,
         is_member: survey.members.contains_key(name),
         state: survey.state(),
@@ -140,8 +149,9 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
         configured: Vec::new(),
         files: Vec::new(),
         failure: failed.map(failure),
-        seizures: entry.map_or(0, seizures),
-        entry: entry.cloned(),
+        seizures: seizures(&entries),
+        entry: entries.first().copied().cloned(),
+        parts: parts(&entries),
     })
 }
 
@@ -165,9 +175,12 @@ fn configured(resolved: &Resolved, mismatch: &Mismatch) -> Vec<Configured> {
     values.map(value).collect()
 }
 
-fn seizures(entry: &Entry) -> usize {
-    let spans: Vec<Span> = entry.events.iter().map(Event::span).collect();
-    window::merge(&spans).len()
+fn seizures(entries: &[&Entry]) -> usize {
+    entries.iter().map(|entry| entry.seizures().len()).sum()
+}
+
+fn parts(entries: &[&Entry]) -> Vec<Entry> {
+    entries.iter().filter(|entry| entry.part.is_some()).map(|entry| (*entry).clone()).collect()
 }
 
 fn failure(failed: &Quarantined) -> String {
@@ -195,7 +208,10 @@ fn file(name: &'static str, decision: &Decision, shelves: &[Shelf]) -> FileExpla
     };
     let action = match &decision.action {
         Action::Keep => "keep".to_owned(),
-        Action::Link { shelf, record } => format!("link {} from {}", record.name, shelves[*shelf].place()),
+        Action::Link { shelf, records } => {
+            let names: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
+            format!("link {} from {}", names.join(", "), shelves[*shelf].place())
+        }
         Action::Make => "make from the sources".to_owned(),
         Action::Nothing => "none: unlabelled".to_owned(),
     };

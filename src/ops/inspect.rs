@@ -130,8 +130,12 @@ fn parse(settings: &Settings, reader: &mut SourceReader, report: &mut Inspection
         formats::read_recording(reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
     samples(&recording, report);
     report.notes.extend(recording.notes.iter().cloned());
-    let signal = dsp::apply(recipe, &selection, &recording)?;
-    report.notes.extend(signal.notes);
+    let usable = dsp::usable(recipe, &recording)?;
+    report.notes.extend(usable.notes);
+    for stretches in dsp::files(recipe, usable.stretches) {
+        let signal = dsp::apply(recipe, &selection, &recording.only(&stretches))?;
+        report.notes.extend(signal.notes);
+    }
     Ok(())
 }
 

@@ -9,7 +9,9 @@ use eegcache::model::recipe::{
     Channels, Dtype, DuplicatePolicy, FlatPolicy, GapPolicy, Init, Phase, ResampleMethod, SignalRecipe, Step,
     TruncationPolicy,
 };
-use eegcache::model::recording::{Calibration, Digital, RawChannel, Recording, Signal, SignalHeader};
+use eegcache::model::recording::{
+    Calibration, Digital, RawChannel, Recording, Signal, SignalHeader, Stretch,
+};
 use eegcache::model::units::Seconds;
 use ndarray::Array1;
 use ndarray_npy::{ReadNpyExt, ReadableElement};
@@ -67,8 +69,9 @@ impl Golden {
             samples: Digital::I16(slice(&self.int16, &case["digital"][*signal]).to_vec()),
         };
         let channels = selection.picks.iter().map(channel).collect();
-        let recording =
-            Recording { channels, offset: Seconds::ZERO, annotations: Vec::new(), notes: Vec::new() };
+        let stretches = vec![Stretch { first_record: 0, records: 1, onset: Seconds::ZERO }];
+        let (offset, annotations, notes) = (Seconds::ZERO, Vec::new(), Vec::new());
+        let recording = Recording { channels, stretches, offset, annotations, notes };
         apply(recipe, &selection, &recording).unwrap()
     }
 }

@@ -9,6 +9,7 @@ mod documents;
 mod edf_writer;
 mod faults;
 mod formats;
+mod gaps;
 mod golden_dsp;
 mod layers;
 mod project;
