@@ -2,6 +2,7 @@
 
 mod args;
 pub mod config;
+mod exchange;
 mod progress;
 mod render;
 mod table;
@@ -61,6 +62,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Config(ConfigCommand::Check { files, json }) => config_check(&files, json),
         Command::Inspect(args) => inspect(&args),
         Command::Demo(args) => demo(&args),
+        Command::Export(args) => exchange::export(&args),
         Command::Completions { shell } => completions(shell),
     }
 }
@@ -159,13 +161,15 @@ fn stop_flag() -> Arc<AtomicBool> {
     flag
 }
 
+/// Starts so many worker threads, or one a core.
+fn start_threads(jobs: Option<u16>) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from)).build_global();
+    pool.map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
+}
+
 fn build(args: &BuildArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
-    let threads = args.jobs.map_or(0, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    if let Err(error) = pool {
-        return Err(Error::io("start", "worker threads")(std::io::Error::other(error)));
-    }
+    start_threads(args.jobs)?;
     let (talk, stop) = (Talk::new(), stop_flag());
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     if args.dry_run {
@@ -246,6 +250,8 @@ fn preflight_code(report: &PreflightReport) -> u8 {
 /// Replaces this process; only a command that cannot be started comes back.
 fn become_command(args: &PreflightArgs, report: &PreflightReport) -> Result<u8> {
     use std::os::unix::process::CommandExt;
+    // The descriptor goes on to the command and its children: `gc` leaves the version alone until they end.
+    report.hold.as_ref().map_or(Ok(()), ops::Hold::inherit)?;
     let error = std::process::Command::new(&args.command[0])
         .args(&args.command[1..])
         .env("EEGCACHE_DIR", &report.cache_dir)

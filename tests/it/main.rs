@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod documents;
 mod edf_writer;
+mod export;
 mod faults;
 mod formats;
 mod gaps;
