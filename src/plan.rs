@@ -420,7 +420,9 @@ pub fn names_of(names: &BTreeSet<String>, id: &RecordingId) -> Vec<String> {
     for split in Split::ALL {
         let start = format!("{split}/{id}.");
         let in_range = names.range(start.clone()..).take_while(|name| name.starts_with(&start));
-        found.extend(in_range.filter(|name| stem_of(name).is_some_and(|stem| stem.recording() == id)).cloned());
+        found.extend(
+            in_range.filter(|name| stem_of(name).is_some_and(|stem| stem.recording() == id)).cloned(),
+        );
     }
     found
 }

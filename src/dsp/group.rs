@@ -57,7 +57,12 @@ impl Group {
     /// Reads the raw samples of some rows, which share rate and length, into memory that is no longer needed.
     ///
     /// `stretches` are the rows' samples in each stretch of a recording with gaps, empty without gaps.
-    pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<Quad>, stretches: Vec<usize>) -> Self {
+    pub(crate) fn load(
+        rows: &[Mix],
+        members: Vec<usize>,
+        mut lanes: Vec<Quad>,
+        stretches: Vec<usize>,
+    ) -> Self {
         let first = &rows[members[0]];
         lanes.resize(first.samples(), Quad::default());
         let mut block = [0.0; BLOCK];

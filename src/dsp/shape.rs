@@ -145,7 +145,11 @@ mod tests {
             let stretches: Vec<_> = stretches.iter().map(|(onset, n)| (seconds(onset), *n)).collect();
             let shape = shape(&recipe, &stretches, hertz(100)).unwrap();
             let found: Vec<(u64, u64)> = shape.gaps.iter().map(|gap| (gap.start, gap.end)).collect();
-            assert_eq!((shape.samples, &shape.starts[..], &found[..]), (columns, starts, gaps), "{stretches:?}");
+            assert_eq!(
+                (shape.samples, &shape.starts[..], &found[..]),
+                (columns, starts, gaps),
+                "{stretches:?}"
+            );
         }
         recipe.steps = brain_brr();
         let at_500 = [(seconds("0"), 2500), (seconds("10.001"), 501)];
@@ -159,9 +163,9 @@ mod tests {
     #[test]
     fn stretches_too_short_for_a_step_are_left_out_and_noted() {
         let mut recipe = recipe(&["Cz"]);
-        recipe.steps =
-            vec![Step::Bandpass { low_hz: 0.5, high_hz: 30.0, order: 4, phase: Phase::Zero }];
-        let stretch = |first_record, records, onset: &str| Stretch { first_record, records, onset: seconds(onset) };
+        recipe.steps = vec![Step::Bandpass { low_hz: 0.5, high_hz: 30.0, order: 4, phase: Phase::Zero }];
+        let stretch =
+            |first_record, records, onset: &str| Stretch { first_record, records, onset: seconds(onset) };
         let mut recording = crate::dsp::test_recordings::recording(vec![channel(0, 100, noise(0, 100))]);
         // Ten samples a record: 20, 30 and 50 samples; the filter needs more than 27.
         recording.stretches = vec![stretch(0, 2, "0"), stretch(2, 3, "5"), stretch(5, 5, "9.5")];

@@ -95,9 +95,9 @@ pub fn label(
 
 /// From sample 0 to the end of the last piece, in attoseconds.
 fn length(pieces: &[Piece], rate: Rate) -> i128 {
-    pieces.last().map_or(0, |last| {
-        attoseconds(last.start).saturating_add(length_attoseconds(last.samples, rate))
-    })
+    pieces
+        .last()
+        .map_or(0, |last| attoseconds(last.start).saturating_add(length_attoseconds(last.samples, rate)))
 }
 
 fn without_table(recipe: &LabelRecipe, fixes: &[Fix]) -> Result<Labels, Failure> {
@@ -310,10 +310,7 @@ mod tests {
             // (16 − 15.005) · 100 = 99.5: rounded down in the part, not on the recording's grid.
             (&["A,16,17,fnsz"], "|; 99-199 fnsz A|; |"),
             (&["A,9,16,fnsz"], "900-1000 fnsz A|event-cut; 0-99 fnsz A|event-cut; |"),
-            (
-                &["A,9,29.5,fnsz"],
-                "900-1000 fnsz A|event-cut; 0-500 fnsz A|event-cut; 0-50 fnsz A|event-cut",
-            ),
+            (&["A,9,29.5,fnsz"], "900-1000 fnsz A|event-cut; 0-500 fnsz A|event-cut; 0-50 fnsz A|event-cut"),
             (&["A,10,15,fnsz"], "|event-in-gap; |; |"),
             (&["A,21,22,fnsz"], "|; |event-in-gap; |"),
             (&["A,9.999,9.9999,fnsz"], "999-1000 fnsz A|event-widened; |; |"),

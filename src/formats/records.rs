@@ -6,9 +6,9 @@
 use crate::formats::calibration::{calibration, sample_range};
 use crate::formats::header::{record_bytes, sample_bytes};
 use crate::formats::input::Input;
-use crate::formats::{attoseconds, length_attoseconds};
 use crate::formats::tal::Annotations;
 use crate::formats::timeline::Timeline;
+use crate::formats::{attoseconds, length_attoseconds};
 use crate::model::recipe::{GapPolicy, TruncationPolicy};
 use crate::model::recording::{Digital, Header, Kind, RawChannel, Recording, Stretch};
 use crate::model::{Failure, FailureClass, Note, Seconds};

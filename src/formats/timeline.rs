@@ -150,8 +150,10 @@ fn broken(record: u64, onset: Seconds, jump: i128) -> Failure {
         1.. => ("a gap", " (`gaps: split` or `gaps: fill` takes recordings with gaps)"),
         _ => ("an overlap", ""),
     };
-    let message =
-        format!("record {record} begins at {onset} s, which leaves {what} of {} s{way_out}", shown(jump.abs()));
+    let message = format!(
+        "record {record} begins at {onset} s, which leaves {what} of {} s{way_out}",
+        shown(jump.abs())
+    );
     Failure::new(FailureClass::Discontinuous, message)
 }
 
@@ -204,12 +206,7 @@ mod tests {
             .map(|course| (course.offset.to_string(), course.notes.len()))
     }
 
-    fn course(
-        variant: Variant,
-        duration: &str,
-        onsets: &[&str],
-        gaps: GapPolicy,
-    ) -> Result<Course, String> {
+    fn course(variant: Variant, duration: &str, onsets: &[&str], gaps: GapPolicy) -> Result<Course, String> {
         let mut timeline = Timeline::new(&header(variant, duration, 256), gaps);
         let run = || {
             for (record, onset) in onsets.iter().enumerate() {

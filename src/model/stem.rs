@@ -137,7 +137,10 @@ mod tests {
             ("a.part00", "a.part00", None),
         ] {
             let read = stem(text);
-            assert_eq!((read.recording().as_str(), read.part(), read.to_string().as_str()), (recording, part, text));
+            assert_eq!(
+                (read.recording().as_str(), read.part(), read.to_string().as_str()),
+                (recording, part, text)
+            );
         }
         for text in ["", "a.part0000", "a.part000.part001", ".part000", "a.labels", "a.part99999999999"] {
             assert!(Stem::parse(text).is_err(), "{text:?}");

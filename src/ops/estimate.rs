@@ -33,7 +33,8 @@ pub fn explain_full_disk(survey: &Survey, error: Error) -> Error {
     let settings = &survey.settings;
     let done = survey.store.files(&settings.profile, &settings.version).unwrap_or_default();
     let is_open = |source: &&SourceRecording| {
-        let is_done = |stem: &dyn std::fmt::Display| done.contains_key(&plan::signal_name(source.split, &stem));
+        let is_done =
+            |stem: &dyn std::fmt::Display| done.contains_key(&plan::signal_name(source.split, &stem));
         source.id.as_ref().is_ok_and(|id| !is_done(id) && !is_done(&Stem::of_part(id.clone(), 0)))
     };
     let sources = plan.of(Kind::Build).map(|task| &inventory.recordings[task.recording]);

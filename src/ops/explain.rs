@@ -125,8 +125,7 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
 /// What the cache alone knows of a recording, where the dataset cannot be reached.
 fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
     let held = &survey.own.held;
-    let is_meant =
-        |entry: &&Entry| entry.id.recording().as_str() == name || entry.source.path == name;
+    let is_meant = |entry: &&Entry| entry.id.recording().as_str() == name || entry.source.path == name;
     let entries: Vec<&Entry> = held.entries.values().filter(is_meant).collect();
     let entry = entries.first().copied();
     let failed = held.quarantine.values().find(|failed| failed.name == name || failed.path == name);
@@ -141,7 +140,11 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
         subject: entry.map(|entry| entry.subject.clone()).unwrap_or_default(),
         path: path.clone(),
         sha256: sha256.map(|sha256| sha256.to_string()),
-        annotations: entry.into_iter().flat_map(|e| &e.annotation.files).map(|file| file.path.clone()).collect(),
+        annotations: entry
+            .into_iter()
+            .flat_map(|e| &e.annotation.files)
+            .map(|file| file.path.clone())
+            .collect(),
         position: None,
         is_member: survey.members.contains_key(name),
         state: survey.state(),

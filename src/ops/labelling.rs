@@ -135,8 +135,7 @@ impl Bench<'_> {
         let cross = self.cross_check(recording)?;
         let files: Vec<Source> = first.into_iter().chain(cross.source).collect();
         let places: Vec<_> = time.pieces.iter().map(Piece::place).collect();
-        let labels =
-            formats::label(deciding.as_ref(), cross.table.as_ref(), recipe, id, &places, time.rate)?;
+        let labels = formats::label(deciding.as_ref(), cross.table.as_ref(), recipe, id, &places, time.rate)?;
         let mut all = Vec::with_capacity(labels.len());
         for (mut labels, piece) in labels.into_iter().zip(&time.pieces) {
             labels.notes.extend(cross.note.clone());

@@ -210,13 +210,14 @@ fn unmerged(survey: &Survey) -> Vec<Kind> {
     };
     let new = survey.own.held.entries.values().filter(|entry| merged.get(&entry.id) != Some(entry));
     // Recordings are counted, not parts.
-    new.filter(|entry| entry.id.is_first()).map(|entry| match (entry.made.signal.as_str(), entry.made.labels.as_deref()) {
-        ("built", _) => Kind::Build,
-        (_, Some("relabelled")) => Kind::Relabel,
-        ("kept", Some("kept") | None) => Kind::Present,
-        _ => Kind::Link,
-    })
-    .collect()
+    new.filter(|entry| entry.id.is_first())
+        .map(|entry| match (entry.made.signal.as_str(), entry.made.labels.as_deref()) {
+            ("built", _) => Kind::Build,
+            (_, Some("relabelled")) => Kind::Relabel,
+            ("kept", Some("kept") | None) => Kind::Present,
+            _ => Kind::Link,
+        })
+        .collect()
 }
 
 fn totals(entries: &[Entry]) -> BTreeMap<Split, Totals> {

@@ -169,7 +169,8 @@ fn membership(settings: &Settings, inventory: Option<&Inventory>, own: &Loaded) 
 fn is_foreign(own: &Loaded, inventory: &Inventory) -> bool {
     let ManifestState::Read(manifest) = &own.held.manifest else { return false };
     let here: BTreeSet<&str> = inventory.recordings.iter().map(SourceRecording::name).collect();
-    !manifest.entries.is_empty() && !manifest.entries.iter().any(|entry| here.contains(entry.id.recording().as_str()))
+    !manifest.entries.is_empty()
+        && !manifest.entries.iter().any(|entry| here.contains(entry.id.recording().as_str()))
 }
 
 /// The recordings that a manifest was made for, of the splits in force.
@@ -336,8 +337,7 @@ impl Survey {
 
     /// The entries of the profile's members, of one split, part by part; a manifest may list others as well.
     pub fn entries(&self, split: Split) -> impl Iterator<Item = &Entry> {
-        let is_member =
-            move |entry: &&Entry| self.members.get(entry.id.recording().as_str()) == Some(&split);
+        let is_member = move |entry: &&Entry| self.members.get(entry.id.recording().as_str()) == Some(&split);
         self.own.held.entries.values().filter(move |entry| entry.split == split).filter(is_member)
     }
 

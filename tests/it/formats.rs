@@ -464,8 +464,11 @@ fn gaps_are_refused_or_leave_stretches_as_the_recipe_says() {
         assert_eq!(failure.class, FailureClass::Discontinuous, "{marker}");
         for gaps in [GapPolicy::Split, GapPolicy::Fill] {
             let recording = read(marker, ["+0.5", "+1.5", "+9"], gaps).unwrap();
-            let at: Vec<_> =
-                recording.stretches.iter().map(|s| (s.first_record, s.records, s.onset.to_string())).collect();
+            let at: Vec<_> = recording
+                .stretches
+                .iter()
+                .map(|s| (s.first_record, s.records, s.onset.to_string()))
+                .collect();
             assert_eq!(at, [(0, 2, "0".to_owned()), (2, 1, "8.5".to_owned())], "{marker}");
             let whole = read(marker, ["+0.5", "+1.5", "+2.5"], gaps).unwrap();
             assert_eq!((whole.stretches.len(), &whole.channels), (1, &recording.channels), "{marker}");

@@ -29,7 +29,8 @@ fn recording(records: std::ops::Range<usize>, onsets: &[String]) -> Vec<u8> {
     let signal = |(channel, name): (usize, &&str)| {
         EdfSignal::new(name, HZ, samples(channel, records.clone())).dimension("uV")
     };
-    let signals: Vec<_> = ["Fp1", "Cz", "O2"].iter().enumerate().map(|(at, name)| signal((at, name))).collect();
+    let signals: Vec<_> =
+        ["Fp1", "Cz", "O2"].iter().enumerate().map(|(at, name)| signal((at, name))).collect();
     let onsets: Vec<&str> = onsets.iter().map(String::as_str).collect();
     EdfFile::new(Kind::Edf, records.len(), signals).plus("EDF+D", &onsets).to_bytes()
 }
@@ -132,8 +133,10 @@ fn each_part_is_processed_as_a_recording_of_its_own() {
     let project = project("split");
     build(&project, &[]).expect(0);
     for (index, (_, records, start)) in PIECES.into_iter().enumerate() {
-        let (part, alone) =
-            (signal(&project, &format!("a_gaps.part{index:03}")), signal(&project, &format!("a_piece{index}")));
+        let (part, alone) = (
+            signal(&project, &format!("a_gaps.part{index:03}")),
+            signal(&project, &format!("a_piece{index}")),
+        );
         assert_eq!(part.arrays, alone.arrays, "part {index}");
         assert_eq!((part.samples, alone.part), ((records * HZ) as u64, None));
         let place = part.part.unwrap();
@@ -149,7 +152,10 @@ fn each_part_is_processed_as_a_recording_of_its_own() {
     assert!(cut.iter().any(|note| note.code == "event-cut"), "{cut:?}");
     let status = status(&project);
     let train = &status["splits"]["train"];
-    assert_eq!((&status["state"], &train["members"], &train["have"]), (&"VALID".into(), &4.into(), &4.into()));
+    assert_eq!(
+        (&status["state"], &train["members"], &train["have"]),
+        (&"VALID".into(), &4.into(), &4.into())
+    );
     // Windows of 4 s: 5 + 3 + 2, and the same again of the pieces.
     let windows = &train["windows"];
     let total: u64 = ["none", "partial", "full"].iter().map(|class| windows[class].as_u64().unwrap()).sum();
@@ -179,7 +185,11 @@ fn a_recording_is_there_when_all_its_parts_are() {
             assert_eq!(state["state"], "INCOMPLETE", "{lost}");
             assert_eq!(state["splits"]["train"]["missing"], 1, "{lost}: {state}");
             let report = build(&project, &[]).expect(0).json();
-            assert_eq!(report["built"].as_u64().unwrap() + report["relabelled"].as_u64().unwrap(), 1, "{lost}");
+            assert_eq!(
+                report["built"].as_u64().unwrap() + report["relabelled"].as_u64().unwrap(),
+                1,
+                "{lost}"
+            );
             assert_eq!(project.contents(CACHE), whole, "{lost}");
         }
     }
@@ -216,7 +226,8 @@ fn parts_are_linked_relabelled_and_replaced_together() {
     project.write("data/train/a_gaps.csv_bi", &text);
     let report = build(&project, &[]).expect(0).json();
     assert_eq!(report["built"], 1);
-    let names: Vec<String> = project.contents(CACHE).into_keys().filter(|name| name.contains("a_gaps")).collect();
+    let names: Vec<String> =
+        project.contents(CACHE).into_keys().filter(|name| name.contains("a_gaps")).collect();
     assert_eq!(
         names,
         [

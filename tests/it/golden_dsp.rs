@@ -249,10 +249,7 @@ fn references_equal_mne() {
             // As channels that are pairs, and as a step over electrodes: needed electrodes come from the pairs.
             let electrodes = texts(&case["labels"]);
             let pairs = channels.iter().map(pair).collect();
-            vec![
-                recipe(&channels, Vec::new()),
-                recipe(&electrodes, vec![Step::ReferenceBipolar { pairs }]),
-            ]
+            vec![recipe(&channels, Vec::new()), recipe(&electrodes, vec![Step::ReferenceBipolar { pairs }])]
         };
         for recipe in recipes {
             let found = golden.run(case, &rates, &recipe);
