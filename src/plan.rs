@@ -13,6 +13,10 @@ use crate::model::stem::Stem;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+mod judge;
+
+use judge::{Asked, digests};
+
 /// What the configuration asks for.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
@@ -446,43 +450,6 @@ pub fn labels_name(split: Split, stem: &impl fmt::Display) -> String {
     format!("{split}/{stem}.labels.npz")
 }
 
-/// How an offer's sources compare with what lies on disk.
-enum Match {
-    Same,
-    Unchecked,
-    Source(Change),
-    Annotation(Change),
-}
-
-fn compare(offer: &Offer, recording: &SourceRecording, labels: bool) -> Match {
-    let (file, sources) = (&recording.file, offer.source_bytes);
-    if let Some(bytes) = sources.filter(|bytes| *bytes != file.stamp.bytes) {
-        return Match::Source(Change {
-            was: format!("{bytes} bytes"),
-            now: format!("{} bytes", file.stamp.bytes),
-        });
-    }
-    if let Some(sha256) = file.sha256.filter(|sha256| *sha256 != offer.source) {
-        return Match::Source(Change { was: digest(offer.source), now: digest(sha256) });
-    }
-    if labels {
-        let now = annotation_digests(recording);
-        if now != offer.annotation {
-            return Match::Annotation(Change { was: digests(&offer.annotation), now: digests(&now) });
-        }
-    }
-    if file.sha256.is_none() { Match::Unchecked } else { Match::Same }
-}
-
-fn digest(sha256: Digest) -> String {
-    format!("sha256 {}", sha256.short())
-}
-
-fn digests(all: &[Digest]) -> String {
-    let texts: Vec<String> = all.iter().map(|one| digest(*one)).collect();
-    if texts.is_empty() { "no annotation file".to_owned() } else { texts.join(", ") }
-}
-
 /// Contents of the annotation files of a recording, the deciding one first.
 #[must_use]
 pub fn annotation_digests(recording: &SourceRecording) -> Vec<Digest> {
@@ -549,78 +516,4 @@ fn linked(shelf: usize, records: Vec<FileRecord>, shelves: &[Shelf], why_not: Re
         other => other,
     };
     Decision { action: Action::Link { shelf, records }, reason }
-}
-
-/// Which files are asked for: the signals or the labels of a recording, under a fingerprint.
-struct Asked<'a> {
-    id: &'a RecordingId,
-    recording: &'a SourceRecording,
-    fingerprint: Digest,
-    labels: bool,
-}
-
-impl Asked<'_> {
-    /// Whether the own files can stay, and why; nothing where there are none.
-    fn judge(&self, held: &BTreeMap<Stem, Offer>) -> Option<Result<Reason, Reason>> {
-        let mut verdict = None;
-        for (_, offer) in Stem::of(held, self.id) {
-            match self.judge_one(offer) {
-                Err(reason) => return Some(Err(reason)),
-                Ok(reason) if verdict.is_none() => verdict = Some(reason),
-                Ok(_) => {}
-            }
-        }
-        let missing = || Err(self.missing_part(held));
-        verdict.map(|reason| if self.is_whole(held) { Ok(reason) } else { missing() })
-    }
-
-    fn is_whole(&self, held: &BTreeMap<Stem, Offer>) -> bool {
-        Stem::are_whole(Stem::of(held, self.id).map(|(stem, offer)| (stem, offer.parts)))
-    }
-
-    fn missing_part(&self, held: &BTreeMap<Stem, Offer>) -> Reason {
-        let parts = Stem::of(held, self.id).filter_map(|(_, offer)| offer.parts).max().unwrap_or(0);
-        let stem = |part| Stem::of_part(self.id.clone(), part);
-        let missing = (0..parts).map(stem).find(|stem| !held.contains_key(stem));
-        let split = self.recording.split;
-        let name = |stem| if self.labels { labels_name(split, &stem) } else { signal_name(split, &stem) };
-        missing.map_or(Reason::New, |stem| Reason::FileMissing(name(stem)))
-    }
-
-    fn judge_one(&self, offer: &Offer) -> Result<Reason, Reason> {
-        if offer.fingerprint != self.fingerprint {
-            return Err(Reason::New);
-        }
-        let matched = match compare(offer, self.recording, self.labels) {
-            Match::Source(change) => return Err(Reason::SourceChanged(change)),
-            Match::Annotation(change) => return Err(Reason::AnnotationChanged(change)),
-            Match::Same => Reason::Matches,
-            Match::Unchecked => Reason::Unchecked,
-        };
-        let Some(record) = &offer.record else { return Ok(matched) };
-        match offer.on_disk {
-            OnDisk::Missing => Err(Reason::FileMissing(record.name.clone())),
-            OnDisk::Size(actual) => {
-                Err(Reason::FileDamaged { name: record.name.clone(), expected: record.bytes, actual })
-            }
-            OnDisk::Present if !record.is_in(self.recording.split) => {
-                Err(Reason::Moved { from: record.name.clone() })
-            }
-            OnDisk::Present => Ok(matched),
-        }
-    }
-
-    /// The files of a shelf where they are whole and have the fingerprint and the sources, wherever they lie.
-    fn find(&self, held: &BTreeMap<Stem, Offer>) -> Option<Vec<FileRecord>> {
-        let usable = |offer: &Offer| {
-            offer.fingerprint == self.fingerprint
-                && offer.on_disk == OnDisk::Present
-                && matches!(compare(offer, self.recording, self.labels), Match::Same | Match::Unchecked)
-        };
-        let offers = || Stem::of(held, self.id).map(|(_, offer)| offer);
-        if !offers().all(usable) || !self.is_whole(held) {
-            return None;
-        }
-        offers().map(|offer| offer.record.clone()).collect()
-    }
 }
