@@ -121,12 +121,17 @@ impl Timeline {
         let stretch = |((first_record, onset), end): ((u64, Seconds), u64)| Stretch {
             first_record,
             records: end - first_record,
-            onset: onset.minus(offset),
+            onset: trimmed(onset.minus(offset)),
         };
         let stretches: Vec<Stretch> = starts.zip(ends).map(stretch).collect();
         let gaps = gap_note(&stretches, self.duration);
         Ok(Course { offset, stretches, notes: notes.into_iter().chain(gaps).collect() })
     }
+}
+
+/// The same time without zeros at its end, which a difference of decimals may have.
+fn trimmed(time: Seconds) -> Seconds {
+    Seconds::parse(&time.to_string()).unwrap_or(time)
 }
 
 /// How many gaps there are and how long they are together.
