@@ -24,6 +24,8 @@ pub struct Wanted<'a> {
     pub identity: &'a Identity,
     /// What a recording without annotation file means.
     pub unlabelled: Unlabelled,
+    /// True where annotations lie in the recordings themselves and not in files beside them.
+    pub annotations_inside: bool,
     /// Which remembered failures are tried again.
     pub retry: Retry,
 }
@@ -482,7 +484,8 @@ fn decide_labels(
     shelves: &[Shelf],
     signal: &Decision,
 ) -> Decision {
-    if recording.annotation.is_none() && wanted.unlabelled == Unlabelled::Keep {
+    let is_silent = recording.annotation.is_none() && !wanted.annotations_inside;
+    if is_silent && wanted.unlabelled == Unlabelled::Keep {
         return unlabelled(shelves.first().and_then(|shelf| Some(Stem::of(&shelf.labels, id).next()?.1)));
     }
     let asked = Asked { id, recording, fingerprint: wanted.identity.labels, labels: true };

@@ -4,8 +4,8 @@
 //! `annotation-incomplete`. Rows may overlap; only holes matter.
 
 use crate::formats::annotation::{AnnotationRow, AnnotationTable};
-use crate::formats::{ATTOSECONDS, attoseconds, shown};
-use crate::model::{Failure, FailureClass, Note};
+use crate::formats::{ATTOSECONDS, attoseconds, length_attoseconds, shown};
+use crate::model::{Failure, FailureClass, Note, Rate};
 use std::collections::BTreeMap;
 
 /// A hole as wide as this is the printing of a number, not a missing row: 1 ms, a quarter sample at 256 Hz.
@@ -15,13 +15,16 @@ const DIFFERENCE: i128 = ATTOSECONDS;
 
 /// Checks that the rows tile 0 … duration for each channel, and that the duration is the signal's.
 ///
-/// `signal` is the signal's length in attoseconds. `corrected` are rows of the same table that a fix moved; they cover as well as the recorded ones. Where the file names no
-/// duration the signal's own length, less 1 s, has to be reached, and that is noted.
+/// `corrected` are rows of the same table that a fix moved; they cover as well as the recorded ones. Where the file names no
+/// duration the signal's own length, less 1 s, has to be reached, which is noted where it `names_durations` otherwise.
 pub(super) fn check(
     table: &AnnotationTable,
     corrected: &[AnnotationRow],
-    signal: i128,
+    samples: u64,
+    rate: Rate,
+    names_durations: bool,
 ) -> Result<Option<Note>, Failure> {
+    let signal = length_attoseconds(samples, rate);
     let (end, note) = match table.duration.map(attoseconds) {
         Some(claimed) if claimed.abs_diff(signal) > DIFFERENCE.unsigned_abs() => {
             let (claimed, signal) = (shown(claimed), shown(signal));
@@ -29,12 +32,13 @@ pub(super) fn check(
         }
         Some(claimed) => (claimed, None),
         None => {
-            (signal - DIFFERENCE, Some(Note::new("no-duration", "the annotation file names no duration")))
+            let note = Note::new("no-duration", "the annotation file names no duration");
+            (signal - DIFFERENCE, names_durations.then_some(note))
         }
     };
     let mut channels: BTreeMap<Option<&str>, Vec<(i128, i128)>> = BTreeMap::new();
     for row in table.rows.iter().chain(corrected) {
-        let stretch = (attoseconds(row.start), attoseconds(row.end));
+        let stretch = (attoseconds(row.start), attoseconds(row.end.unwrap_or(row.start)));
         channels.entry(row.channel.as_deref()).or_default().push(stretch);
     }
     if channels.is_empty() && end > HOLE {

@@ -7,6 +7,7 @@ use crate::model::inventory::Inventory;
 use crate::model::manifest::{Entry, Quarantined};
 use crate::model::stem::Stem;
 use crate::ops::load::Resolved;
+use crate::ops::marks::{self, Mark};
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, State, Survey, survey, unreachable_dataset, walk};
 use crate::plan::{Action, Decision, Plan, Reason, Shelf, Task, Work};
@@ -43,8 +44,10 @@ pub struct Explanation {
     pub files: Vec<FileExplanation>,
     /// The remembered failure.
     pub failure: Option<String>,
-    /// Stretches of seizure; events of single channels may overlap in one.
+    /// How many stretches of seizure there are; events of single channels may overlap in one.
     pub seizures: usize,
+    /// The stretches, in seconds from the recording's sample 0.
+    pub marks: Vec<Mark>,
     /// What the manifest holds: the entry of the recording, or of its first part.
     pub entry: Option<Entry>,
     /// The entries of all parts, where the recording was split at its gaps.
@@ -108,6 +111,7 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
                 Some(sha256) => format!("{} ({sha256})", file.path),
                 None => format!("{} (not readable)", file.path),
             })
+            .chain(settings.annotations_inside().then(|| "in the recording itself".to_owned()))
             .collect(),
         position: Some(index + 1),
         is_member: index < inventory.members,
@@ -116,7 +120,8 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         mismatch: survey.mismatch.clone(),
         files,
         failure: survey.own.held.quarantine.get(recording.name()).map(failure),
-        seizures: seizures(&entries),
+        seizures: marks(&entries).len(),
+        marks: marks(&entries),
         entry: entries.first().copied().cloned(),
         parts: parts(&entries),
     })
@@ -152,7 +157,8 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
         configured: Vec::new(),
         files: Vec::new(),
         failure: failed.map(failure),
-        seizures: seizures(&entries),
+        seizures: marks(&entries).len(),
+        marks: marks(&entries),
         entry: entries.first().copied().cloned(),
         parts: parts(&entries),
     })
@@ -178,8 +184,8 @@ fn configured(resolved: &Resolved, mismatch: &Mismatch) -> Vec<Configured> {
     values.map(value).collect()
 }
 
-fn seizures(entries: &[&Entry]) -> usize {
-    entries.iter().map(|entry| entry.seizures().len()).sum()
+fn marks(entries: &[&Entry]) -> Vec<Mark> {
+    entries.iter().flat_map(|entry| marks::marks(&entry.events, entry.rate_hz)).collect()
 }
 
 fn parts(entries: &[&Entry]) -> Vec<Entry> {

@@ -17,6 +17,7 @@ pub mod leak;
 pub mod ledger;
 pub mod library;
 pub mod load;
+pub mod marks;
 pub mod mismatch;
 pub mod preflight;
 pub mod process;

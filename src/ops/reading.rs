@@ -7,7 +7,8 @@ use crate::model::inventory::SourceRecording;
 use crate::model::recipe::{GapPolicy, SignalRecipe};
 use crate::model::recording::{Header, Recording, Signal, Stretch};
 use crate::model::stem::{PartOf, Stem};
-use crate::model::units::Rate;
+use crate::model::units::{Rate, Seconds};
+use crate::ops::labelling::Told;
 use crate::ops::process::{Artifact, Bench, Trouble, lock};
 use crate::ops::survey::now_ns;
 use crate::store::MemoLine;
@@ -75,6 +76,20 @@ impl Cut {
     /// The recording's content.
     pub(super) fn source(&self) -> Digest {
         self.raw.source
+    }
+
+    /// Onset of sample 0 behind the start in the header.
+    pub(super) fn offset(&self) -> Seconds {
+        self.raw.recording.offset
+    }
+
+    /// What the recording says itself that its labels may need.
+    pub(super) fn told(&self) -> Told {
+        Told {
+            start: formats::start(&self.raw.header),
+            annotations: self.raw.recording.annotations.clone(),
+            notes: self.raw.recording.notes.clone(),
+        }
     }
 }
 
