@@ -138,7 +138,13 @@ impl Windowing {
     /// Returns the class of the window that begins at `start`; `seizures` are sorted and disjoint, as of `merge`.
     #[must_use]
     pub fn class_at(self, start: u64, seizures: &[Span]) -> WindowClass {
-        self.class(self.overlap(start, seizures))
+        self.class(self.seizure_at(start, seizures))
+    }
+
+    /// Returns the seizure samples of the window that begins at `start`; `seizures` are as of `merge`.
+    #[must_use]
+    pub fn seizure_at(self, start: u64, seizures: &[Span]) -> u64 {
+        self.overlap(start, seizures)
     }
 
     /// Returns the windows, as ranges of their numbers, that touch one of the spans; these are sorted and disjoint.
@@ -270,6 +276,15 @@ mod tests {
             prop_assert_eq!(counts, by_hand(windowing, samples, &spans, &gaps));
             let seconds = (0..samples).filter(|i| [&spans, &gaps].iter().all(|s| holds(&merge(s), *i))).count() as u64;
             prop_assert_eq!(shared(&merge(&spans), &merge(&gaps)), seconds);
+            let mut from_samples = WindowCounts::default();
+            for start in windowing.starts(samples, &gaps) {
+                match windowing.class(windowing.seizure_at(start, &merge(&spans))) {
+                    WindowClass::None => from_samples.none += 1,
+                    WindowClass::Partial => from_samples.partial += 1,
+                    WindowClass::Full => from_samples.full += 1,
+                }
+            }
+            prop_assert_eq!(from_samples, counts);
         }
     }
 }
