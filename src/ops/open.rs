@@ -167,7 +167,7 @@ impl Opened {
             let spans: Vec<Span> = entry.events.iter().map(Event::span).collect();
             let seizures = window::merge(&spans);
             let is_labelled = entry.annotation.status != LabelStatus::Unlabelled;
-            rows.extend(windowing.starts(entry.samples, &[]).into_iter().map(|start| WindowRow {
+            rows.extend(windowing.starts(entry.samples, &entry.gaps).into_iter().map(|start| WindowRow {
                 start,
                 recording: recording as u32,
                 window: (start / windowing.stride()) as u32,
