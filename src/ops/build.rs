@@ -8,13 +8,14 @@ use crate::model::id::ProfileName;
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::Entry;
 use crate::model::settings::{LinkMethod, Settings};
+use crate::model::stem::Stem;
 use crate::ops::inventory::into_inner;
 use crate::ops::ledger::{Ledger, QuarantineLine, quarantine_lines};
 use crate::ops::library::Depth;
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
 use crate::ops::survey::{Options, Survey, survey, unreachable_dataset, walk};
 use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
-use crate::plan::{self, Kind, Plan, Retry, Task};
+use crate::plan::{Kind, Plan, Retry, Task};
 use crate::store::{Line, MemoLine, Store, Wait, Writer};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -257,7 +258,7 @@ impl Run<'_> {
     fn long(&self, tasks: &[Task], indices: &[usize]) -> Result<Vec<(usize, Option<Outcome>)>> {
         let one = |index: &usize| -> Result<_> {
             let outcome = self.one(&tasks[*index])?;
-            outcome.as_ref().map_or(Ok(()), |outcome| self.bench.writer.record(&line(outcome)))?;
+            outcome.as_ref().map_or(Ok(()), |outcome| self.bench.writer.record_all(&lines(outcome)))?;
             self.bench.remember(REMEMBER_EVERY);
             Ok((*index, outcome))
         };
@@ -270,9 +271,9 @@ impl Run<'_> {
         for batch in indices.chunks(BATCH) {
             let one = |index: &usize| Ok((*index, self.one(&tasks[*index])?));
             let done: Vec<(usize, Option<Outcome>)> = batch.par_iter().map(one).collect::<Result<_>>()?;
-            let known = |index: usize| self.known(&tasks[index]).is_some();
+            let known = |index: usize| !self.known(&tasks[index]).is_empty();
             let new = done.iter().filter(|(index, _)| !known(*index));
-            let lines: Vec<Line> = new.filter_map(|(_, outcome)| outcome.as_ref().map(line)).collect();
+            let lines: Vec<Line> = new.filter_map(|(_, outcome)| outcome.as_ref()).flat_map(lines).collect();
             if !lines.is_empty() {
                 self.bench.writer.record_all(&lines)?;
             }
@@ -285,20 +286,26 @@ impl Run<'_> {
         &self.inventory.recordings[task.recording]
     }
 
-    /// The entry of a recording that is present exactly as the manifest or a journal says.
-    fn known(&self, task: &Task) -> Option<&Entry> {
-        let id = self.source(task).id.as_ref().ok().filter(|_| task.kind() == Kind::Present)?;
-        let entry = self.survey.own.held.entries.get(id)?;
-        let files = &entry.files;
-        let in_place = files.signal.name == plan::signal_name(task.split, id)
-            && files.labels.as_ref().is_none_or(|labels| labels.name == plan::labels_name(task.split, id));
-        (in_place && entry.split == task.split).then_some(entry)
+    /// The entries of a recording that is present exactly as the manifest or a journal says; none where it is not.
+    fn known(&self, task: &Task) -> Vec<&Entry> {
+        let Ok(id) = &self.source(task).id else { return Vec::new() };
+        let held = &self.survey.own.held;
+        if task.kind() != Kind::Present || !held.is_whole(id) {
+            return Vec::new();
+        }
+        let entries: Vec<&Entry> = Stem::of(&held.entries, id).map(|(_, entry)| entry).collect();
+        let in_place = |entry: &&Entry| {
+            entry.split == task.split && entry.files.iter().all(|record| record.is_in(task.split))
+        };
+        if entries.iter().all(in_place) { entries } else { Vec::new() }
     }
 
     fn one(&self, task: &Task) -> Result<Option<Outcome>> {
         let source = self.source(task);
-        if let Some(entry) = self.known(task) {
-            return Ok(Some(Outcome::Done(Kind::Present, Box::new(refreshed(entry, source)))));
+        let known = self.known(task);
+        if !known.is_empty() {
+            let entries = known.into_iter().map(|entry| refreshed(entry, source)).collect();
+            return Ok(Some(Outcome::Done(Kind::Present, entries)));
         }
         if self.cx.is_stopped() {
             return Ok(None);
@@ -311,10 +318,12 @@ impl Run<'_> {
     }
 }
 
-fn line(outcome: &Outcome) -> Line {
+fn lines(outcome: &Outcome) -> Vec<Line> {
     match outcome {
-        Outcome::Done(_, entry) => Line::Entry(entry.clone()),
-        Outcome::Failed(failed) => Line::Quarantined((**failed).clone()),
+        Outcome::Done(_, entries) => {
+            entries.iter().map(|entry| Line::Entry(Box::new(entry.clone()))).collect()
+        }
+        Outcome::Failed(failed) => vec![Line::Quarantined((**failed).clone())],
     }
 }
 

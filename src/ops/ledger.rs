@@ -3,10 +3,10 @@
 use crate::model::failure::FailureClass;
 use crate::model::id::Split;
 use crate::model::inventory::Inventory;
-use crate::model::manifest::{Entry, Event, History, MANIFEST_SCHEMA, Manifest, Member, Quarantined, Totals};
+use crate::model::manifest::{Entry, History, MANIFEST_SCHEMA, Manifest, Member, Quarantined, Totals};
 use crate::model::recipe::{CONTAINER_REVISION, READER_REVISION};
 use crate::model::settings::Settings;
-use crate::model::window::{self, Span};
+use crate::model::stem::Stem;
 use crate::ops::mismatch;
 use crate::ops::process::Outcome;
 use crate::ops::survey::Survey;
@@ -41,13 +41,14 @@ impl Ledger {
         let mut ledger = Self::default();
         for (outcome, recording) in outcomes.into_iter().zip(inventory.profile()) {
             match outcome {
-                Some(Outcome::Done(kind, entry)) => ledger.enter(kind, *entry),
+                Some(Outcome::Done(kind, entries)) => ledger.enter(kind, entries),
                 Some(Outcome::Failed(failed)) => ledger.failed.push(*failed),
                 None => {
                     ledger.left += 1;
                     let (held, name) = (&survey.own.held, recording.name());
-                    let entry = recording.id.as_ref().ok().and_then(|id| held.entries.get(id));
-                    ledger.entries.extend(entry.filter(|_| survey.has(name)).cloned());
+                    if let Some(id) = recording.id.as_ref().ok().filter(|_| survey.has(name)) {
+                        ledger.entries.extend(Stem::of(&held.entries, id).map(|(_, entry)| entry.clone()));
+                    }
                     ledger.failed.extend(held.quarantine.get(name).cloned());
                 }
             }
@@ -66,19 +67,20 @@ impl Ledger {
         };
         let members = manifest.membership.iter().filter(|member| is_aside(&member.name, member.split));
         self.aside.extend(members.cloned());
-        let entries = survey.own.held.entries.values().filter(|e| is_aside(e.id.as_str(), e.split));
+        let entries = survey.own.held.entries.values();
+        let entries = entries.filter(|e| is_aside(e.id.recording().as_str(), e.split));
         self.entries.extend(entries.cloned());
         let failed =
             survey.own.held.quarantine.values().filter(|failed| is_aside(&failed.name, failed.split));
         self.carried.extend(failed.cloned());
     }
 
-    fn enter(&mut self, kind: Kind, entry: Entry) {
+    fn enter(&mut self, kind: Kind, entries: Vec<Entry>) {
         *self.counts.entry(kind).or_default() += 1;
         if kind == Kind::Build {
-            self.bytes_read += entry.source.bytes;
+            self.bytes_read += entries.first().map_or(0, |entry| entry.source.bytes);
         }
-        self.entries.push(entry);
+        self.entries.extend(entries);
     }
 
     /// Returns how many recordings were finished in that way.
@@ -150,7 +152,7 @@ impl Ledger {
             let known = format!("known defect `{id}: {class}` of dataset `{}`", settings.dataset.name);
             if !inventory.recordings.iter().any(|r| r.name() == id.as_str()) {
                 warnings.push(format!("{known} names no recording on disk"));
-            } else if self.entries.iter().any(|entry| &entry.id == id) {
+            } else if self.entries.iter().any(|entry| entry.id.recording() == id) {
                 warnings.push(format!("{known} builds now: remove it from `known_defects`"));
             } else if let Some(other) =
                 self.failed.iter().find(|f| f.name == id.as_str() && f.class != *class)
@@ -207,24 +209,25 @@ fn unmerged(survey: &Survey) -> Vec<Kind> {
         _ => BTreeMap::new(),
     };
     let new = survey.own.held.entries.values().filter(|entry| merged.get(&entry.id) != Some(entry));
-    new.map(|entry| match (entry.made.signal.as_str(), entry.made.labels.as_deref()) {
-        ("built", _) => Kind::Build,
-        (_, Some("relabelled")) => Kind::Relabel,
-        ("kept", Some("kept") | None) => Kind::Present,
-        _ => Kind::Link,
-    })
-    .collect()
+    // Recordings are counted, not parts.
+    new.filter(|entry| entry.id.is_first())
+        .map(|entry| match (entry.made.signal.as_str(), entry.made.labels.as_deref()) {
+            ("built", _) => Kind::Build,
+            (_, Some("relabelled")) => Kind::Relabel,
+            ("kept", Some("kept") | None) => Kind::Present,
+            _ => Kind::Link,
+        })
+        .collect()
 }
 
 fn totals(entries: &[Entry]) -> BTreeMap<Split, Totals> {
     let mut totals: BTreeMap<Split, Totals> = BTreeMap::new();
     let mut subjects: BTreeMap<Split, BTreeSet<&str>> = BTreeMap::new();
     for entry in entries {
-        let spans: Vec<Span> = entry.events.iter().map(Event::span).collect();
         let total = totals.entry(entry.split).or_default();
-        total.recordings += 1;
-        total.samples += entry.samples;
-        total.seizure_samples += window::merge(&spans).iter().map(|span| span.end - span.start).sum::<u64>();
+        total.recordings += u64::from(entry.id.is_first());
+        total.samples += entry.recorded_samples();
+        total.seizure_samples += entry.seizure_samples();
         total.bytes += entry.files.iter().map(|record| record.bytes).sum::<u64>();
         subjects.entry(entry.split).or_default().insert(&entry.subject);
     }

@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::model::artifact::Facts;
-use crate::model::id::{Digest, ProfileName, RecordingId, VersionName};
+use crate::model::id::{Digest, ProfileName, VersionName};
 use crate::model::manifest::{FileRecord, Identity};
 use crate::plan::{Offer, OnDisk, Shelf};
 use crate::store::{Held, ManifestState, Scanned, Store};
@@ -122,13 +122,14 @@ fn put(loaded: &mut Loaded, record: FileRecord, facts: &Facts, wanted: &Identity
     };
     let offer = Offer {
         record: Some(record),
+        parts: facts.part().map(|part| part.of),
         fingerprint: facts.fingerprint(),
         source,
         source_bytes: None,
         annotation,
         on_disk: OnDisk::Present,
     };
-    let id: RecordingId = facts.id().clone();
+    let id = facts.id().clone();
     let shelf = &mut loaded.shelf;
     let offers = match facts {
         Facts::Signal(_) => &mut shelf.signals,

@@ -395,7 +395,7 @@ fn subject_count(survey: &Survey, split: Split) -> Option<u64> {
 fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
     let wanted = survey.settings.recipe.signal.output_channels();
     for split in &survey.settings.splits {
-        let present = |entry: &&&Entry| entry.split == *split && survey.has(entry.id.as_str());
+        let present = |entry: &&&Entry| entry.split == *split && survey.has(entry.id.recording().as_str());
         let Some(entry) = entries.iter().find(present) else { continue };
         let name = &entry.files.signal.name;
         let path = survey.settings.cache_dir().join(name);
@@ -440,11 +440,12 @@ fn quarantine(survey: &Survey) -> Verdict {
 }
 
 fn transients(entries: &[&Entry]) -> Option<Verdict> {
-    let marked: Vec<&str> = entries
+    let mut marked: Vec<&str> = entries
         .iter()
         .filter(|entry| entry.notes.iter().any(|note| note.code == "dc-transient"))
-        .map(|entry| entry.id.as_str())
+        .map(|entry| entry.id.recording().as_str())
         .collect();
+    marked.dedup();
     let first = marked.first()?;
     Some(Verdict::Warn {
         message: format!(

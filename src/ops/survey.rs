@@ -5,6 +5,7 @@ use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
 use crate::model::settings::Settings;
+use crate::model::stem::Stem;
 use crate::ops::Context;
 use crate::ops::inventory::{self, Taken};
 use crate::ops::library::{self, Depth, Loaded};
@@ -168,7 +169,8 @@ fn membership(settings: &Settings, inventory: Option<&Inventory>, own: &Loaded) 
 fn is_foreign(own: &Loaded, inventory: &Inventory) -> bool {
     let ManifestState::Read(manifest) = &own.held.manifest else { return false };
     let here: BTreeSet<&str> = inventory.recordings.iter().map(SourceRecording::name).collect();
-    !manifest.entries.is_empty() && !manifest.entries.iter().any(|entry| here.contains(entry.id.as_str()))
+    !manifest.entries.is_empty()
+        && !manifest.entries.iter().any(|entry| here.contains(entry.id.recording().as_str()))
 }
 
 /// The recordings that a manifest was made for, of the splits in force.
@@ -185,14 +187,18 @@ fn load(
     names: &BTreeSet<String>,
     depth: Depth,
 ) -> Result<Loaded> {
-    let wanted = library::Wanted { identity, names: &|name| names.contains(stem(name)) };
+    let wanted = library::Wanted { identity, names: &|name| names.contains(recording(name)) };
     library::load(store, profile, version, &wanted, depth)
 }
 
-/// The id in a file's name: `train/x.labels.npz` → `x`.
-fn stem(name: &str) -> &str {
+/// The id of the recording in a file's name: `train/x.labels.npz` and `train/x.part000.npz` → `x`.
+fn recording(name: &str) -> &str {
     let file = name.rsplit('/').next().unwrap_or(name);
-    file.strip_suffix(".npz").map_or(file, |stem| stem.strip_suffix(".labels").unwrap_or(stem))
+    let stem = file.strip_suffix(".npz").map_or(file, |stem| stem.strip_suffix(".labels").unwrap_or(stem));
+    match plan::stem_of(name) {
+        Some(part) if part.part().is_some() => &stem[..part.recording().as_str().len()],
+        _ => stem,
+    }
 }
 
 fn needed_names(inventory: Option<&Inventory>) -> BTreeSet<String> {
@@ -206,8 +212,12 @@ impl Survey {
         let shelf = &self.own.shelf;
         let whole = |name: &&String| {
             let id = RecordingId::new(name.as_str()).ok();
-            let offers = id.and_then(|id| Some((shelf.signals.get(&id)?, shelf.labels.get(&id)?)));
-            offers.is_some_and(|(a, b)| a.on_disk == OnDisk::Present && b.on_disk == OnDisk::Present)
+            id.is_some_and(|id| {
+                [&shelf.signals, &shelf.labels].into_iter().all(|held| {
+                    let mut offers = Stem::of(held, &id).peekable();
+                    offers.peek().is_some() && offers.all(|(_, offer)| offer.on_disk == OnDisk::Present)
+                })
+            })
         };
         names.iter().filter(|name| !whole(name)).cloned().collect()
     }
@@ -308,14 +318,16 @@ impl Survey {
         self.members.keys().filter(|name| !self.has(name) && !self.failed(name)).count()
     }
 
-    /// True where the files of an entry lie there with their recorded sizes.
+    /// True where the files of a recording, of all its parts, lie there with their recorded sizes.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        let entry = RecordingId::new(name).ok().and_then(|id| self.own.held.entries.get(&id));
-        let in_place = |entry: &&Entry| self.members.get(name).is_none_or(|split| *split == entry.split);
-        entry.filter(in_place).is_some_and(|entry| {
-            entry.files.iter().all(|record| self.own.files.get(&record.name) == Some(&record.bytes))
-        })
+        let Ok(id) = RecordingId::new(name) else { return false };
+        let mut entries = Stem::of(&self.own.held.entries, &id).map(|(_, entry)| entry).peekable();
+        let of_files = |entry: &Entry| {
+            self.members.get(name).is_none_or(|split| *split == entry.split)
+                && entry.files.iter().all(|record| self.own.files.get(&record.name) == Some(&record.bytes))
+        };
+        entries.peek().is_some() && entries.all(of_files) && self.own.held.is_whole(&id)
     }
 
     /// True where the version remembers a failure.
@@ -324,9 +336,9 @@ impl Survey {
         self.own.held.quarantine.contains_key(name)
     }
 
-    /// The entries of the profile's members, of one split; a manifest may list others as well.
+    /// The entries of the profile's members, of one split, part by part; a manifest may list others as well.
     pub fn entries(&self, split: Split) -> impl Iterator<Item = &Entry> {
-        let is_member = move |entry: &&Entry| self.members.get(entry.id.as_str()) == Some(&split);
+        let is_member = move |entry: &&Entry| self.members.get(entry.id.recording().as_str()) == Some(&split);
         self.own.held.entries.values().filter(move |entry| entry.split == split).filter(is_member)
     }
 

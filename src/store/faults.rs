@@ -4,7 +4,7 @@ use super::dir::fault::{Plan, plan};
 use super::{Line, ManifestState, MemoLine, Store, Wait};
 use crate::error::Result;
 use crate::model::artifact::{LabelFacts, SignalFacts};
-use crate::model::id::{Digest, ProfileName, RecordingId, Split, VersionName};
+use crate::model::id::{Digest, ProfileName, Split, VersionName};
 use crate::model::inventory::Stamp;
 use crate::model::manifest::{
     Annotation, Entry, Files, History, Identity, LabelStatus, MANIFEST_SCHEMA, Made, Manifest, Source,
@@ -12,6 +12,7 @@ use crate::model::manifest::{
 use crate::model::recipe::Dtype;
 use crate::model::recording::Signal;
 use crate::model::settings::LinkMethod;
+use crate::model::stem::Stem;
 use crate::model::units::{Rate, Seconds};
 use ndarray::Array2;
 use rustix::io::Errno;
@@ -27,7 +28,7 @@ fn identity() -> Identity {
 }
 
 fn facts(samples: u64) -> (SignalFacts, LabelFacts) {
-    let (id, rate, digest) = (RecordingId::new("a").unwrap(), Rate::new(256, 1).unwrap(), Digest::of(b"x"));
+    let (id, rate, digest) = (Stem::parse("a").unwrap(), Rate::new(256, 1).unwrap(), Digest::of(b"x"));
     let signal = SignalFacts {
         id: id.clone(),
         fingerprint: digest,
@@ -41,6 +42,7 @@ fn facts(samples: u64) -> (SignalFacts, LabelFacts) {
         interpolated: vec![],
         reference: None,
         notes: vec![],
+        part: None,
     };
     let labels = LabelFacts {
         id,
@@ -53,6 +55,7 @@ fn facts(samples: u64) -> (SignalFacts, LabelFacts) {
         status: LabelStatus::LabelledEmpty,
         events: vec![],
         notes: vec![],
+        part: None,
     };
     (signal, labels)
 }
@@ -67,6 +70,7 @@ fn signal(samples: usize) -> Signal {
         input_rate: Rate::new(256, 1).unwrap(),
         reference: None,
         notes: vec![],
+        gaps: vec![],
     }
 }
 
@@ -93,7 +97,7 @@ fn manifest(version: &VersionName, entry: Entry) -> Manifest {
 fn entry(files: Files) -> Entry {
     let rate = Rate::new(256, 1).unwrap();
     Entry {
-        id: RecordingId::new("a").unwrap(),
+        id: Stem::parse("a").unwrap(),
         split: Split::Train,
         subject: "s".to_owned(),
         source: Source { path: "a.edf".to_owned(), bytes: 1, sha256: Digest::of(b"x") },
@@ -105,6 +109,8 @@ fn entry(files: Files) -> Entry {
         interpolated: vec![],
         notes: vec![],
         made: Made { signal: "built".to_owned(), labels: None },
+        part: None,
+        gaps: vec![],
     }
 }
 

@@ -7,6 +7,7 @@ use super::manifest;
 use crate::error::Result;
 use crate::model::id::{ProfileName, RecordingId, VersionName};
 use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
+use crate::model::stem::Stem;
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -32,8 +33,8 @@ pub struct Held {
     pub identity: Option<Identity>,
     /// The full recipe, from the same place.
     pub recipe: Option<serde_json::Value>,
-    /// The finished recordings.
-    pub entries: BTreeMap<RecordingId, Entry>,
+    /// The finished recordings, part by part where they were split.
+    pub entries: BTreeMap<Stem, Entry>,
     /// The recordings that could not be processed, by name.
     pub quarantine: BTreeMap<String, Quarantined>,
     /// How many journals there are.
@@ -126,7 +127,7 @@ impl Held {
         match line {
             Line::Entry(entry) => match manifest::check_names(&entry) {
                 Ok(()) => {
-                    self.quarantine.remove(entry.id.as_str());
+                    self.quarantine.remove(entry.id.recording().as_str());
                     self.entries.insert(entry.id.clone(), *entry);
                 }
                 Err(reason) => self.notes.push(format!("a line of a journal is not used: {reason}")),
@@ -139,18 +140,23 @@ impl Held {
         }
     }
 
-    /// Forgets what `name` names: an entry by its id or by the name of one of its files, or a quarantined recording.
+    /// True where all parts of a recording are there, or the recording in one piece.
+    #[must_use]
+    pub fn is_whole(&self, id: &RecordingId) -> bool {
+        let entries = Stem::of(&self.entries, id);
+        Stem::are_whole(entries.map(|(stem, entry)| (stem, entry.part.map(|part| part.of))))
+    }
+
+    /// Forgets what `name` names: a recording with all its parts, the entry of one file, or a quarantined recording.
     fn forget(&mut self, name: &str) {
-        let id = match super::layout::FileName::parse(name) {
-            Some(file) => Ok(file.id),
-            None => RecordingId::new(name),
-        };
-        if let Ok(id) = id {
-            let is_meant =
-                |entry: &Entry| entry.id.as_str() == name || entry.files.iter().any(|file| file.name == name);
-            if self.entries.get(&id).is_some_and(is_meant) {
-                self.entries.remove(&id);
+        if let Some(file) = super::layout::FileName::parse(name) {
+            let is_meant = |entry: &Entry| entry.files.iter().any(|record| record.name == name);
+            if self.entries.get(&file.id).is_some_and(is_meant) {
+                self.entries.remove(&file.id);
             }
+        } else if let Ok(id) = RecordingId::new(name) {
+            let stems: Vec<Stem> = Stem::of(&self.entries, &id).map(|(stem, _)| stem.clone()).collect();
+            stems.iter().for_each(|stem| drop(self.entries.remove(stem)));
         }
         self.quarantine.remove(name);
     }

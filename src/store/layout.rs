@@ -11,13 +11,15 @@
 //!         ├── manifest.json
 //!         ├── train/<id>.npz          a signal; val/ and eval/ likewise
 //!         ├── train/<id>.labels.npz   its labels
+//!         ├── train/<id>.part000.npz  a part of a recording that was split at its gaps; its labels likewise
 //!         └── .build/
 //!             ├── lock                made once, never removed
 //!             ├── journal-*.jsonl     one a writer
 //!             └── tmp/                files that are being written
 //! ```
 
-use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
+use crate::model::id::{ProfileName, Split, VersionName};
+use crate::model::stem::Stem;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -110,8 +112,8 @@ impl Part {
 pub struct FileName {
     /// The directory.
     pub split: Split,
-    /// The stem.
-    pub id: RecordingId,
+    /// The stem: a recording, or a part of one.
+    pub id: Stem,
     /// The ending.
     pub part: Part,
 }
@@ -119,7 +121,7 @@ pub struct FileName {
 impl FileName {
     /// Returns the name of a part of a recording.
     #[must_use]
-    pub fn new(split: Split, id: RecordingId, part: Part) -> Self {
+    pub fn new(split: Split, id: Stem, part: Part) -> Self {
         Self { split, id, part }
     }
 
@@ -132,14 +134,18 @@ impl FileName {
             Some(stem) => (stem, Part::Labels),
             None => (leaf.strip_suffix(FILE_SUFFIX)?, Part::Signal),
         };
-        Some(Self { split, id: RecordingId::new(stem).ok()?, part })
+        Some(Self { split, id: Stem::parse(stem).ok()?, part })
     }
 
-    /// True where `text` is the name of that part of that recording; makes no text of its own.
+    /// True where `text` is the name of that part of that recording; makes no text of its own for whole recordings.
     #[must_use]
-    pub fn is(text: &str, split: Split, id: &RecordingId, part: Part) -> bool {
+    pub fn is(text: &str, split: Split, id: &Stem, part: Part) -> bool {
         let leaf = text.strip_prefix(split.as_str()).and_then(|rest| rest.strip_prefix('/'));
-        leaf.and_then(|leaf| leaf.strip_prefix(id.as_str())) == Some(part.suffix())
+        let rest = match id.part() {
+            None => leaf.and_then(|leaf| leaf.strip_prefix(id.recording().as_str())),
+            Some(_) => leaf.and_then(|leaf| leaf.strip_prefix(id.to_string().as_str())),
+        };
+        rest == Some(part.suffix())
     }
 
     /// Returns the name inside the directory of the split.
@@ -180,7 +186,13 @@ mod tests {
 
     #[test]
     fn file_names_are_read_back_and_hostile_ones_refused() {
-        for good in ["train/a.npz", "val/a.labels.npz", "eval/A-1_b.c.npz"] {
+        for good in [
+            "train/a.npz",
+            "val/a.labels.npz",
+            "eval/A-1_b.c.npz",
+            "val/a.part007.npz",
+            "val/a.part1000.labels.npz",
+        ] {
             let name = FileName::parse(good).unwrap();
             assert_eq!(name.to_string(), good);
             assert!(FileName::is(good, name.split, &name.id, name.part));
@@ -206,6 +218,9 @@ mod tests {
             "train/a\n.npz",
             "train/ä.npz",
             "train/a.labels.labels.npz",
+            "train/a.labels.part000.npz",
+            "train/a.part0000.npz",
+            "train/a.part000.part000.npz",
             "Train/a.npz",
             &long,
         ] {

@@ -8,7 +8,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["model", "error", "config"]),
     ("formats", &["model", "error", "formats"]),
     ("dsp", &["model", "error", "dsp"]),
-    ("plan.rs", &["model", "error"]),
+    ("plan", &["model", "error", "plan"]),
     ("container", &["container"]),
     ("source", &["model", "error", "source"]),
     ("demo", &["model", "error", "demo"]),

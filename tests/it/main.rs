@@ -12,6 +12,7 @@ mod edf_writer;
 mod export;
 mod faults;
 mod formats;
+mod gaps;
 mod golden_dsp;
 mod inspect;
 mod layers;
