@@ -9,6 +9,7 @@ pub mod demo;
 pub mod dry_run;
 pub mod estimate;
 pub mod explain;
+pub mod gc;
 pub mod inspect;
 pub mod inventory;
 mod labelling;

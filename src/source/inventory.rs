@@ -102,6 +102,12 @@ fn stamp_of(path: &Path) -> Stamp {
     metadata.map_or(NOTHING, |metadata| super::stamp(&metadata))
 }
 
+/// Returns a file as the file system describes it now, its content unknown.
+#[must_use]
+pub fn look_again(root: &Path, file: &SourceFile) -> SourceFile {
+    SourceFile { stamp: stamp_of(&root.join(&file.path)), sha256: None, path: file.path.clone() }
+}
+
 /// Returns the path that `pattern` names for a recording, or nothing where it leaves the root.
 fn beside(recording: &str, pattern: &str) -> Option<String> {
     if pattern.starts_with('/') {

@@ -11,7 +11,7 @@ mod inventory;
 mod reader;
 mod walk;
 
-pub use inventory::{is_reachable, recordings};
+pub use inventory::{is_reachable, look_again, recordings};
 pub use reader::{ANNOTATION_BYTES_LIMIT, SourceReader, hash, open, read_small};
 
 use crate::model::inventory::Stamp;

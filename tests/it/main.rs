@@ -3,18 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod build;
+mod changes;
 mod config;
 mod demo;
 mod documents;
 mod edf_writer;
 mod faults;
 mod formats;
+mod gc;
 mod golden_dsp;
 mod layers;
 mod project;
 mod reader;
 mod real_recordings;
 mod rust_reader;
+mod shards;
 mod shared;
 mod sharing;
 mod source;
