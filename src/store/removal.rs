@@ -246,8 +246,10 @@ fn remove(dir: &Dir, name: &str) -> Result<()> {
 
 fn item(dir: &Dir, place: &str, name: &str) -> Result<Item> {
     let stat = dir.stat(name).map_err(dir.error("read", name))?;
+    // What a lock file holds comes and goes with whoever holds it.
+    let bytes = if name == LOCK { 0 } else { stat.st_size as u64 };
     let name = if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
-    Ok(Item { name, bytes: stat.st_size as u64, inode: (stat.st_dev, stat.st_ino), links: stat.st_nlink })
+    Ok(Item { name, bytes, inode: (stat.st_dev, stat.st_ino), links: stat.st_nlink })
 }
 
 /// Sorts what lies in a version into ours and others', directories of ours left out.

@@ -122,9 +122,9 @@ fn what_a_reader_or_a_build_holds_stays() {
     project.run(&["status", "--profile", "full"]).expect(0).says(&["VALID"]);
     project.run(&["build"]).expect(0);
     assert!(Command::new("kill").arg(sleeper).status().unwrap().success());
-    while Path::new("/proc").join(sleeper).exists() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let directory = fs_err::File::open(project.path(FULL)).unwrap();
+    directory.file().lock().unwrap(); // free as soon as the last process has let go
+    drop(directory);
     let lock = fs_err::File::options().write(true).open(project.path(FULL).join(".build/lock")).unwrap();
     lock.file().lock_shared().unwrap();
     for further in [&[][..], &["--dry-run"]] {
@@ -211,8 +211,10 @@ fn killed_at_any_removal_it_leaves_no_false_valid() {
         return eprintln!("skipped: strace does not work here");
     }
     let project = built();
+    // So that everything that is removed can be linked again.
+    project.run(&["build", "--set", "cache.version=mini_v2"]).expect(0);
     let whole = project.contents(FULL);
-    for when in [1, 2, 3, 9, 20, 24, 26, 28, 30, 31, 32, 33, 34, 35, 36] {
+    for when in [1, 2, 9, 25, 26, 28, 29, 30, 31, 32, 33, 34] {
         let inject = format!("inject=unlinkat:signal=KILL:when={when}");
         let program = project.command(&["gc", "--version", "mini_v1", "--profile", "full"]);
         let mut command = Command::new("strace");
@@ -225,9 +227,8 @@ fn killed_at_any_removal_it_leaves_no_false_valid() {
         let status = project.run(&["status", "--profile", "full"]);
         assert!(status.code != 0 || project.contents(FULL) == whole, "unlink {when}: {}", status.stdout);
         assert!(status.code != 3, "unlink {when}: {}", status.stdout);
-        if run.code == 0 {
-            assert!(when > 30, "{when} unlinks are all");
-        } else if project.path(FULL).join(".build").exists() {
+        assert!([0, -1].contains(&run.code), "{}", run.stderr);
+        if project.path(FULL).join(".build").exists() {
             let again = project.run(&["gc", "--version", "mini_v1", "--profile", "full"]);
             assert!([0, 1].contains(&again.code), "{}", again.stderr);
         }
