@@ -208,12 +208,12 @@ impl Held {
 const ATTEMPTS: usize = 8;
 
 /// What tells two states of a version apart: the manifest's file and the names of the journals.
-type Moment = (Option<(u64, i64, u64, i64)>, Vec<String>);
+type Moment = (Option<(u64, i64, i64, i128)>, Vec<String>);
 
 fn moment(dir: &Dir) -> Result<Moment> {
     let stat = dir.stat(MANIFEST).ok();
     let manifest =
-        stat.map(|stat| (stat.st_ino, stat.st_size, stat.st_mtime as u64, stat.st_mtime_nsec as i64));
+        stat.map(|stat| (stat.st_ino, stat.st_size, stat.st_mtime, i128::from(stat.st_mtime_nsec)));
     match dir.child(BUILD) {
         Ok(build) => Ok((manifest, journal::names(&build)?)),
         Err(error) if is_absent(&error) => Ok((manifest, Vec::new())),

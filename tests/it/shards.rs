@@ -79,7 +79,7 @@ impl Random {
 fn storm(project: &Project, outer: &[&str], random: &mut Random) {
     let mut open = random.order(8);
     for round in 0..12 {
-        let mut children: Vec<(usize, Child)> =
+        let children: Vec<(usize, Child)> =
             open.iter().map(|shard| (*shard, spawn(project, outer, *shard, 8))).collect();
         open.clear();
         // The last rounds let everybody finish.
