@@ -115,6 +115,32 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
     Ok(PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold })
 }
 
+/// Fails with what the first shut gate says: damage, then data, then not ready.
+pub(super) fn refuse(survey: &Survey) -> Result<()> {
+    let gates = gates(survey, &status::splits(survey));
+    let mut errors: Vec<Error> =
+        gates.into_iter().filter_map(|gate| gate.verdict.into_error(survey)).collect();
+    errors.sort_by_key(|error| match error {
+        Error::Damaged { .. } => 0,
+        Error::Gate { .. } => 1,
+        _ => 2,
+    });
+    errors.into_iter().next().map_or(Ok(()), Err)
+}
+
+impl Verdict {
+    fn into_error(self, survey: &Survey) -> Option<Error> {
+        match self {
+            Self::Pass | Self::Warn { .. } => None,
+            Self::NotReady { message, hint } => Some(Error::NotReady { message, hint }),
+            Self::Data { message, hint } => Some(Error::Gate { message, hint }),
+            Self::Damaged { message, .. } => {
+                Some(Error::Damaged { path: survey.settings.cache_dir(), message })
+            }
+        }
+    }
+}
+
 fn is_linkable(survey: &Survey) -> bool {
     let Some(plan) = &survey.plan else { return false };
     survey.mismatch.is_none()

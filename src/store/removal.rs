@@ -268,7 +268,7 @@ fn contents(dir: &Dir) -> Result<Contents> {
     Ok(contents)
 }
 
-fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: impl Fn(&str) -> bool) -> Result<()> {
+fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: fn(&str) -> bool) -> Result<()> {
     let leaf = place.rsplit('/').next().unwrap_or(place);
     let dir = match above.child(leaf) {
         Ok(dir) => dir,
