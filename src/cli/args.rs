@@ -117,6 +117,7 @@ pub(crate) struct PreflightArgs {
     pub(crate) command: Vec<std::ffi::OsString>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
@@ -135,6 +136,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) json: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 #[derive(Debug, Args)]
 #[command(disable_version_flag = true)]
 #[command(group = clap::ArgGroup::new("scope").required(true).args(["version", "older_than", "orphans"]))]
