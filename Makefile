@@ -7,7 +7,7 @@ EEGCACHE = $(CARGO) run $(QUIET) --release --bin eegcache --
 CONFIG_FLAGS = $(foreach file,$(CONFIG),-c $(file))
 
 .DEFAULT_GOAL := help
-.PHONY: help cache-smoke cache-dev cache-full cache-status cache-verify preflight demo-data test check bench
+.PHONY: help cache-smoke cache-dev cache-full cache-status cache-verify preflight demo-data test test-python wheel check bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,10 +34,16 @@ demo-data: ## Write the generated demo corpus to .demo/edf
 	@$(EEGCACHE) demo .demo/edf
 
 test: ## Run every test
-	@$(CARGO) test
+	@$(CARGO) test && python/test.sh
+
+test-python: ## Test the Python package alone (EEGCACHE_TORCH=1 installs PyTorch for it)
+	@python/test.sh
+
+wheel: ## Build the Python package into target/wheels
+	@python/test.sh wheel && ls target/wheels/*.whl
 
 check: ## Formatting, lints, tests and documentation, warnings denied
-	@$(CARGO) fmt --all --check && $(CARGO) clippy --all-targets -- -D warnings && $(MAKE) --no-print-directory test && RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
+	@$(CARGO) fmt --all --check && $(CARGO) clippy --workspace --all-targets -- -D warnings && $(MAKE) --no-print-directory test && RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
 
 bench: ## Run the micro-benchmarks
 	@$(CARGO) bench

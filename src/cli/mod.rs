@@ -16,7 +16,7 @@ use crate::ops::build::{BuildOptions, BuildReport};
 use crate::ops::gc::{GcOptions, Scope};
 use crate::ops::inspect::InspectOptions;
 use crate::ops::load::{Request, Resolved};
-use crate::ops::preflight::{PreflightReport, Verdict};
+use crate::ops::preflight::PreflightReport;
 use crate::ops::survey::State;
 use crate::ops::{self, Context};
 use args::{BuildArgs, Cli, Command, ConfigArgs, ConfigCommand, DemoArgs, ExplainArgs, InspectArgs};
@@ -29,17 +29,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Exit codes: public, see PRODUCT.
+/// Exit codes that belong to reports; those of errors are the kinds'.
 mod exit {
+    use crate::error::ErrorKind;
+
     pub(super) const DONE: u8 = 0;
-    pub(super) const NOT_READY: u8 = 1;
-    pub(super) const USAGE: u8 = 2;
-    pub(super) const DAMAGED: u8 = 3;
-    pub(super) const DATA: u8 = 4;
+    pub(super) const NOT_READY: u8 = ErrorKind::NotReady.exit_code();
+    pub(super) const USAGE: u8 = ErrorKind::Config.exit_code();
+    pub(super) const DAMAGED: u8 = ErrorKind::Damaged.exit_code();
     pub(super) const QUARANTINE: u8 = 5;
-    pub(super) const ENVIRONMENT: u8 = 74;
-    pub(super) const BUSY: u8 = 75;
-    pub(super) const INTERRUPTED: u8 = 130;
+    pub(super) const INTERRUPTED: u8 = ErrorKind::Interrupted.exit_code();
 }
 
 /// Runs the program with the process's arguments and environment; returns its exit code.
@@ -50,7 +49,7 @@ pub fn main() -> u8 {
         Ok(code) => code,
         Err(error) => {
             say_error(&error);
-            code_of(&error)
+            error.kind().exit_code()
         }
     }
 }
@@ -72,18 +71,6 @@ fn run(command: Command) -> Result<u8> {
     }
 }
 
-fn code_of(error: &Error) -> u8 {
-    match error {
-        Error::Config(_) => exit::USAGE,
-        Error::Io { .. } | Error::NoSpace { .. } => exit::ENVIRONMENT,
-        Error::Busy { .. } => exit::BUSY,
-        Error::Damaged { .. } => exit::DAMAGED,
-        Error::Gate { .. } => exit::DATA,
-        Error::NotReady { .. } => exit::NOT_READY,
-        Error::Interrupted { .. } => exit::INTERRUPTED,
-    }
-}
-
 /// An error and what to do about it, on stderr.
 fn say_error(error: &Error) {
     if let Error::Config(config) = error {
@@ -96,21 +83,7 @@ fn say_error(error: &Error) {
         return;
     }
     line(&format!("error: {}", table::lines(&error.to_string())));
-    let hint = match error {
-        Error::Gate { hint, .. } | Error::NotReady { hint, .. } => hint.clone(),
-        Error::NoSpace { needed, free, .. } => format!(
-            "free {} more, take a smaller profile, or move the cache with `--cache-root`; what is finished is kept",
-            table::bytes(needed.saturating_sub(*free))
-        ),
-        Error::Busy { .. } => "wait for it, or leave out `--no-wait`".to_owned(),
-        Error::Io { .. } => {
-            "what is finished is kept: run the same command again when this is mended".to_owned()
-        }
-        Error::Damaged { .. } => "run `eegcache verify`".to_owned(),
-        Error::Interrupted { .. } => "run the same command again to go on".to_owned(),
-        Error::Config(_) => return,
-    };
-    if !hint.is_empty() {
+    if let Some(hint) = error.hint() {
         line(&format!("hint: {}", table::lines(&hint)));
     }
 }
@@ -241,18 +214,8 @@ fn preflight(args: &PreflightArgs) -> Result<u8> {
     Ok(preflight_code(&report))
 }
 
-/// Damage, then data, then not ready.
 fn preflight_code(report: &PreflightReport) -> u8 {
-    let any = |shut: fn(&Verdict) -> bool| report.gates.iter().any(|gate| shut(&gate.verdict));
-    if any(|verdict| matches!(verdict, Verdict::Damaged { .. })) {
-        exit::DAMAGED
-    } else if any(|verdict| matches!(verdict, Verdict::Data { .. })) {
-        exit::DATA
-    } else if any(|verdict| matches!(verdict, Verdict::NotReady { .. })) {
-        exit::NOT_READY
-    } else {
-        exit::DONE
-    }
+    report.refusal().map_or(exit::DONE, |refusal| refusal.kind.exit_code())
 }
 
 /// Replaces this process; only a command that cannot be started comes back.

@@ -138,7 +138,13 @@ impl Windowing {
     /// Returns the class of the window that begins at `start`; `seizures` are sorted and disjoint, as of `merge`.
     #[must_use]
     pub fn class_at(self, start: u64, seizures: &[Span]) -> WindowClass {
-        self.class(self.overlap(start, seizures))
+        self.class(self.seizure_at(start, seizures))
+    }
+
+    /// Returns the seizure samples of the window that begins at `start`; `seizures` are as of `merge`.
+    #[must_use]
+    pub fn seizure_at(self, start: u64, seizures: &[Span]) -> u64 {
+        self.overlap(start, seizures)
     }
 
     /// The windows [first, last) that a span can touch.
@@ -234,7 +240,17 @@ mod tests {
             let spans: Vec<Span> = spans.into_iter()
                 .map(|(start, n)| Span { start: start.min(samples), end: (start + n).min(samples) }).collect();
             let windowing = Windowing::new(length, stride).unwrap();
-            prop_assert_eq!(windowing.classify(samples, &spans), by_hand(windowing, samples, &spans));
+            let counts = by_hand(windowing, samples, &spans);
+            prop_assert_eq!(windowing.classify(samples, &spans), counts);
+            let mut from_samples = WindowCounts::default();
+            for start in windowing.starts(samples, &[]) {
+                match windowing.class(windowing.seizure_at(start, &merge(&spans))) {
+                    WindowClass::None => from_samples.none += 1,
+                    WindowClass::Partial => from_samples.partial += 1,
+                    WindowClass::Full => from_samples.full += 1,
+                }
+            }
+            prop_assert_eq!(from_samples, counts);
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod library;
 pub mod load;
 pub mod marks;
 pub mod mismatch;
+pub mod open;
 pub mod preflight;
 pub mod process;
 pub mod reader;

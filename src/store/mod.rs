@@ -5,7 +5,7 @@
 //! is there, and are only ever an accelerator, since every file explains itself. The store refuses names that are no
 //! finished file's, links inside the cache, and files whose bytes are not what they say.
 
-mod channels;
+mod arrays;
 mod damaged;
 mod dir;
 #[cfg(test)]
@@ -27,6 +27,7 @@ mod seal;
 mod setup;
 mod writer;
 
+pub use arrays::ArrayPlace;
 pub use held::{Held, ManifestState};
 pub use hold::Hold;
 pub use journal::{JOURNAL_SCHEMA, Line};

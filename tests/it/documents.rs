@@ -1,7 +1,8 @@
 //! `README.md` and `CACHE_GUIDE.md` are kept true: their commands run, their examples resolve, their tables are the code's.
 //!
 //! A `console` block is a session in the project's directory: each `$ ` line is run, what follows is compared. A line
-//! `…` stands for any lines, `…` inside of a line for any characters. A `yaml` block begins with the path of its file.
+//! `…` stands for any lines, `…` inside of a line for any characters. A `yaml` block begins with the path of its file. What
+//! needs the Python package is run where the package is, by `python/tests/test_documents.py`.
 
 use crate::project::{Project, repository};
 use eegcache::model::failure::FailureClass;
@@ -176,6 +177,9 @@ fn every_command_prints_what_the_documents_show() {
         let blocks = blocks(document);
         for (index, block) in blocks.iter().enumerate() {
             match block.language.as_str() {
+                _ if needs_package(block) => {
+                    eprintln!("left to `make test-python`: {name}:{}: needs the Python package", block.line);
+                }
                 "console" => session.console(name, block),
                 "yaml" => session.project.write(path_of(name, block), &block.text),
                 "python" if numpy => {
@@ -189,6 +193,15 @@ fn every_command_prints_what_the_documents_show() {
                 other => panic!("{name}:{}: a block in `{other}`", block.line),
             }
         }
+    }
+}
+
+/// `python/tests/test_documents.py` takes the blocks of which this is true.
+fn needs_package(block: &Block) -> bool {
+    match block.language.as_str() {
+        "console" => block.text.starts_with("$ python "),
+        "python" => block.text.contains("import eegcache\n"),
+        _ => false,
     }
 }
 
