@@ -3,6 +3,7 @@
 use crate::cli::table::{Align, Table, bytes, count, duration, lines, plain, share};
 use crate::model::Note;
 use crate::model::id::Split;
+use crate::model::manifest::Entry;
 use crate::ops::build::BuildReport;
 use crate::ops::demo::Corpus;
 use crate::ops::dry_run::DryRun;
@@ -430,27 +431,31 @@ pub(crate) fn explain(e: &Explanation) -> String {
         let _ = writeln!(text, "  quarantine   {}", plain(failure));
     }
     if let Some(entry) = &e.entry {
-        let _ = writeln!(
-            text,
-            "  made         signal {}, labels {}",
-            entry.made.signal,
-            entry.made.labels.as_deref().unwrap_or("none")
-        );
-        let _ = writeln!(
-            text,
-            "  content      {} samples at {} Hz, {}",
-            entry.samples,
-            entry.rate_hz,
-            count(e.seizures, "seizure")
-        );
-        for mark in &e.marks {
-            let _ = writeln!(text, "  seizure      {}", seizure(mark));
-        }
-        for note in entry.notes.iter().filter(|note| is_for_people(note)) {
-            let _ = writeln!(text, "  note         {}: {}", note.code, plain(&note.text));
-        }
+        made(e, entry, &mut text);
     }
     text
+}
+
+fn made(e: &Explanation, entry: &Entry, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "  made         signal {}, labels {}",
+        entry.made.signal,
+        entry.made.labels.as_deref().unwrap_or("none")
+    );
+    let _ = writeln!(
+        text,
+        "  content      {} samples at {} Hz, {}",
+        entry.samples,
+        entry.rate_hz,
+        count(e.seizures, "seizure")
+    );
+    for mark in &e.marks {
+        let _ = writeln!(text, "  seizure      {}", seizure(mark));
+    }
+    for note in entry.notes.iter().filter(|note| is_for_people(note)) {
+        let _ = writeln!(text, "  note         {}: {}", note.code, plain(&note.text));
+    }
 }
 
 /// `417 s to 532 s: seiz`.

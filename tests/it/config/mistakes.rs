@@ -27,7 +27,7 @@ const EXPERIMENT: &[(&str, &[&str])] = &[
     ),
     (
         "data: {dataset: ../../etc/passwd}\n",
-        &["x.yaml:1", "`../../etc/passwd`", "the datasets are `bids`, `chbmit`, `demo`"],
+        &["x.yaml:1", "`../../etc/passwd`", "the datasets are `demo`, `folder`, `tusz`"],
     ),
     // The cache directory.
     (
