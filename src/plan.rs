@@ -66,6 +66,8 @@ pub struct Shelf {
     pub quarantine: BTreeMap<String, Quarantined>,
     /// Every finished file that lies there, listed or not.
     pub names: BTreeSet<String>,
+    /// False where files were made without syncs: a power loss may have damaged them unseen.
+    pub durable: bool,
 }
 
 /// A file that a shelf holds, and what it was made from.
@@ -103,7 +105,7 @@ impl Shelf {
     #[must_use]
     pub fn empty(profile: ProfileName, version: VersionName) -> Self {
         let (signals, labels, quarantine, names) = Default::default();
-        Self { profile, version, signals, labels, quarantine, names }
+        Self { profile, version, signals, labels, quarantine, names, durable: true }
     }
 
     /// How people call the shelf: `full/v1_256hz_10-20`.

@@ -61,6 +61,7 @@ pub fn load(
         held.entries.values().for_each(|entry| shelf.put(entry, identity, &files));
     }
     shelf.quarantine.clone_from(&held.quarantine);
+    shelf.durable = held.durable;
     shelf.names = files.keys().cloned().collect();
     let listed: BTreeSet<&str> =
         held.entries.values().flat_map(|e| e.files.iter()).map(|record| record.name.as_str()).collect();
@@ -71,6 +72,10 @@ pub fn load(
         .collect();
     let mut loaded =
         Loaded { identity: held.identity.clone(), held, files, shelf, damaged: Vec::new(), adopted: 0 };
+    if loaded.is_empty() {
+        // What it once meant binds nobody.
+        loaded.identity = None;
+    }
     adopt(store, &mut loaded, unlisted, wanted.identity, depth);
     if loaded.identity.is_none()
         && let Some(name) = loaded.files.keys().next()

@@ -15,6 +15,7 @@ use crate::model::stem::Stem;
 use crate::ops::labelling::{Labelled, Timeline};
 use crate::ops::reading::{Cut, Part};
 use crate::plan::{self, Action, Decision, FileWork, Kind, Shelf, Task, Work};
+use crate::source;
 use crate::store::{Line, MemoLine, Store, Writer};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,7 +113,12 @@ impl Bench<'_> {
         let (last, first): (Vec<&String>, Vec<&String>) =
             task.drop.iter().partition(|name| is_link_source(name, [signal, labels]));
         first.into_iter().try_for_each(|name| self.writer.remove(name))?;
-        let work = || self.files(recording, id, signal, labels);
+        let work = || match self.files(recording, id, signal, labels) {
+            Err(Trouble::Recording(failure)) if failure.class == FailureClass::ChangedWhileReading => {
+                self.files(&self.looked_at_again(recording, signal), id, signal, labels)
+            }
+            other => other,
+        };
         let done =
             catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(contained(&*panic).into()));
         let outcome = match done {
@@ -125,6 +131,19 @@ impl Bench<'_> {
             self.leave_no_file(recording.split, id)?;
         }
         Ok(outcome)
+    }
+
+    /// A recording that changed under the reader, as it is now: it gets a second chance.
+    fn looked_at_again(&self, recording: &SourceRecording, signal: &Decision) -> SourceRecording {
+        let root = &self.settings.dataset.root;
+        let mut now = recording.clone();
+        if signal.action == Action::Make {
+            now.file = source::look_again(root, &now.file);
+        }
+        for file in [&mut now.annotation, &mut now.cross_check].into_iter().flatten() {
+            *file = source::look_again(root, file);
+        }
+        now
     }
 
     /// Hands contents to the memo, once there are `at_least` new ones: a killed build need not hash everything
@@ -294,12 +313,31 @@ impl Bench<'_> {
     }
 
     fn linked(&self, shelf: &Shelf, record: &FileRecord, split: Split) -> Result<Existing> {
+        if !shelf.durable {
+            self.prove(shelf, record)?;
+        }
         let facts = self.store.facts(&shelf.profile, &shelf.version, &record.name)?;
         let from = self.store.version_dir(&shelf.profile, &shelf.version).join(&record.name);
         let target = FileRecord { name: record.name_in(split), ..record.clone() };
         let method = self.writer.link(&from, &target, self.methods)?;
         *lock(&self.links).entry(method.as_str()).or_default() += 1;
         Ok((target, format!("linked from {}", shelf.place()), facts))
+    }
+
+    /// Reads a file that was made without syncs to its last byte: its size alone proves nothing after a power loss.
+    fn prove(&self, shelf: &Shelf, record: &FileRecord) -> Result<()> {
+        let names = [record.name.clone()];
+        let scanned = self.store.scan(&shelf.profile, &shelf.version, &names).pop();
+        let outcome = scanned.map_or_else(|| Err("it is gone".to_owned()), |scanned| scanned.outcome);
+        let damaged = |message: String| {
+            let path = self.store.version_dir(&shelf.profile, &shelf.version).join(&record.name);
+            Error::Damaged { path, message }
+        };
+        match outcome {
+            Ok((found, _)) if found.sha256 == record.sha256 => Ok(()),
+            Ok(_) => Err(damaged("its bytes are not those of its record".to_owned())),
+            Err(message) => Err(damaged(message)),
+        }
     }
 
     /// Where files may only be linked, one that turns out not to fit ends the work.

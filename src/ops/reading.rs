@@ -113,15 +113,9 @@ impl Bench<'_> {
         Ok(Artifact { record, facts, made: "built".to_owned() })
     }
 
-    /// Reads a recording once; once more where it changed meanwhile.
+    /// Reads a recording once. Fails with `changed-while-reading` where it is not, from the first to the last byte, the
+    /// file that `recording` describes.
     pub(super) fn read(&self, recording: &SourceRecording) -> Result<Raw, Failure> {
-        match self.read_once(recording) {
-            Err(failure) if failure.class == FailureClass::ChangedWhileReading => self.read_once(recording),
-            other => other,
-        }
-    }
-
-    fn read_once(&self, recording: &SourceRecording) -> Result<Raw, Failure> {
         let began_ns = now_ns();
         let path = &recording.file.path;
         let mut reader = source::open(&self.settings.dataset.root, path)?;

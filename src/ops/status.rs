@@ -50,6 +50,8 @@ pub struct ProfileStatus {
     pub quarantine: Vec<QuarantineLine>,
     /// Where the version means something else than the configuration.
     pub mismatch: Option<Mismatch>,
+    /// False where files were made without syncs (`build --no-fsync`).
+    pub durable: bool,
     /// Hits and misses over the life of the version.
     pub history: Option<History>,
     /// The command to run next, if any.
@@ -152,6 +154,7 @@ pub fn of(survey: &Survey) -> ProfileStatus {
         unchecked: plan.map_or(0, |plan| plan.tasks.iter().filter(|task| task.is_unchecked()).count()),
         quarantine: quarantine_lines(&survey.settings, survey.failures()),
         mismatch: survey.mismatch.clone(),
+        durable: survey.own.held.durable,
         history,
         next: next(survey, state),
     }

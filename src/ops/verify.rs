@@ -73,7 +73,14 @@ pub fn verify(
 }
 
 /// Verifies everything and moves every name of what is damaged to `.damaged/`.
-pub fn repair(cx: &Context<'_>, settings: &Settings, only: Option<&ProfileName>) -> Result<VerifyReport> {
+///
+/// Refuses where locks do not exclude, unless `assume_exclusive` says that nobody else is there.
+pub fn repair(
+    cx: &Context<'_>,
+    settings: &Settings,
+    only: Option<&ProfileName>,
+    assume_exclusive: bool,
+) -> Result<VerifyReport> {
     let store = Store::new(settings.cache_root.clone());
     // A damaged file may have names in any profile, so all are looked at whatever was asked for.
     let mut report = verify(cx, settings, None, false)?;
@@ -84,7 +91,7 @@ pub fn repair(cx: &Context<'_>, settings: &Settings, only: Option<&ProfileName>)
     let mut moved = Vec::new();
     for ((profile, version), damages) in places {
         let writer = store.lock(&profile, &version, Wait::Forever, &|_| !cx.is_stopped())?;
-        if !writer.exclusive {
+        if !writer.exclusive && !assume_exclusive {
             return Err(not_exclusive(&store, &profile, &version, writer.note.as_deref()));
         }
         let check = Check {
@@ -114,7 +121,9 @@ fn not_exclusive(store: &Store, profile: &ProfileName, version: &VersionName, no
             directory.display(),
             note.unwrap_or("locks do not exclude")
         ),
-        hint: "repair it on a machine where the cache lies on a local file system".to_owned(),
+        hint: "repair it on a machine where the cache lies on a local file system, or, when nobody else uses it, say \
+               `--assume-exclusive`"
+            .to_owned(),
     }
 }
 

@@ -111,3 +111,9 @@ fn stamp_of(path: &Path) -> Stamp {
     let metadata = fs_err::metadata(path).or_else(|_| fs_err::symlink_metadata(path));
     metadata.map_or(NOTHING, |metadata| super::stamp(&metadata))
 }
+
+/// Returns a file as the file system describes it now, its content unknown.
+#[must_use]
+pub fn look_again(root: &Path, file: &SourceFile) -> SourceFile {
+    SourceFile { stamp: stamp_of(&root.join(&file.path)), sha256: None, path: file.path.clone() }
+}

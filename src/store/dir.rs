@@ -121,6 +121,12 @@ impl Dir {
         Ok(rustix::fs::renameat(&self.fd, name, &target.fd, new)?)
     }
 
+    /// Returns the content of a symbolic link.
+    pub(super) fn read_link(&self, name: &str) -> io::Result<String> {
+        let target = rustix::fs::readlinkat(&self.fd, name, Vec::new())?;
+        Ok(target.to_string_lossy().into_owned())
+    }
+
     /// Makes a symbolic link with the given content.
     pub(super) fn symlink(&self, content: &str, name: &str) -> io::Result<()> {
         fault::point("symlink")?;
@@ -132,6 +138,16 @@ impl Dir {
         fault::point("unlink")?;
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Err(Errno::NOENT) | Ok(()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes an empty directory; false where it is not empty or no directory.
+    pub(super) fn remove_child(&self, name: &str) -> io::Result<bool> {
+        fault::point("rmdir")?;
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOENT) | Ok(()) => Ok(true),
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -171,6 +187,11 @@ impl Dir {
     /// Takes a shared lock on the directory itself; false where somebody has locked it exclusively.
     pub(super) fn try_share(&self) -> io::Result<bool> {
         self.try_flock(FlockOperation::NonBlockingLockShared)
+    }
+
+    /// Takes an exclusive lock on the directory itself; false where somebody has locked it.
+    pub(super) fn try_own(&self) -> io::Result<bool> {
+        self.try_flock(FlockOperation::NonBlockingLockExclusive)
     }
 
     fn try_flock(&self, operation: FlockOperation) -> io::Result<bool> {

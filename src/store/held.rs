@@ -2,7 +2,7 @@
 
 use super::dir::{Dir, is_absent};
 use super::journal::{self, Header, Line, Recorded};
-use super::layout::{BUILD, MANIFEST};
+use super::layout::{BUILD, IDENTITY, MANIFEST};
 use super::manifest;
 use crate::error::Result;
 use crate::model::id::{ProfileName, RecordingId, VersionName};
@@ -37,6 +37,8 @@ pub struct Held {
     pub entries: BTreeMap<Stem, Entry>,
     /// The recordings that could not be processed, by name.
     pub quarantine: BTreeMap<String, Quarantined>,
+    /// False where some of it was made without syncs: a power loss may have damaged it unseen.
+    pub durable: bool,
     /// How many journals there are.
     pub journals: usize,
     /// What people should hear about: journals that could not be used, and why.
@@ -51,10 +53,12 @@ impl Held {
             recipe: None,
             entries: BTreeMap::new(),
             quarantine: BTreeMap::new(),
+            durable: true,
             journals: 0,
             notes: Vec::new(),
         };
         if let ManifestState::Read(manifest) = &held.manifest {
+            held.durable = manifest.durable;
             held.identity = Some(manifest.identity.clone());
             held.recipe = Some(manifest.recipe.clone());
             held.entries = manifest.entries.iter().map(|entry| (entry.id.clone(), entry.clone())).collect();
@@ -63,16 +67,57 @@ impl Held {
         held
     }
 
-    /// Reads manifest and journals of an open version.
+    /// Nothing at all.
+    pub(super) fn nothing() -> Self {
+        Self::new(ManifestState::Absent)
+    }
+
+    /// Reads manifest and journals of an open version, all of one moment: where a writer replaced the manifest and removed
+    /// journals meanwhile, they are read again.
     pub(super) fn read(dir: Option<&Dir>, profile: &ProfileName, version: &VersionName) -> Result<Self> {
         let Some(dir) = dir else { return Ok(Self::new(ManifestState::Absent)) };
+        for _ in 1..ATTEMPTS {
+            let before = moment(dir)?;
+            let held = Self::read_once(dir, profile, version)?;
+            if moment(dir)? == before {
+                return Ok(held);
+            }
+        }
+        Self::read_once(dir, profile, version)
+    }
+
+    fn read_once(dir: &Dir, profile: &ProfileName, version: &VersionName) -> Result<Self> {
         let mut held = Self::new(read_manifest(dir, profile, version)?);
         match dir.child(BUILD) {
-            Ok(build) => held.merge_journals(&build, profile, version)?,
+            Ok(build) => {
+                held.merge_journals(&build, profile, version)?;
+                held.recall_identity(&build, profile, version);
+            }
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(dir.error("open", BUILD)(error)),
         }
         Ok(held)
+    }
+
+    /// Without manifest and journals, a file that every writer leaves says what the version means.
+    fn recall_identity(&mut self, build: &Dir, profile: &ProfileName, version: &VersionName) {
+        if self.identity.is_some() {
+            return;
+        }
+        if let Ok(Recorded { header, .. }) = journal::read(build, IDENTITY)
+            && (&header.profile, &header.version) == (profile, version)
+        {
+            (self.identity, self.recipe) = (header.identity, header.recipe);
+        }
+    }
+
+    /// The entries that the named journals alone would tell.
+    pub(super) fn told_by(build: &Dir, names: &[String]) -> Vec<Entry> {
+        let mut told = Self::nothing();
+        for one in names.iter().filter_map(|name| journal::read(build, name).ok()) {
+            one.lines.into_iter().for_each(|line| told.merge_line(line));
+        }
+        told.entries.into_values().collect()
     }
 
     fn merge_journals(&mut self, build: &Dir, profile: &ProfileName, version: &VersionName) -> Result<()> {
@@ -119,7 +164,10 @@ impl Held {
             (Some(ours), Some(theirs)) if !is_same(ours, theirs) => {
                 self.notes.push(format!("`{name}` is not used: its fingerprints or dataset are others"));
             }
-            _ => journal.lines.into_iter().for_each(|line| self.merge_line(line)),
+            _ => {
+                self.durable &= journal.header.durable;
+                journal.lines.into_iter().for_each(|line| self.merge_line(line));
+            }
         }
     }
 
@@ -159,6 +207,23 @@ impl Held {
             stems.iter().for_each(|stem| drop(self.entries.remove(stem)));
         }
         self.quarantine.remove(name);
+    }
+}
+
+/// How often manifest and journals may change while they are read.
+const ATTEMPTS: usize = 8;
+
+/// What tells two states of a version apart: the manifest's file and the names of the journals.
+type Moment = (Option<(u64, i64, i64, i128)>, Vec<String>);
+
+fn moment(dir: &Dir) -> Result<Moment> {
+    let stat = dir.stat(MANIFEST).ok();
+    let manifest =
+        stat.map(|stat| (stat.st_ino, stat.st_size, stat.st_mtime, i128::from(stat.st_mtime_nsec)));
+    match dir.child(BUILD) {
+        Ok(build) => Ok((manifest, journal::names(&build)?)),
+        Err(error) if is_absent(&error) => Ok((manifest, Vec::new())),
+        Err(error) => Err(dir.error("open", BUILD)(error)),
     }
 }
 

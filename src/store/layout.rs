@@ -13,8 +13,11 @@
 //!         ├── train/<id>.labels.npz   its labels
 //!         ├── train/<id>.part000.npz  a part of a recording that was split at its gaps; its labels likewise
 //!         └── .build/
-//!             ├── lock                made once, never removed
-//!             ├── journal-*.jsonl     one a writer
+//!             ├── lock                made once, never removed; plain builds hold it alone, shards together
+//!             ├── shard-K-of-N        held by the builder of that shard
+//!             ├── merge               held while a shard merges journals into the manifest
+//!             ├── identity            what the version means, should manifest and journals be lost
+//!             ├── journal-*.jsonl     one a writer, locked while it lives
 //!             └── tmp/                files that are being written
 //! ```
 
@@ -41,6 +44,10 @@ pub const MANIFEST: &str = "manifest.json";
 pub const BUILD: &str = ".build";
 /// Name of the lock file, below `BUILD`.
 pub const LOCK: &str = "lock";
+/// Name of the lock of whoever merges journals beside others, below `BUILD`.
+pub const MERGE: &str = "merge";
+/// Name of the file that says what the version means, below `BUILD`.
+pub const IDENTITY: &str = "identity";
 /// Directory of unfinished files, below `BUILD`.
 pub const TEMPORARIES: &str = "tmp";
 
@@ -173,6 +180,24 @@ pub fn is_journal_name(name: &str) -> bool {
     name.starts_with(JOURNAL_PREFIX) && name.ends_with(JOURNAL_SUFFIX)
 }
 
+/// True for the name of a shard's lock.
+#[must_use]
+pub fn is_shard_name(name: &str) -> bool {
+    name.starts_with("shard-")
+}
+
+/// Returns host and process of the writer that a journal or a temporary belongs to, where its name tells.
+#[must_use]
+pub fn writer_of(name: &str) -> Option<(&str, u32)> {
+    let name = name.strip_prefix(JOURNAL_PREFIX).unwrap_or(name);
+    let name = name.strip_suffix(JOURNAL_SUFFIX).unwrap_or(name);
+    // `<host>-<pid>-<random>-<count>`; a host may hold hyphens.
+    let mut parts = name.rsplitn(4, '-');
+    let (_count, _random) = (parts.next()?, parts.next()?);
+    let pid = parts.next()?.parse().ok()?;
+    Some((parts.next()?, pid))
+}
+
 /// Returns the name of a dataset's memo, or nothing where the dataset's name is no plain name.
 #[must_use]
 pub fn memo_name(dataset: &str) -> Option<String> {
@@ -226,6 +251,14 @@ mod tests {
         ] {
             assert_eq!(FileName::parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn names_tell_their_writer() {
+        let name = journal_name("node-7-4711-0123456789abcdef-0");
+        assert_eq!(writer_of(&name), Some(("node-7", 4711)));
+        assert_eq!(writer_of("h-1-ff-2"), Some(("h", 1)));
+        assert_eq!((writer_of("left-behind"), writer_of("a-b-c-d")), (None, None));
     }
 
     #[test]

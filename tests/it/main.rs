@@ -4,6 +4,7 @@
 
 mod annotations;
 mod build;
+mod changes;
 mod config;
 mod datasets;
 mod demo;
@@ -13,6 +14,7 @@ mod export;
 mod faults;
 mod formats;
 mod gaps;
+mod gc;
 mod golden_dsp;
 mod inspect;
 mod layers;
@@ -21,6 +23,7 @@ mod reader;
 mod real_recordings;
 mod replay;
 mod rust_reader;
+mod shards;
 mod shared;
 mod sharing;
 mod source;
