@@ -24,10 +24,10 @@
 //!
 //! | module | may import | world it may touch |
 //! |---|---|---|
-//! | `model`, `error` | – | nothing |
+//! | `model`, `error`, `fault` | – | nothing |
 //! | `config`, `formats`, `dsp`, `plan` | `model`, `error` | nothing (`formats` sees only `Read`, once, forward) |
-//! | `source`, `demo` | `model`, `error` | dataset roots, read-only; the demo's own directory |
-//! | `store` | `model`, `error` | below the cache root only |
+//! | `source`, `demo` | `model`, `error`, `fault` | dataset roots, read-only; the demo's own directory |
+//! | `store` | `model`, `error`, `fault` | below the cache root only |
 //! | `ops` | all above | threads, clock, configuration files |
 //! | `cli` | `ops`, `model`, `config`, `error` | terminal, arguments, environment |
 //!
@@ -46,6 +46,7 @@ pub mod config;
 pub mod demo;
 pub mod dsp;
 pub mod error;
+mod fault;
 pub mod formats;
 pub mod model;
 pub mod ops;

@@ -162,8 +162,12 @@ fn stop_flag() -> Arc<AtomicBool> {
 fn build(args: &BuildArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
     let threads = args.jobs.map_or(0, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    if let Err(error) = pool {
+    let mut pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    if threads == 1 {
+        // No second thread where one is enough: it works where no thread can be started.
+        pool = pool.use_current_thread();
+    }
+    if let Err(error) = pool.build_global() {
         return Err(Error::io("start", "worker threads")(std::io::Error::other(error)));
     }
     let (talk, stop) = (Talk::new(), stop_flag());

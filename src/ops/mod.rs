@@ -22,6 +22,8 @@ pub mod process;
 mod reading;
 pub mod status;
 pub mod survey;
+#[cfg(test)]
+mod torture;
 pub mod verify;
 
 pub use crate::plan::Kind;

@@ -1,6 +1,7 @@
 //! The recordings of a dataset as they lie on disk: listed, identified, each file looked at once.
 
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::model::dataset::DatasetSpec;
 use crate::model::id::{Digest, Split};
 use crate::model::inventory::{SourceFile, SourceRecording, Stamp};
@@ -8,13 +9,28 @@ use crate::model::order::Seizures;
 use crate::source::identity::{Identity, identify, stem};
 use crate::source::walk::walk;
 use rayon::prelude::*;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
 use std::collections::HashSet;
 use std::path::Path;
 
 /// True where the root of the dataset exists and is a readable directory.
-#[must_use]
-pub fn is_reachable(spec: &DatasetSpec) -> bool {
-    fs_err::read_dir(&spec.root).is_ok()
+///
+/// Fails with `Error::Io` where the machine cannot tell: without descriptors or memory, or with a broken
+/// disk, a dataset is not absent.
+pub fn is_reachable(spec: &DatasetSpec) -> Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = retry_on_intr(|| {
+        fault::interruptible("open source root")?;
+        rustix::fs::open(&spec.root, flags, Mode::empty())
+    });
+    match opened {
+        Ok(_) => Ok(true),
+        Err(code @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO)) => {
+            Err(Error::io("open", &spec.root)(code.into()))
+        }
+        Err(_) => Ok(false),
+    }
 }
 
 /// Lists the recordings of `splits` with their annotation files, in the order of the bytes of their paths.
@@ -98,7 +114,8 @@ impl Found {
 /// said. Opening such a file says what is wrong with it, so it is not dropped here.
 fn stamp_of(path: &Path) -> Stamp {
     const NOTHING: Stamp = Stamp { bytes: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
-    let metadata = fs_err::metadata(path).or_else(|_| fs_err::symlink_metadata(path));
+    let metadata = fault::point("stat source").and_then(|()| fs_err::metadata(path));
+    let metadata = metadata.or_else(|_| fs_err::symlink_metadata(path));
     metadata.map_or(NOTHING, |metadata| super::stamp(&metadata))
 }
 

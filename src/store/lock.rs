@@ -106,7 +106,8 @@ impl Lock {
     /// A second open file must fail to lock what the first one holds.
     fn probe(build: &Dir, mut file: File) -> Result<Self> {
         let second = build.open_or_create(LOCK).map_err(build.error("open", LOCK))?;
-        if !matches!(second.try_lock(), Err(TryLockError::WouldBlock)) {
+        let locked = fault::point("lock").map_err(TryLockError::Error).and_then(|()| second.try_lock());
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
             return Ok(Self::without("a probe shows that locks do not exclude here"));
         }
         // For messages only, so a full disk may prevent it.
@@ -176,7 +177,7 @@ fn write_holder(file: &mut File) -> io::Result<()> {
     let holder = Holder { host: host(), pid: std::process::id(), since: timestamp(SystemTime::now()) };
     file.set_len(0)?;
     file.rewind()?;
-    file.write_all(&serde_json::to_vec(&holder)?)
+    fault::Watched(file, "write holder").write_all(&serde_json::to_vec(&holder)?)
 }
 
 /// Returns the machine's name, reduced to what a file name may hold.

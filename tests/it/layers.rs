@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("error.rs", &[]),
+    ("fault.rs", &[]),
     ("config", &["model", "error", "config"]),
     ("formats", &["model", "error", "formats"]),
     ("dsp", &["model", "error", "dsp"]),
     ("plan.rs", &["model", "error"]),
-    ("source", &["model", "error", "source"]),
+    ("source", &["model", "error", "fault", "source"]),
     ("demo", &["model", "error", "demo"]),
-    ("store", &["model", "error", "store"]),
+    ("store", &["model", "error", "fault", "store"]),
     ("ops", &["model", "error", "config", "formats", "dsp", "plan", "source", "demo", "store", "ops"]),
     ("cli", &["model", "error", "config", "ops", "cli"]),
 ];
