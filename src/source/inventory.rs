@@ -14,6 +14,19 @@ use rustix::io::{Errno, retry_on_intr};
 use std::collections::HashSet;
 use std::path::Path;
 
+/// What a system says of a directory that is not there, not mounted any more, or not for this user.
+const ABSENT: [Errno; 9] = [
+    Errno::NOENT,
+    Errno::NOTDIR,
+    Errno::ACCESS,
+    Errno::PERM,
+    Errno::LOOP,
+    Errno::NAMETOOLONG,
+    Errno::STALE,
+    Errno::NOTCONN,
+    Errno::HOSTDOWN,
+];
+
 /// True where the root of the dataset exists and is a readable directory.
 ///
 /// Fails with `Error::Io` where the machine cannot tell: without descriptors or memory, or with a broken
@@ -26,10 +39,8 @@ pub fn is_reachable(spec: &DatasetSpec) -> Result<bool> {
     });
     match opened {
         Ok(_) => Ok(true),
-        Err(code @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO)) => {
-            Err(Error::io("open", &spec.root)(code.into()))
-        }
-        Err(_) => Ok(false),
+        Err(code) if ABSENT.contains(&code) => Ok(false),
+        Err(code) => Err(Error::io("open", &spec.root)(code.into())),
     }
 }
 

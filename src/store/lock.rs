@@ -107,8 +107,13 @@ impl Lock {
     fn probe(build: &Dir, mut file: File) -> Result<Self> {
         let second = build.open_or_create(LOCK).map_err(build.error("open", LOCK))?;
         let locked = fault::point("lock").map_err(TryLockError::Error).and_then(|()| second.try_lock());
-        if !matches!(locked, Err(TryLockError::WouldBlock)) {
-            return Ok(Self::without("a probe shows that locks do not exclude here"));
+        match locked {
+            Err(TryLockError::WouldBlock) => {}
+            // Trouble of the machine says nothing about the file system.
+            Err(TryLockError::Error(error)) if !is_no_lock(&error) => {
+                return Err(build.error("lock", LOCK)(error));
+            }
+            _ => return Ok(Self::without("a probe shows that locks do not exclude here")),
         }
         // For messages only, so a full disk may prevent it.
         let _ = write_holder(&mut file);

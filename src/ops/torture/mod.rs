@@ -116,6 +116,9 @@ impl World {
     /// Every file in the directory of a split, whatever it is.
     fn picture(&self) -> Picture {
         let mut picture = Picture::new();
+        if !self.path("cache").exists() {
+            return picture;
+        }
         for entry in walkdir::WalkDir::new(self.path("cache")).min_depth(4).max_depth(4) {
             let entry = entry.unwrap();
             let name = entry.path().strip_prefix(self.path("cache")).unwrap().to_str().unwrap().to_owned();
