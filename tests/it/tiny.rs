@@ -82,7 +82,9 @@ pub(crate) fn recording(seed: u8) -> Vec<u8> {
         (8, ["8", "8"]),
         (32, ["", ""]),
     ] {
-        fields.iter().for_each(|field| write!(head, "{field:width$}").unwrap());
+        for field in fields {
+            write!(head, "{field:width$}").unwrap();
+        }
     }
     let sample = |index: i32| ((index * 977 + i32::from(seed) * 7919) % 5000 - 2500) as i16;
     let mut bytes = head.into_bytes();

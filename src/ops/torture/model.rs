@@ -128,17 +128,17 @@ impl Machine<'_> {
         match action {
             Action::Build(profile, variant, strike) => self.build(*profile, *variant, *strike),
             Action::Mismatch(profile, variant) => self.mismatch(*profile, *variant),
-            Action::Flip(index, at, bits) => self.harm(index, |world, name| world.damage(name, *at, *bits)),
-            Action::Truncate(index) => self.harm(index, |world, name| {
+            Action::Flip(index, at, bits) => self.harm(*index, |world, name| world.damage(name, *at, *bits)),
+            Action::Truncate(index) => self.harm(*index, |world, name| {
                 let path = world.path("cache").join(name);
                 let content = fs_err::read(&path).unwrap();
                 super::set_mode(&path, 0o644);
                 fs_err::write(&path, &content[..content.len() / 2]).unwrap();
             }),
-            Action::Lose(index) => self.harm(index, |world, name| {
+            Action::Lose(index) => self.harm(*index, |world, name| {
                 fs_err::remove_file(world.path("cache").join(name)).unwrap();
             }),
-            Action::Forget(index, what) => self.forget(index, *what),
+            Action::Forget(index, what) => self.forget(*index, *what),
             Action::Verify => self.verify(),
             Action::Repair(strike) => self.repair(*strike),
         }
@@ -150,7 +150,7 @@ impl Machine<'_> {
         }
     }
 
-    fn harm(&mut self, index: &prop::sample::Index, how: impl Fn(&World, &str)) {
+    fn harm(&mut self, index: prop::sample::Index, how: impl Fn(&World, &str)) {
         let files = self.files();
         if !files.is_empty() {
             let name = index.get(&files);
@@ -160,7 +160,7 @@ impl Machine<'_> {
         }
     }
 
-    fn forget(&mut self, index: &prop::sample::Index, what: u8) {
+    fn forget(&mut self, index: prop::sample::Index, what: u8) {
         let versions = self.world.versions();
         if versions.is_empty() {
             return;
@@ -283,7 +283,9 @@ fn any_history_ends_with_the_same_bytes() {
         world.clear();
         plan(None);
         let mut machine = Machine { world: &world, made: &made, tainted: BTreeSet::new(), faults: 0 };
-        actions.iter().for_each(|action| machine.step(action));
+        for action in &actions {
+            machine.step(action);
+        }
         machine.end();
         faults.set(faults.get() + machine.faults);
         Ok(())

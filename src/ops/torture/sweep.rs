@@ -212,7 +212,7 @@ fn sweep(scenario: &Scenario) {
             if check(&world, scenario, &right, plan, &what) {
                 *counts.entry(name).or_default() += 1;
             }
-            if let Some(judge) = judge.as_mut().filter(|_| at / stride % JUDGED == 0) {
+            if let Some(judge) = judge.as_mut().filter(|_| (at / stride).is_multiple_of(JUDGED)) {
                 judge.check(&world.path("cache"), &what);
             }
         }

@@ -68,7 +68,9 @@ fn swap(bytes: &mut [u8], from: &[u8], to: &[u8]) {
     let places: Vec<usize> =
         (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
     assert!(!places.is_empty());
-    places.into_iter().for_each(|at| bytes[at..at + to.len()].copy_from_slice(to));
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
 }
 
 /// What is done to a version whose project's directory is given as well.
