@@ -141,8 +141,12 @@ fn stop_flag() -> Arc<AtomicBool> {
 
 /// Starts so many worker threads, or one a core.
 fn start_threads(jobs: Option<u16>) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from)).build_global();
-    pool.map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
+    let mut pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from));
+    if jobs == Some(1) {
+        // No second thread where one is enough: it works where no thread can be started.
+        pool = pool.use_current_thread();
+    }
+    pool.build_global().map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
 }
 
 fn build(args: &BuildArgs) -> Result<u8> {

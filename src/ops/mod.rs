@@ -27,6 +27,8 @@ pub mod reader;
 mod reading;
 pub mod status;
 pub mod survey;
+#[cfg(test)]
+mod torture;
 pub mod verify;
 
 pub use crate::plan::Kind;

@@ -410,7 +410,7 @@ impl Survey {
 /// The error of a command that needs the recordings.
 #[must_use]
 pub fn unreachable_dataset(settings: &Settings) -> Error {
-    if source::is_reachable(&settings.dataset) {
+    if source::is_reachable(&settings.dataset).unwrap_or(false) {
         return inventory::no_recordings(settings);
     }
     Error::usage(

@@ -102,7 +102,10 @@ pub fn repair(
             seen: &Seen::default(),
         };
         // A build that held the lock meanwhile may have mended it.
-        for damage in damages.into_iter().filter(|damage| check.is_still_damaged(&damage.name)) {
+        for damage in damages {
+            if !check.is_still_damaged(&damage.name)? {
+                continue;
+            }
             writer.record(&Line::Removed { name: damage.name.clone() })?;
             let aside = writer.set_aside(&damage.name, &damage.reason)?;
             moved.extend(aside.map(|path| path.display().to_string()));
@@ -166,14 +169,15 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn is_still_damaged(&self, name: &str) -> bool {
-        let Ok(held) = self.store.load(self.profile, self.version) else { return true };
+    /// Looks again. What cannot be looked at stops the repair: a damaged file that stays must not go unsaid.
+    fn is_still_damaged(&self, name: &str) -> Result<bool> {
+        let held = self.store.load(self.profile, self.version)?;
         if name == MANIFEST {
-            return matches!(held.manifest, ManifestState::Damaged(_));
+            return Ok(matches!(held.manifest, ManifestState::Damaged(_)));
         }
-        let files = self.store.files(self.profile, self.version).unwrap_or_default();
+        let files = self.store.files(self.profile, self.version)?;
         let listed = listed(&held);
-        files.get(name).is_some_and(|bytes| self.file(name, *bytes, listed.get(name).copied()).is_some())
+        Ok(files.get(name).is_some_and(|bytes| self.file(name, *bytes, listed.get(name).copied()).is_some()))
     }
 
     fn damage(&self, name: &str, reason: String) -> Damage {

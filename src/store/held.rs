@@ -1,6 +1,6 @@
 //! What a version holds: its manifest, with everything that journals tell since.
 
-use super::dir::{Dir, is_absent};
+use super::dir::{Dir, fault, is_absent};
 use super::journal::{self, Header, Line, Recorded};
 use super::layout::{BUILD, IDENTITY, MANIFEST};
 use super::manifest;
@@ -229,7 +229,10 @@ fn moment(dir: &Dir) -> Result<Moment> {
 
 fn read_manifest(dir: &Dir, profile: &ProfileName, version: &VersionName) -> Result<ManifestState> {
     let mut text = Vec::new();
-    match dir.open_file(MANIFEST).and_then(|mut file| file.read_to_end(&mut text)) {
+    match dir
+        .open_file(MANIFEST)
+        .and_then(|file| fault::Watched(&file, "read manifest").read_to_end(&mut text))
+    {
         Ok(_) => {}
         Err(error) if is_absent(&error) => return Ok(ManifestState::Absent),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {

@@ -5,7 +5,7 @@
 //! A journal is an accelerator: losing it costs time, never data. Its first line says what it is
 //! about; a journal without an undamaged first line, or of a later schema, is left unread with a note.
 
-use super::dir::{self, Dir};
+use super::dir::{self, Dir, fault};
 use super::publish::Temporary;
 use super::{layout, seal};
 use crate::error::Result;
@@ -107,8 +107,7 @@ impl Journal {
     }
 
     fn write(&mut self, text: &[u8]) -> std::io::Result<()> {
-        dir::fault::point("write journal")?;
-        self.file.write_all(text)?;
+        fault::Watched(&self.file, "write journal").write_all(text)?;
         if self.durable { dir::sync_data(&self.file) } else { Ok(()) }
     }
 }
@@ -159,7 +158,8 @@ pub(super) enum Unusable {
 /// Reads a journal; lines that are torn or changed are left out.
 pub(super) fn read(build: &Dir, name: &str) -> std::result::Result<Recorded, Unusable> {
     let mut text = Vec::new();
-    let read = build.open_file(name).and_then(|mut file| file.read_to_end(&mut text));
+    let read =
+        build.open_file(name).and_then(|file| fault::Watched(&file, "read journal").read_to_end(&mut text));
     read.map_err(Unusable::Unread)?;
     decode(&text)
 }

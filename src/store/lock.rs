@@ -135,8 +135,14 @@ impl Lock {
     /// A second open file must fail to lock what the first one holds.
     fn probed(mut self, build: &Dir) -> Result<Self> {
         let second = build.open_or_create(LOCK).map_err(build.error("open", LOCK))?;
-        if !matches!(second.try_lock(), Err(TryLockError::WouldBlock)) {
-            return Ok(Self::without("a probe shows that locks do not exclude here"));
+        let locked = fault::point("lock").map_err(TryLockError::Error).and_then(|()| second.try_lock());
+        match locked {
+            Err(TryLockError::WouldBlock) => {}
+            // Trouble of the machine says nothing about the file system.
+            Err(TryLockError::Error(error)) if !is_no_lock(&error) => {
+                return Err(build.error("lock", LOCK)(error));
+            }
+            _ => return Ok(Self::without("a probe shows that locks do not exclude here")),
         }
         let shard = self.shard.map(|shard| shard.to_string());
         if let Some(file) = self.files.first_mut() {
@@ -263,7 +269,7 @@ fn write_holder(file: &mut File, shard: Option<String>) -> io::Result<()> {
     let holder = Holder { host: host(), pid: std::process::id(), since, shard };
     file.set_len(0)?;
     file.rewind()?;
-    file.write_all(&serde_json::to_vec(&holder)?)
+    fault::Watched(file, "write holder").write_all(&serde_json::to_vec(&holder)?)
 }
 
 /// True where no process of this machine has the number; false where that cannot be told.

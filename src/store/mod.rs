@@ -138,8 +138,8 @@ impl Store {
     /// Returns the bytes that this user may still write below the root, or where the root would be made.
     pub fn free_bytes(&self) -> Result<u64> {
         let existing = self.root.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-        let stat =
-            rustix::fs::statvfs(existing).map_err(|error| Error::io("read", existing)(error.into()))?;
+        let stat = dir::fault::point("stat file system").and_then(|()| Ok(rustix::fs::statvfs(existing)?));
+        let stat = stat.map_err(Error::io("read", existing))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }

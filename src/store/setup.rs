@@ -31,16 +31,16 @@ impl Directories {
 }
 
 fn make_root(store: &Store) -> Result<Dir> {
-    fs_err::create_dir_all(store.root()).map_err(Error::io("create", store.root()))?;
+    let made = fault::point("make root").and_then(|()| fs_err::create_dir_all(store.root()));
+    made.map_err(Error::io("create", store.root()))?;
     let root = Dir::open_root(store.root()).map_err(Error::io("open", store.root()))?;
     match root.stat(layout::TAG) {
         Ok(tag) if tag.st_size > 0 => Ok(root),
         Err(error) if !is_absent(&error) => Err(root.error("read", layout::TAG)(error)),
         _ => {
-            let written = root.open_or_create(layout::TAG).and_then(|mut file| {
-                fault::point("write tag")?;
-                file.write_all(layout::TAG_TEXT.as_bytes())
-            });
+            let written = root
+                .open_or_create(layout::TAG)
+                .and_then(|file| fault::Watched(&file, "write tag").write_all(layout::TAG_TEXT.as_bytes()));
             written.map_err(root.error("write", layout::TAG))?;
             Ok(root)
         }
