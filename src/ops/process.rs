@@ -222,11 +222,10 @@ impl Bench<'_> {
         }
         self.refuse_making()?;
         let cut = self.read(recording)?.cut(&self.settings.recipe.signal, id)?;
-        let parts = cut.parts.clone();
-        let made = self.make(recording, id, labels, cut);
+        let made = self.make(recording, id, labels, &cut);
         if matches!(&made, Err(Trouble::Recording(failure)) if !failure.class.is_transient()) {
             // Some parts may have been written before another one failed.
-            parts.iter().try_for_each(|part| self.remove_both(recording.split, &part.stem))?;
+            cut.parts.iter().try_for_each(|part| self.remove_both(recording.split, &part.stem))?;
         }
         made
     }
@@ -236,10 +235,10 @@ impl Bench<'_> {
         recording: &SourceRecording,
         id: &RecordingId,
         labels: &Decision,
-        cut: Cut,
+        cut: &Cut,
     ) -> Result<Vec<Entry>, Trouble> {
-        let labels = self.labels(recording, id, labels, &Timeline::of_cut(&cut), "built")?;
-        let one = |part: &Part| self.make_signal(recording, &cut, part);
+        let labels = self.labels(recording, id, labels, &Timeline::of_cut(cut), "built")?;
+        let one = |part: &Part| self.make_signal(recording, cut, part);
         let signals: Vec<_> = cut.parts.iter().map(one).collect::<Result<_, _>>()?;
         Ok(assemble(recording, signals, labels))
     }

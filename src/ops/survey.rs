@@ -177,7 +177,9 @@ fn membership(settings: &Settings, inventory: Option<&Inventory>, own: &Loaded) 
 /// Where nothing says what the files are, they speak for themselves.
 fn is_foreign(own: &Loaded, inventory: &Inventory) -> bool {
     let held: Vec<&str> = match &own.held.manifest {
-        ManifestState::Read(manifest) => manifest.entries.iter().map(|entry| entry.id.recording().as_str()).collect(),
+        ManifestState::Read(manifest) => {
+            manifest.entries.iter().map(|entry| entry.id.recording().as_str()).collect()
+        }
         _ if own.held.identity.is_none() => own.files.keys().map(|name| recording(name)).collect(),
         _ => return false,
     };
@@ -195,7 +197,8 @@ fn is_made_of_others(own: &Loaded, inventory: &Inventory) -> bool {
     for recording in &inventory.recordings {
         let Ok(id) = &recording.id else { continue };
         let signals = Stem::of(&own.shelf.signals, id).next().map(|(_, offer)| offer);
-        let Some(offer) = signals.or_else(|| Stem::of(&own.shelf.labels, id).next().map(|(_, offer)| offer)) else {
+        let Some(offer) = signals.or_else(|| Stem::of(&own.shelf.labels, id).next().map(|(_, offer)| offer))
+        else {
             continue;
         };
         if recording.file.sha256.is_none_or(|sha256| sha256 == offer.source) {

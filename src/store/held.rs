@@ -204,7 +204,9 @@ impl Held {
             }
         } else if let Ok(id) = RecordingId::new(name) {
             let stems: Vec<Stem> = Stem::of(&self.entries, &id).map(|(stem, _)| stem.clone()).collect();
-            stems.iter().for_each(|stem| drop(self.entries.remove(stem)));
+            for stem in &stems {
+                self.entries.remove(stem);
+            }
         }
         self.quarantine.remove(name);
     }

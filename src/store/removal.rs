@@ -339,11 +339,13 @@ impl Needed {
     fn needs(&self, name: &str) -> bool {
         let Some(file) = FileName::parse(name) else { return true };
         // A member's file may be adopted by the next build.
-        !self.is_known || self.listed.contains(name) || self.members.contains(file.id.as_str())
+        !self.is_known || self.listed.contains(name) || self.members.contains(file.id.recording().as_str())
     }
 }
 
 fn is_complete(held: &Held) -> bool {
     let ManifestState::Read(manifest) = &held.manifest else { return false };
-    manifest.entries.len() + manifest.quarantine.len() >= manifest.membership.len()
+    // Recordings are counted, not parts.
+    let finished = manifest.entries.iter().filter(|entry| entry.id.is_first()).count();
+    finished + manifest.quarantine.len() >= manifest.membership.len()
 }

@@ -189,7 +189,7 @@ fn quietly<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
 }
 
 fn build_profile(settings: &Settings) -> Result<BuildReport> {
-    let options = BuildOptions { retry_failed: false, wait: Wait::No, link_only: false };
+    let options = BuildOptions { wait: Wait::No, ..BuildOptions::default() };
     quietly(|cx| build(cx, settings, options))
 }
 
@@ -198,7 +198,7 @@ fn verify_all(settings: &Settings, quick: bool) -> Result<VerifyReport> {
 }
 
 fn repair_all(settings: &Settings) -> Result<VerifyReport> {
-    quietly(|cx| repair(cx, settings, None))
+    quietly(|cx| repair(cx, settings, None, false))
 }
 
 /// Enters the files of a picture into the oracle.
