@@ -12,8 +12,7 @@ COUNT = code=$$?; test ! -f $(TALLY) || awk -F '\t' '/^skipped/ {print; next} {n
 	END {for (kind in n) printf "%7d  %s\n", n[kind], kind | "sort -k2"; close("sort -k2"); printf "%7d  injected faults\n", all}' $(TALLY); exit $$code
 
 .DEFAULT_GOAL := help
-.PHONY: help cache-smoke cache-dev cache-full cache-status cache-verify preflight demo-data test torture test-python \
-	wheel fuzz check check-portable bench
+.PHONY: help cache-smoke cache-dev cache-full cache-status cache-verify preflight demo-data test torture test-python wheel fuzz check check-portable bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -178,7 +178,7 @@ fn build(args: &BuildArgs) -> Result<u8> {
 fn build_code(report: &BuildReport) -> u8 {
     if report.left > 0 {
         exit::INTERRUPTED
-    } else if report.has_unknown_failures() {
+    } else if report.has_unknown_failures() || !report.unread.is_empty() {
         exit::QUARANTINE
     } else {
         exit::DONE

@@ -131,7 +131,9 @@ impl Windowing {
     #[must_use]
     pub fn starts(self, samples: u64, gaps: &[Span]) -> Vec<u64> {
         let all = (0..self.count(samples)).map(|window| window * self.stride);
-        let touches = |start: u64| gaps.iter().any(|gap| gap.start < start + self.length && start < gap.end);
+        let is_inside = |gap: &Span, start: u64| gap.start < start + self.length && start < gap.end;
+        // A gap without samples is none, wherever it lies.
+        let touches = |start: u64| gaps.iter().any(|gap| gap.start < gap.end && is_inside(gap, start));
         all.filter(|start| !touches(*start)).collect()
     }
 

@@ -4,6 +4,7 @@
 //! A store error or a signal stops taking new tasks, and what was finished stays.
 
 use crate::error::{Error, Result};
+use crate::model::failure::Failure;
 use crate::model::id::ProfileName;
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::Entry;
@@ -20,7 +21,7 @@ use crate::plan::{Kind, Plan, Retry, Task};
 use crate::store::{Line, Memo, MemoLine, Next, Store, Wait, Writer};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -114,6 +115,8 @@ pub struct BuildReport {
     pub quarantine: Vec<QuarantineLine>,
     /// Recordings left undone by an interruption.
     pub left: usize,
+    /// Recordings that could not be read to see whether they changed, and why; what the cache holds of them stays.
+    pub unread: Vec<Failure>,
     /// Things the user should hear about.
     pub warnings: Vec<String>,
     /// What was generated, in a sentence.
@@ -292,9 +295,17 @@ fn report(survey: &Survey, inventory: &Inventory, ledger: &Ledger, options: Buil
         seconds: 0.0,
         quarantine: quarantine_lines(settings, &ledger.failed),
         left: ledger.left,
+        unread: unread(survey, ledger),
         warnings: warnings.chain(ledger.warnings(settings, inventory)).collect(),
         generated: None,
     }
+}
+
+/// Recordings that were kept although they could not be read; others are processed, or in quarantine with the reason.
+fn unread(survey: &Survey, ledger: &Ledger) -> Vec<Failure> {
+    let kept: BTreeSet<&str> = ledger.entries.iter().map(|entry| entry.id.recording().as_str()).collect();
+    let unread = survey.unread.iter().filter(|(name, _)| kept.contains(name.as_str()));
+    unread.map(|(_, failure)| failure.clone()).collect()
 }
 
 /// The tasks of a plan on their way through the worker threads.

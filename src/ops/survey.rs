@@ -1,6 +1,7 @@
 //! The survey: what is wanted beside what lies on disk, for one profile. Every verb works from it.
 
 use crate::error::{Error, Result};
+use crate::model::failure::Failure;
 use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
@@ -71,6 +72,8 @@ pub struct Survey {
     pub plan: Option<Plan>,
     /// Contents learned on the way.
     pub learned: Vec<MemoLine>,
+    /// Recordings that could not be read to settle what they hold, by name.
+    pub unread: Vec<(String, Failure)>,
     /// The recordings that the profile demands, by name: those of the dataset, or those recorded where it
     /// cannot be reached.
     pub members: BTreeMap<String, Split>,
@@ -137,6 +140,7 @@ pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options<'_>) -
     let mut survey = Survey {
         members,
         learned: Vec::new(),
+        unread: Vec::new(),
         plan: None,
         inventory: None,
         shelves: Vec::new(),
@@ -293,7 +297,9 @@ impl Survey {
         if let Some(cx) = options.settle {
             let mut open = plan::undecided(&wanted, inventory, &self.shelves);
             open.retain(|recording| own[*recording]);
-            self.learned.extend(inventory::settle(&cx, &self.settings, &mut inventory.recordings, &open));
+            let settled = inventory::settle(&cx, &self.settings, &mut inventory.recordings, &open);
+            self.learned.extend(settled.learned);
+            self.unread.extend(settled.unread);
         }
         let mut plan = plan::plan(&wanted, inventory, &self.shelves);
         plan.tasks.retain(|task| own[task.recording]);
