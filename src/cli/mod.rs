@@ -63,6 +63,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Inspect(args) => inspect(&args),
         Command::Demo(args) => demo(&args),
         Command::Export(args) => exchange::export(&args),
+        Command::Adopt(args) => exchange::adopt(&args),
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -4,6 +4,7 @@ use crate::model::artifact::SignalFacts;
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::id::{Digest, RecordingId};
 use crate::model::inventory::SourceRecording;
+use crate::model::recipe::SignalRecipe;
 use crate::model::recording::{Header, Recording, Signal};
 use crate::model::units::Rate;
 use crate::ops::process::{Artifact, Bench, Trouble, lock};
@@ -57,7 +58,7 @@ impl Bench<'_> {
         let began_ns = now_ns();
         let path = &recording.file.path;
         let mut reader = source::open(&self.settings.dataset.root, path)?;
-        let parsed = self.parse(&mut reader);
+        let parsed = parse(&self.settings.recipe.signal, &mut reader);
         // The rest is hashed also behind a failure, which is remembered under the recording's content.
         let (sha256, stamp) = reader.finish()?;
         if stamp != recording.file.stamp {
@@ -68,19 +69,19 @@ impl Bench<'_> {
         let (header, selection, recording) = parsed?;
         Ok(Raw { source: sha256, header, selection, recording })
     }
+}
 
-    fn parse(
-        &self,
-        reader: &mut source::SourceReader,
-    ) -> Result<(Header, dsp::Selection, Recording), Failure> {
-        let recipe = &self.settings.recipe.signal;
-        let bytes = reader.file_bytes();
-        let header = formats::read_header(reader, bytes)?;
-        let selection = dsp::select(&header.signals, recipe)?;
-        let recording =
-            formats::read_recording(reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
-        Ok((header, selection, recording))
-    }
+/// Reads header and picked channels, as the recipe asks.
+pub(super) fn parse(
+    recipe: &SignalRecipe,
+    reader: &mut source::SourceReader,
+) -> Result<(Header, dsp::Selection, Recording), Failure> {
+    let bytes = reader.file_bytes();
+    let header = formats::read_header(reader, bytes)?;
+    let selection = dsp::select(&header.signals, recipe)?;
+    let recording =
+        formats::read_recording(reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
+    Ok((header, selection, recording))
 }
 
 fn signal_facts(id: &RecordingId, fingerprint: Digest, raw: &Raw, signal: &Signal) -> SignalFacts {
