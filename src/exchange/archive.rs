@@ -60,7 +60,9 @@ pub(super) fn open_npz(path: &Path, names: [&str; 2]) -> Result<[Option<Stream>;
     if members.len() > names.len() || (members.len() == 2 && members[0].name == members[1].name) {
         return Err("a member stands in it twice".to_owned());
     }
-    if let Some(bomb) = members.iter().find(|one| one.name == names[0] && one.bytes / MOST_PACKED > one.packed) {
+    if let Some(bomb) =
+        members.iter().find(|one| one.name == names[0] && one.bytes / MOST_PACKED > one.packed)
+    {
         return Err(format!("its {} bytes promise {}, which no signal does", bomb.packed, bomb.bytes));
     }
     let open = |name: &str| -> Result<Option<Stream>, Reason> {
@@ -87,7 +89,8 @@ impl Stream {
         let no_header = || "it holds no array of plain numbers: nothing is unpickled".to_owned();
         let mut text = vec![0; 10];
         content.read_exact(&mut text).map_err(unreadable)?;
-        let length = Header::encoded_bytes(&text).filter(|length| *length >= text.len()).ok_or_else(no_header)?;
+        let length =
+            Header::encoded_bytes(&text).filter(|length| *length >= text.len()).ok_or_else(no_header)?;
         text.resize(length, 0);
         content.read_exact(&mut text[10..]).map_err(unreadable)?;
         let header = Header::decode_foreign(&text).ok_or_else(no_header)?;
@@ -132,7 +135,11 @@ impl Member {
         file.seek(SeekFrom::Current(names as i64)).map_err(unreadable)?;
         let packed = BufReader::new(file.take(self.packed));
         // One byte more than promised would show in the shape, so no more is ever unpacked.
-        Ok(if self.is_deflated { Box::new(DeflateDecoder::new(packed).take(self.bytes)) } else { Box::new(packed) })
+        Ok(if self.is_deflated {
+            Box::new(DeflateDecoder::new(packed).take(self.bytes))
+        } else {
+            Box::new(packed)
+        })
     }
 }
 
@@ -158,7 +165,8 @@ fn directory(file: &mut File) -> Result<Vec<Member>, Reason> {
 
 fn decode_directory(tail: &[u8], tail_at: u64) -> Option<Vec<Member>> {
     let signature = 0x0605_4B50_u32.to_le_bytes();
-    let end = (0..=tail.len().checked_sub(END_BYTES)?).rev().find(|at| tail[*at..].starts_with(&signature))?;
+    let end =
+        (0..=tail.len().checked_sub(END_BYTES)?).rev().find(|at| tail[*at..].starts_with(&signature))?;
     let count = number(tail, end + 10, 2)?;
     let mut position = number(tail, end + 16, 4)?;
     if position == LARGE {

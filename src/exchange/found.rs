@@ -121,7 +121,10 @@ fn assemble(mut stream: Stream, rows: usize, windowing: Windowing) -> Result<Vec
     }
     let samples = match windows {
         0 => 0,
-        windows => (windows - 1).checked_mul(stride as u64).and_then(|last| last.checked_add(length as u64)).unwrap_or(u64::MAX),
+        windows => (windows - 1)
+            .checked_mul(stride as u64)
+            .and_then(|last| last.checked_add(length as u64))
+            .unwrap_or(u64::MAX),
     };
     if samples.checked_mul(4 * rows as u64).is_none_or(|bytes| bytes > LARGEST) {
         return Err(format!("{windows} windows are more than any recording has"));
@@ -139,7 +142,10 @@ fn assemble(mut stream: Stream, rows: usize, windowing: Windowing) -> Result<Vec
             let place = &mut all[row * samples + start..row * samples + start + length];
             let differs = |at: &usize| place[*at].to_bits() != window[*at].to_bits();
             if let Some(at) = (0..known).find(differs) {
-                return Err(format!("window {index} contradicts the one before at sample {} of row {row}", start + at));
+                return Err(format!(
+                    "window {index} contradicts the one before at sample {} of row {row}",
+                    start + at
+                ));
             }
             place[known..].copy_from_slice(&window[known..]);
         }

@@ -100,11 +100,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn bad(code: &'static str, text: impl Into<String>) -> Self {
+    pub(super) fn bad(code: &'static str, text: impl Into<String>) -> Self {
         Self { code, text: text.into(), is_bad: true }
     }
 
-    fn note(code: &'static str, text: impl Into<String>) -> Self {
+    pub(super) fn note(code: &'static str, text: impl Into<String>) -> Self {
         Self { code, text: text.into(), is_bad: false }
     }
 }
@@ -145,7 +145,8 @@ pub fn adopt(
     let inventory = taken.as_ref().map(|taken| taken.profile(settings));
     let sources: BTreeMap<&str, &SourceRecording> =
         inventory.iter().flat_map(|all| &all.recordings).map(|source| (source.name(), source)).collect();
-    let examiner = Examiner { settings, windowing: windowing(settings)?, sources: &sources, dataset: taken.is_some() };
+    let examiner =
+        Examiner { settings, windowing: windowing(settings)?, sources: &sources, dataset: taken.is_some() };
     let (recordings, left) = examiner.all(cx, &found, options.sample);
     let mut findings = whole(&recordings, &found, &sources);
     findings.extend(listing::compare(directory, &found, &recordings));
@@ -251,7 +252,9 @@ impl Examiner<'_> {
                 is_same
             }
             None if self.dataset => {
-                adopted.findings.push(Finding::note("no-source", "the dataset has no recording of that name"));
+                adopted
+                    .findings
+                    .push(Finding::note("no-source", "the dataset has no recording of that name"));
                 false
             }
             _ => false,
@@ -292,13 +295,19 @@ impl Examiner<'_> {
         let labels = continuous.labels.as_ref()?;
         let seizure = |window: u64| {
             let start = (window * self.windowing.stride()) as usize;
-            labels[start..start + self.windowing.length() as usize].iter().filter(|label| **label).count() as u64
+            labels[start..start + self.windowing.length() as usize].iter().filter(|label| **label).count()
+                as u64
         };
         Some((0..continuous.windows).map(|window| self.windowing.class(seizure(window))).collect())
     }
 
     /// What differs when the recording is made again; nothing where all is the same.
-    fn against(&self, source: &SourceRecording, continuous: &Continuous, channels: &[String]) -> Vec<Finding> {
+    fn against(
+        &self,
+        source: &SourceRecording,
+        continuous: &Continuous,
+        channels: &[String],
+    ) -> Vec<Finding> {
         let signal = match self.remake(source) {
             Ok(signal) => signal,
             Err(failure) => {
@@ -327,14 +336,21 @@ impl Examiner<'_> {
         dsp::apply(recipe, &selection, &recording)
     }
 
-    fn labels_against(&self, source: &SourceRecording, signal: &Signal, continuous: &Continuous) -> Vec<Finding> {
+    fn labels_against(
+        &self,
+        source: &SourceRecording,
+        signal: &Signal,
+        continuous: &Continuous,
+    ) -> Vec<Finding> {
         let (recipe, root) = (&self.settings.recipe.labels, &self.settings.dataset.root);
         let Some(held) = &continuous.labels else { return Vec::new() };
         let Ok(id) = &source.id else { return Vec::new() };
         let samples = signal.data.ncols() as u64;
         let labels = || -> std::result::Result<_, Failure> {
-            let bytes = source.annotation.as_ref().map(|file| source::read_small(root, &file.path)).transpose()?;
-            let table = bytes.map(|(bytes, ..)| formats::read_annotations(recipe.format, &bytes)).transpose()?;
+            let bytes =
+                source.annotation.as_ref().map(|file| source::read_small(root, &file.path)).transpose()?;
+            let table =
+                bytes.map(|(bytes, ..)| formats::read_annotations(recipe.format, &bytes)).transpose()?;
             formats::label(table.as_ref(), None, recipe, id, samples, signal.rate)
         };
         let held_seizure = held.iter().filter(|label| **label).count();
@@ -376,7 +392,10 @@ fn differing_rows(signal: &Signal, continuous: &Continuous, channels: &[String])
         }
     }
     (!differing.is_empty()).then(|| {
-        Finding::bad("signal-differs", format!("{} of {} channels: {}", differing.len(), channels.len(), differing.join(", ")))
+        Finding::bad(
+            "signal-differs",
+            format!("{} of {} channels: {}", differing.len(), channels.len(), differing.join(", ")),
+        )
     })
 }
 
@@ -387,7 +406,11 @@ fn evenly(all: usize, sample: usize) -> BTreeSet<usize> {
 }
 
 /// What is wrong with the cache as a whole, its listings aside.
-fn whole(recordings: &[Examined], found: &[Found], sources: &BTreeMap<&str, &SourceRecording>) -> Vec<Finding> {
+fn whole(
+    recordings: &[Examined],
+    found: &[Found],
+    sources: &BTreeMap<&str, &SourceRecording>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let classes = || recordings.iter().filter_map(|one| one.classes.as_ref()).flatten();
     if classes().next().is_some() && classes().all(|class| *class == WindowClass::None) {

@@ -26,9 +26,8 @@ pub(super) fn compare(root: &Path, found: &[Found], recordings: &[Examined]) -> 
     let directories: BTreeSet<&str> = found.iter().map(|one| one.directory).collect();
     let in_directory = |directory: &str| -> Vec<&Examined> {
         let prefix = if directory == "." { String::new() } else { format!("{directory}/") };
-        let is_there = |one: &&Examined| {
-            one.adopted.file.strip_prefix(&prefix).is_some_and(|leaf| !leaf.contains('/'))
-        };
+        let is_there =
+            |one: &&Examined| one.adopted.file.strip_prefix(&prefix).is_some_and(|leaf| !leaf.contains('/'));
         recordings.iter().filter(is_there).collect()
     };
     directories.iter().flat_map(|one| compare_one(root, one, &in_directory(one))).collect()
@@ -36,7 +35,8 @@ pub(super) fn compare(root: &Path, found: &[Found], recordings: &[Examined]) -> 
 
 fn compare_one(root: &Path, directory: &str, recordings: &[&Examined]) -> Vec<Finding> {
     let path = root.join(directory).join("manifest.json");
-    let name = if directory == "." { "manifest.json".to_owned() } else { format!("{directory}/manifest.json") };
+    let name =
+        if directory == "." { "manifest.json".to_owned() } else { format!("{directory}/manifest.json") };
     let stale = |text: String| vec![Finding::bad("stale-manifest", format!("`{name}`: {text}"))];
     let lists = match read(&path) {
         Ok(Some(lists)) => lists,
@@ -54,7 +54,9 @@ fn compare_one(root: &Path, directory: &str, recordings: &[&Examined]) -> Vec<Fi
                 None => absent += 1,
                 // Labels that cannot be read have a finding of their own.
                 Some(None) => {}
-                Some(Some(classes)) => wrong += usize::from(classes.get(window.window_idx as usize) != Some(&class)),
+                Some(Some(classes)) => {
+                    wrong += usize::from(classes.get(window.window_idx as usize) != Some(&class))
+                }
             }
         }
     }

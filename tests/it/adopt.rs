@@ -51,7 +51,10 @@ fn both_eras_are_proved_and_what_is_imported_is_what_build_makes() {
         assert_eq!(verdicts(&report), [("proved".to_owned(), all)], "{report}");
         assert_eq!(report["imported"].as_array().unwrap().len() as u64, all);
         let adopted = project.contents(&format!("{root}/full/mini_v1"));
-        assert!(!adopted.is_empty() && adopted.iter().all(|(name, bytes)| model.get(name) == Some(bytes)), "{what}");
+        assert!(
+            !adopted.is_empty() && adopted.iter().all(|(name, bytes)| model.get(name) == Some(bytes)),
+            "{what}"
+        );
         // The rest is built on top, and the whole is what it would have been.
         let rest = project.run(&["build", "--cache-root", &root, "--json"]).expect(0).json();
         assert_eq!(rest["kept"].as_u64(), Some(all), "{rest}");
@@ -105,7 +108,8 @@ fn every_known_defect_is_named_and_nothing_of_it_is_imported() {
             return;
         }
         let code = if *what == "stranger" { 0 } else { 4 };
-        let report = project.run(&["adopt", &directory, "--sample", "99", "--dry-run", "--json"]).expect(code).json();
+        let report =
+            project.run(&["adopt", &directory, "--sample", "99", "--dry-run", "--json"]).expect(code).json();
         let found = codes(&report);
         assert!(expected.iter().all(|code| found.iter().any(|found| found == code)), "{what}: {found:?}");
         let only_expected = found.iter().all(|code| expected.contains(&code.as_str()));
@@ -120,11 +124,18 @@ fn hostile_files_are_refused_at_little_cost() {
     if !make(&project, "hostile", "foreign") {
         return;
     }
-    let report = project.run(&["adopt", "foreign", "--sample", "99", "--cache-root", "new", "--json"]).expect(4).json();
+    let report = project
+        .run(&["adopt", "foreign", "--sample", "99", "--cache-root", "new", "--json"])
+        .expect(4)
+        .json();
     let recordings = report["recordings"].as_array().unwrap();
     assert!(recordings.len() >= 12, "{report}");
     for one in recordings {
-        assert_eq!((&one["verdict"], &one["findings"][0]["code"]), (&"refused".into(), &"unreadable".into()), "{one}");
+        assert_eq!(
+            (&one["verdict"], &one["findings"][0]["code"]),
+            (&"refused".into(), &"unreadable".into()),
+            "{one}"
+        );
     }
     assert!(!project.path("new").exists() && !project.path("escaped").exists());
     project.run(&["adopt", "configs"]).expect(2).says(&["holds no", "hint:"]);
