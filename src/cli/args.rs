@@ -162,6 +162,15 @@ pub(crate) struct InspectArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    /// With `--json`: minimum, maximum, sum and SHA-256 of the digital samples of every signal
+    #[arg(long, requires = "json")]
+    pub(crate) samples: bool,
+    /// Draw ten seconds of all channels, before and after the recipe
+    #[arg(long, value_name = "OUT.SVG")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Where the drawing begins; without it at the first seizure, else at the first annotation
+    #[arg(long, value_name = "SECONDS", requires = "plot")]
+    pub(crate) at: Option<String>,
     /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,

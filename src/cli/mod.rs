@@ -3,6 +3,8 @@
 mod args;
 pub mod config;
 mod exchange;
+mod inspect;
+mod plot;
 mod progress;
 mod render;
 mod table;
@@ -11,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::ProfileName;
 use crate::model::settings::Settings;
 use crate::ops::build::{BuildOptions, BuildReport};
+use crate::ops::inspect::InspectOptions;
 use crate::ops::load::{Request, Resolved};
 use crate::ops::preflight::{PreflightReport, Verdict};
 use crate::ops::survey::State;
@@ -251,6 +254,8 @@ fn preflight_code(report: &PreflightReport) -> u8 {
 /// Replaces this process; only a command that cannot be started comes back.
 fn become_command(args: &PreflightArgs, report: &PreflightReport) -> Result<u8> {
     use std::os::unix::process::CommandExt;
+    // The descriptor goes on to the command and its children: `gc` leaves the version alone until they end.
+    report.hold.as_ref().map_or(Ok(()), ops::Hold::inherit)?;
     let error = std::process::Command::new(&args.command[0])
         .args(&args.command[1..])
         .env("EEGCACHE_DIR", &report.cache_dir)
@@ -309,9 +314,15 @@ fn config_check(files: &[PathBuf], json: bool) -> Result<u8> {
 
 fn inspect(args: &InspectArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
-    let report = ops::inspect::inspect(&settings, &current_directory()?.join(&args.file))?;
-    out(&if args.json { render::json(&report) } else { render::inspect(&report) })?;
-    Ok(if report.failure.is_none() { exit::DONE } else { exit::QUARANTINE })
+    let start_s = args.at.as_deref().map(plot::start).transpose()?;
+    let options = InspectOptions { samples: args.samples, page: args.plot.is_some(), page_start_s: start_s };
+    let here = current_directory()?;
+    let (report, page) = ops::inspect::inspect(&settings, &here.join(&args.file), options)?;
+    out(&if args.json { render::json(&report) } else { inspect::text(&report) })?;
+    if let Some(path) = &args.plot {
+        plot::write(&settings, &here.join(path), &report, page.as_ref())?;
+    }
+    Ok(if report.class.is_none() { exit::DONE } else { exit::QUARANTINE })
 }
 
 fn demo(args: &DemoArgs) -> Result<u8> {

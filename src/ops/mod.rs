@@ -19,16 +19,18 @@ pub mod ledger;
 pub mod library;
 mod listing;
 pub mod load;
+pub mod marks;
 pub mod mismatch;
 pub mod preflight;
 pub mod process;
+pub mod reader;
 mod reading;
 pub mod status;
 pub mod survey;
 pub mod verify;
 
 pub use crate::plan::Kind;
-pub use crate::store::Wait;
+pub use crate::store::{Hold, Wait};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a verb needs of the world besides files.

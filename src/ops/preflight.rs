@@ -11,7 +11,7 @@ use crate::ops::status::{self, SplitStatus};
 use crate::ops::survey::{Options, State, Survey, survey, walk};
 use crate::ops::{ledger, mismatch};
 use crate::plan::Kind;
-use crate::store::{Store, Wait};
+use crate::store::{Hold, Store, Wait};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use std::time::Duration;
 const LINK_WAIT: Duration = Duration::from_secs(30);
 
 /// The verdict on a cache.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct PreflightReport {
     /// The resolved `data.cache_dir`.
     pub cache_dir: PathBuf,
@@ -37,6 +37,9 @@ pub struct PreflightReport {
     pub splits: BTreeMap<Split, SplitStatus>,
     /// Things the user should hear about.
     pub warnings: Vec<String>,
+    /// Keeps `gc` from what was judged, as long as the report lives.
+    #[serde(skip)]
+    pub hold: Option<Hold>,
 }
 
 /// One gate.
@@ -86,6 +89,7 @@ pub enum Verdict {
 pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightReport> {
     let store = Store::new(settings.cache_root.clone());
     let taken = walk(settings, &store)?;
+    let mut hold = store.hold(&settings.profile, &settings.version)?;
     let mut survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
     let mut linked = 0;
     let mut warnings = settings.warnings.clone();
@@ -97,6 +101,8 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
                 settings.build_command()
             )),
         }
+        // Linking may have made the directory.
+        hold = store.hold(&settings.profile, &settings.version)?;
         survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
     }
     if taken.is_none() {
@@ -106,7 +112,7 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
     let gates = gates(&survey_now, &splits);
     let ready = gates.iter().all(|gate| matches!(gate.verdict, Verdict::Pass | Verdict::Warn { .. }));
     let (cache_dir, state) = (settings.cache_dir(), survey_now.state());
-    Ok(PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings })
+    Ok(PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold })
 }
 
 /// Fails with what the first shut gate says: damage, then data, then not ready.

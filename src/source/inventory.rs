@@ -1,14 +1,14 @@
 //! The recordings of a dataset as they lie on disk: listed, identified, each file looked at once.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::dataset::DatasetSpec;
-use crate::model::id::{Digest, Split};
+use crate::model::id::{Digest, RecordingId, Split};
 use crate::model::inventory::{SourceFile, SourceRecording, Stamp};
 use crate::model::order::Seizures;
-use crate::source::identity::{Identity, identify, stem};
-use crate::source::walk::walk;
+use crate::source::annotation::Shelf;
+use crate::source::identity::{Identity, identify};
+use crate::source::walk::{Listed, matches, walk};
 use rayon::prelude::*;
-use std::collections::HashSet;
 use std::path::Path;
 
 /// True where the root of the dataset exists and is a readable directory.
@@ -28,12 +28,33 @@ pub fn recordings(
     splits: &[Split],
     memo: &dyn Fn(&str, &Stamp) -> Option<Digest>,
 ) -> Result<Vec<SourceRecording>> {
-    let listing = walk(&spec.root, &spec.recordings)?;
+    let listing = walk(&spec.root, &spec.recordings, &spec.exclude)?;
     let identities = identify(spec, &listing.recordings)?;
     let in_force = identities.into_iter().filter(|one| splits.contains(&one.split));
-    let found = in_force.map(|one| Found::new(spec, one, &listing.seen)).collect::<Result<Vec<_>>>()?;
+    let shelf = Shelf::new(spec, &listing.seen);
+    let found = in_force.map(|one| Found::new(spec, one, &shelf)).collect::<Result<Vec<_>>>()?;
     let stamps: Vec<Stamps> = found.par_iter().map(|one| one.stamps(&spec.root)).collect();
     Ok(found.into_iter().zip(stamps).map(|(found, stamps)| found.with(stamps, memo)).collect())
+}
+
+/// Returns one recording of the dataset by its path below the root, with its annotation files; nothing where no glob of
+/// the dataset matches it. Only the recording's own directory is listed. Fails as [`recordings`] does.
+pub fn recording(spec: &DatasetSpec, relative: &str) -> Result<Option<SourceRecording>> {
+    if !matches(spec, relative)? {
+        return Ok(None);
+    }
+    let one = Listed { path: relative.to_owned(), is_utf8: true };
+    let Some(identity) = identify(spec, &[one])?.pop() else { return Ok(None) };
+    let folder = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let listing = walk(&spec.root.join(folder), &[], &[])?;
+    let seen = listing.seen.iter().map(|path| join(folder, path)).collect();
+    let found = Found::new(spec, identity, &Shelf::new(spec, &seen))?;
+    let stamps = found.stamps(&spec.root);
+    Ok(Some(found.with(stamps, &|_, _| None)))
+}
+
+fn join(folder: &str, path: &str) -> String {
+    if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
 }
 
 /// A recording and the paths that belong to it, before its files are looked at.
@@ -51,20 +72,9 @@ struct Stamps {
 }
 
 impl Found {
-    fn new(spec: &DatasetSpec, identity: Identity, seen: &HashSet<String>) -> Result<Self> {
-        let find = |pattern: &Option<String>| -> Result<Option<String>> {
-            let Some(pattern) = pattern else { return Ok(None) };
-            let path = beside(&identity.path, pattern).ok_or_else(|| {
-                Error::usage(
-                    format!(
-                        "annotation pattern `{pattern}` of dataset `{}` leaves the root for `{}`",
-                        spec.name, identity.path
-                    ),
-                    "write a pattern relative to the recording's directory that stays below `root`",
-                )
-            })?;
-            Ok(Some(path).filter(|path| seen.contains(path)))
-        };
+    fn new(spec: &DatasetSpec, identity: Identity, shelf: &Shelf<'_>) -> Result<Self> {
+        let id = identity.id.as_ref().ok().map(RecordingId::as_str);
+        let find = |patterns: &[String]| shelf.find(spec, patterns, &identity.path, id);
         let annotation = find(&spec.annotations.file)?;
         let cross_check = find(&spec.annotations.cross_check)?;
         Ok(Self { identity, annotation, cross_check })
@@ -100,42 +110,4 @@ fn stamp_of(path: &Path) -> Stamp {
     const NOTHING: Stamp = Stamp { bytes: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
     let metadata = fs_err::metadata(path).or_else(|_| fs_err::symlink_metadata(path));
     metadata.map_or(NOTHING, |metadata| super::stamp(&metadata))
-}
-
-/// Returns the path that `pattern` names for a recording, or nothing where it leaves the root.
-fn beside(recording: &str, pattern: &str) -> Option<String> {
-    if pattern.starts_with('/') {
-        return None;
-    }
-    let mut parts: Vec<&str> = recording.split('/').collect();
-    parts.pop();
-    let written = pattern.replace("{stem}", stem(recording));
-    for part in written.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn annotation_patterns_stay_below_the_root() {
-        for (recording, pattern, expected) in [
-            ("a/b/x.edf", "{stem}.csv", Some("a/b/x.csv")),
-            ("x.edf", "{stem}.edf.seizures", Some("x.edf.seizures")),
-            ("a/b/x.v2.edf", "../csv/{stem}.csv", Some("a/csv/x.v2.csv")),
-            ("a/b/x.edf", "../../all.csv", Some("all.csv")),
-            ("a/b/x.edf", "./s/{stem}/{stem}.csv", Some("a/b/s/x/x.csv")),
-            ("a/x.edf", "../../{stem}.csv", None),
-            ("a/x.edf", "/etc/{stem}.csv", None),
-        ] {
-            assert_eq!(beside(recording, pattern).as_deref(), expected, "{recording} {pattern}");
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! dot (`.git` of a git-annex dataset, `._x.edf` of a Mac), unless a glob spells such a name out.
 
 use crate::error::{Error, Result};
+use crate::model::dataset::DatasetSpec;
 use globset::{Glob, GlobSet};
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -29,9 +30,9 @@ pub(super) struct Listed {
     pub is_utf8: bool,
 }
 
-/// Lists everything below `root` and picks what the globs match.
-pub(super) fn walk(root: &Path, globs: &[Glob]) -> Result<Listing> {
-    let set = glob_set(globs)?;
+/// Lists everything below `root` and picks what the globs match, those of `exclude` left out.
+pub(super) fn walk(root: &Path, globs: &[Glob], exclude: &[Glob]) -> Result<Listing> {
+    let (set, excluded) = (glob_set(globs)?, glob_set(exclude)?);
     let dotted = globs.iter().any(|glob| glob.glob().split('/').any(|part| part.starts_with('.')));
     let mut listing = Listing::default();
     let entries = WalkDir::new(root).min_depth(1).into_iter();
@@ -41,7 +42,7 @@ pub(super) fn walk(root: &Path, globs: &[Glob]) -> Result<Listing> {
             Error::io("list", path)(error.into())
         })?;
         let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        let matches = set.is_match(relative);
+        let matches = set.is_match(relative) && !excluded.is_match(relative);
         if let Some(path) = relative.to_str() {
             if matches {
                 listing.recordings.push(Listed { path: path.to_owned(), is_utf8: true });
@@ -53,6 +54,12 @@ pub(super) fn walk(root: &Path, globs: &[Glob]) -> Result<Listing> {
     }
     listing.recordings.sort_unstable();
     Ok(listing)
+}
+
+/// True where a path below the root is a recording of the dataset.
+pub(super) fn matches(spec: &DatasetSpec, relative: &str) -> Result<bool> {
+    let (set, excluded) = (glob_set(&spec.recordings)?, glob_set(&spec.exclude)?);
+    Ok(set.is_match(relative) && !excluded.is_match(relative))
 }
 
 fn glob_set(globs: &[Glob]) -> Result<GlobSet> {

@@ -11,6 +11,7 @@ mod dir;
 #[cfg(test)]
 mod faults;
 mod held;
+mod hold;
 mod journal;
 pub mod layout;
 mod link;
@@ -25,6 +26,7 @@ mod setup;
 mod writer;
 
 pub use held::{Held, ManifestState};
+pub use hold::Hold;
 pub use journal::{JOURNAL_SCHEMA, Line};
 pub use lock::Wait;
 pub use memo::{Memo, MemoLine};

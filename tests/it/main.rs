@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod adopt;
+mod annotations;
 mod build;
 mod config;
+mod datasets;
 mod demo;
 mod documents;
 mod edf_writer;
@@ -12,6 +14,7 @@ mod export;
 mod faults;
 mod formats;
 mod golden_dsp;
+mod inspect;
 mod layers;
 mod project;
 mod reader;
