@@ -8,13 +8,15 @@ use crate::dsp;
 use crate::error::{Error, Result};
 use crate::exchange::{self, Continuous, Found};
 use crate::formats;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, Note};
 use crate::model::inventory::SourceRecording;
 use crate::model::manifest::LabelStatus;
-use crate::model::recording::Signal;
+use crate::model::recording::{Signal, Tal};
 use crate::model::settings::Settings;
+use crate::model::units::Seconds;
 use crate::model::window::{WindowClass, Windowing};
 use crate::ops::build::{self, BuildOptions};
+use crate::ops::labelling::written_name;
 use crate::ops::listing;
 use crate::ops::survey::walk;
 use crate::ops::{Context, Kind, Step, Wait, reading};
@@ -203,6 +205,15 @@ pub(super) struct Examined {
     pub(super) classes: Option<Vec<WindowClass>>,
 }
 
+/// A recording made again from its source.
+struct Remade {
+    signal: Signal,
+    start: formats::Start,
+    offset: Seconds,
+    annotations: Vec<Tal>,
+    notes: Vec<Note>,
+}
+
 struct Examiner<'a> {
     settings: &'a Settings,
     windowing: Windowing,
@@ -308,55 +319,72 @@ impl Examiner<'_> {
         continuous: &Continuous,
         channels: &[String],
     ) -> Vec<Finding> {
-        let signal = match self.remake(source) {
-            Ok(signal) => signal,
+        let remade = match self.remake(source) {
+            Ok(remade) => remade,
             Err(failure) => {
                 let text = format!("its source is not usable here: {}: {}", failure.class, failure.message);
                 return vec![Finding::bad("source-unusable", text)];
             }
         };
-        let samples = signal.data.ncols() as u64;
         let mut findings = Vec::new();
-        let expected = self.windowing.count(samples);
+        let expected = self.windowing.count(remade.signal.data.ncols() as u64);
         if expected != continuous.windows {
             let text = format!("{} windows where its source gives {expected}", continuous.windows);
             findings.push(Finding::bad("window-count", text));
         }
-        findings.extend(differing_rows(&signal, continuous, channels));
-        findings.extend(self.labels_against(source, &signal, continuous));
+        findings.extend(differing_rows(&remade.signal, continuous, channels));
+        findings.extend(self.labels_against(source, &remade, continuous));
         findings
     }
 
-    /// The signal, made from the source as `build` makes it.
-    fn remake(&self, source: &SourceRecording) -> std::result::Result<Signal, Failure> {
+    /// The recording, made from the source as `build` makes it.
+    fn remake(&self, source: &SourceRecording) -> std::result::Result<Remade, Failure> {
         let recipe = &self.settings.recipe.signal;
         let mut reader = source::open(&self.settings.dataset.root, &source.file.path)?;
-        let (_, selection, recording) = reading::parse(recipe, &mut reader)?;
+        let (header, selection, recording) = reading::parse(recipe, &mut reader)?;
         reader.finish()?;
-        dsp::apply(recipe, &selection, &recording)
+        let signal = dsp::apply(recipe, &selection, &recording)?;
+        let (start, offset) = (formats::start(&header), recording.offset);
+        Ok(Remade { signal, start, offset, annotations: recording.annotations, notes: recording.notes })
+    }
+
+    /// The labels, made from the source as `build` makes them.
+    fn relabel(
+        &self,
+        source: &SourceRecording,
+        remade: &Remade,
+    ) -> std::result::Result<formats::Labels, Failure> {
+        let (settings, recipe) = (self.settings, &self.settings.recipe.labels);
+        let id = source.id.as_ref().map_err(Clone::clone)?;
+        let table = match &source.annotation {
+            _ if settings.annotations_inside() => {
+                Some(formats::own_annotations(&remade.annotations, &remade.notes)?)
+            }
+            Some(file) => {
+                let (bytes, ..) = source::read_small(&settings.dataset.root, &file.path)?;
+                Some(formats::read_annotations(recipe.format, &bytes, written_name(recipe, source))?)
+            }
+            None => None,
+        };
+        let (samples, rate) = (remade.signal.data.ncols() as u64, remade.signal.rate);
+        let recorded = formats::Recorded { id, samples, rate, start: remade.start, offset: remade.offset };
+        formats::label(table, None, recipe, &recorded)
     }
 
     fn labels_against(
         &self,
         source: &SourceRecording,
-        signal: &Signal,
+        remade: &Remade,
         continuous: &Continuous,
     ) -> Vec<Finding> {
-        let (recipe, root) = (&self.settings.recipe.labels, &self.settings.dataset.root);
         let Some(held) = &continuous.labels else { return Vec::new() };
-        let Ok(id) = &source.id else { return Vec::new() };
-        let samples = signal.data.ncols() as u64;
-        let labels = || -> std::result::Result<_, Failure> {
-            let bytes =
-                source.annotation.as_ref().map(|file| source::read_small(root, &file.path)).transpose()?;
-            let table =
-                bytes.map(|(bytes, ..)| formats::read_annotations(recipe.format, &bytes)).transpose()?;
-            formats::label(table.as_ref(), None, recipe, id, samples, signal.rate)
-        };
+        let has_none = source.annotation.is_none() && !self.settings.annotations_inside();
         let held_seizure = held.iter().filter(|label| **label).count();
-        let labels = match labels() {
-            Ok(labels) if labels.status != LabelStatus::Unlabelled => labels.to_samples(samples),
-            _ if source.annotation.is_none() && held_seizure == 0 => {
+        let labels = match self.relabel(source, remade) {
+            Ok(labels) if labels.status != LabelStatus::Unlabelled => {
+                labels.to_samples(remade.signal.data.ncols() as u64)
+            }
+            _ if has_none && held_seizure == 0 => {
                 return vec![Finding::bad("D4", "it has no annotation file and passes for background")];
             }
             Ok(_) => return vec![Finding::bad("labels-differ", "it is unlabelled, and has labels")],
