@@ -35,7 +35,7 @@ pub(super) fn adopt(args: &AdoptArgs) -> Result<u8> {
     let report = adopt::adopt(&cx, &settings, &directory, options)?;
     out(&if args.json { render::json(&report) } else { worth(&report, args.dry_run) })?;
     Ok(match report.left {
-        0 if report.is_bad() => exit::DATA,
+        0 if report.is_bad() => exit::GATE,
         0 => exit::DONE,
         _ => exit::INTERRUPTED,
     })

@@ -4,22 +4,22 @@
 //! same to the last bit on every sample that a window covers is proved. Windows drop a recording's tail and all of
 //! its provenance, so no file is ever made of them: importing means that the proved recordings are built.
 
-use crate::dsp;
 use crate::error::{Error, Result};
 use crate::exchange::{self, Continuous, Found};
 use crate::formats;
-use crate::model::failure::{Failure, Note};
+use crate::model::failure::Failure;
 use crate::model::inventory::SourceRecording;
 use crate::model::manifest::LabelStatus;
-use crate::model::recording::{Signal, Tal};
+use crate::model::recording::Signal;
 use crate::model::settings::Settings;
-use crate::model::units::Seconds;
+use crate::model::stem::Stem;
 use crate::model::window::{WindowClass, Windowing};
 use crate::ops::build::{self, BuildOptions};
-use crate::ops::labelling::written_name;
+use crate::ops::labelling::{Timeline, written_name};
 use crate::ops::listing;
+use crate::ops::reading::{self, Cut};
 use crate::ops::survey::walk;
-use crate::ops::{Context, Kind, Step, Wait, reading};
+use crate::ops::{Context, Kind, Step};
 use crate::source;
 use crate::store::Store;
 use rayon::prelude::*;
@@ -175,20 +175,29 @@ pub fn adopt(
     Ok(report)
 }
 
-/// Builds the proved recordings that are members of the profile.
+/// Builds the members of the profile whose every file is proved.
 fn import(cx: &Context<'_>, settings: &Settings, report: &mut AdoptReport) -> Result<()> {
-    let proved = report.recordings.iter().filter(|one| one.verdict == Verdict::Proved);
-    let only: BTreeSet<String> = proved.map(|one| one.name.clone()).collect();
+    let (proved, doubted): (Vec<&Adopted>, Vec<&Adopted>) =
+        report.recordings.iter().partition(|one| one.verdict == Verdict::Proved);
+    let mut only: BTreeSet<String> = proved.iter().map(|one| recording_of(&one.name)).collect();
+    for one in doubted {
+        only.remove(&recording_of(&one.name));
+    }
     if only.is_empty() {
         return Ok(());
     }
-    let how = BuildOptions { retry_failed: false, wait: Wait::Forever, link_only: false };
-    let built = build::build_some(cx, settings, how, Some(&only))?;
+    let built = build::build_some(cx, settings, BuildOptions::default(), Some(&only))?;
     report.warnings.extend(built.warnings.into_iter().filter(|warning| !settings.warnings.contains(warning)));
     let store = Store::new(settings.cache_root.clone());
     let held = store.load(&settings.profile, &settings.version)?;
-    report.imported = held.entries.keys().map(ToString::to_string).filter(|id| only.contains(id)).collect();
+    let entries = held.entries.keys().filter(|stem| only.contains(stem.recording().as_str()));
+    report.imported = entries.map(ToString::to_string).collect();
     Ok(())
+}
+
+/// The recording that a stem of files belongs to.
+fn recording_of(stem: &str) -> String {
+    Stem::parse(stem).map_or_else(|_| stem.to_owned(), |stem| stem.recording().to_string())
 }
 
 fn windowing(settings: &Settings) -> Result<Windowing> {
@@ -205,13 +214,12 @@ pub(super) struct Examined {
     pub(super) classes: Option<Vec<WindowClass>>,
 }
 
-/// A recording made again from its source.
+/// A recording, or a part of one, made again from its source.
 struct Remade {
+    cut: Cut,
+    /// Which of its parts.
+    part: usize,
     signal: Signal,
-    start: formats::Start,
-    offset: Seconds,
-    annotations: Vec<Tal>,
-    notes: Vec<Note>,
 }
 
 struct Examiner<'a> {
@@ -255,9 +263,9 @@ impl Examiner<'_> {
         };
         adopted.windows = continuous.windows;
         adopted.findings = self.alone(&continuous, &channels);
-        let is_same = match self.sources.get(found.stem.as_str()) {
+        let is_same = match self.sources.get(recording_of(&found.stem).as_str()) {
             Some(source) if is_chosen => {
-                let against = self.against(source, &continuous, &channels);
+                let against = self.against(source, found, &continuous, &channels);
                 let is_same = against.is_empty();
                 adopted.findings.extend(against);
                 is_same
@@ -316,16 +324,26 @@ impl Examiner<'_> {
     fn against(
         &self,
         source: &SourceRecording,
+        found: &Found,
         continuous: &Continuous,
         channels: &[String],
     ) -> Vec<Finding> {
-        let remade = match self.remake(source) {
-            Ok(remade) => remade,
+        let remade = match self.remake(source, &found.stem) {
+            Ok(Some(remade)) => remade,
+            Ok(None) => {
+                let text = "its source becomes other files: the recording has no such part, or is in parts";
+                return vec![Finding::bad("no-such-part", text)];
+            }
             Err(failure) => {
                 let text = format!("its source is not usable here: {}: {}", failure.class, failure.message);
                 return vec![Finding::bad("source-unusable", text)];
             }
         };
+        if !remade.signal.gaps.is_empty() {
+            let text =
+                "its gaps are filled: which windows were left out for them is not known from the files";
+            return vec![Finding::note("gaps", text)];
+        }
         let mut findings = Vec::new();
         let expected = self.windowing.count(remade.signal.data.ncols() as u64);
         if expected != continuous.windows {
@@ -337,15 +355,15 @@ impl Examiner<'_> {
         findings
     }
 
-    /// The recording, made from the source as `build` makes it.
-    fn remake(&self, source: &SourceRecording) -> std::result::Result<Remade, Failure> {
-        let recipe = &self.settings.recipe.signal;
-        let mut reader = source::open(&self.settings.dataset.root, &source.file.path)?;
-        let (header, selection, recording) = reading::parse(recipe, &mut reader)?;
-        reader.finish()?;
-        let signal = dsp::apply(recipe, &selection, &recording)?;
-        let (start, offset) = (formats::start(&header), recording.offset);
-        Ok(Remade { signal, start, offset, annotations: recording.annotations, notes: recording.notes })
+    /// The file `stem` of a recording, made from the source as `build` makes it; nothing where it makes no such file.
+    fn remake(&self, source: &SourceRecording, stem: &str) -> std::result::Result<Option<Remade>, Failure> {
+        let id = source.id.as_ref().map_err(Clone::clone)?;
+        let cut = reading::read_cut(self.settings, source, id)?;
+        let Some(part) = cut.parts.iter().position(|part| part.stem.to_string() == stem) else {
+            return Ok(None);
+        };
+        let signal = cut.signal(&self.settings.recipe.signal, &cut.parts[part])?;
+        Ok(Some(Remade { cut, part, signal }))
     }
 
     /// The labels, made from the source as `build` makes them.
@@ -353,12 +371,13 @@ impl Examiner<'_> {
         &self,
         source: &SourceRecording,
         remade: &Remade,
-    ) -> std::result::Result<formats::Labels, Failure> {
+    ) -> std::result::Result<Option<formats::Labels>, Failure> {
         let (settings, recipe) = (self.settings, &self.settings.recipe.labels);
         let id = source.id.as_ref().map_err(Clone::clone)?;
+        let told = remade.cut.told();
         let table = match &source.annotation {
             _ if settings.annotations_inside() => {
-                Some(formats::own_annotations(&remade.annotations, &remade.notes)?)
+                Some(formats::own_annotations(&told.annotations, &told.notes)?)
             }
             Some(file) => {
                 let (bytes, ..) = source::read_small(&settings.dataset.root, &file.path)?;
@@ -366,9 +385,11 @@ impl Examiner<'_> {
             }
             None => None,
         };
-        let (samples, rate) = (remade.signal.data.ncols() as u64, remade.signal.rate);
-        let recorded = formats::Recorded { id, samples, rate, start: remade.start, offset: remade.offset };
-        formats::label(table, None, recipe, &recorded)
+        let time = Timeline::of_cut(&remade.cut);
+        let (samples, rate, offset) = (time.samples(), remade.cut.rate, time.offset);
+        let recorded = formats::Recorded { id, samples, rate, start: told.start, offset };
+        let labels = formats::label_parts(table, None, recipe, &recorded, &time.places())?;
+        Ok(labels.into_iter().nth(remade.part).filter(|labels| labels.status != LabelStatus::Unlabelled))
     }
 
     fn labels_against(
@@ -381,13 +402,11 @@ impl Examiner<'_> {
         let has_none = source.annotation.is_none() && !self.settings.annotations_inside();
         let held_seizure = held.iter().filter(|label| **label).count();
         let labels = match self.relabel(source, remade) {
-            Ok(labels) if labels.status != LabelStatus::Unlabelled => {
-                labels.to_samples(remade.signal.data.ncols() as u64)
-            }
+            Ok(Some(labels)) => labels.to_samples(remade.signal.data.ncols() as u64),
             _ if has_none && held_seizure == 0 => {
                 return vec![Finding::bad("D4", "it has no annotation file and passes for background")];
             }
-            Ok(_) => return vec![Finding::bad("labels-differ", "it is unlabelled, and has labels")],
+            Ok(None) => return vec![Finding::bad("labels-differ", "it is unlabelled, and has labels")],
             Err(failure) => {
                 let text = format!("{}: {}", failure.class, failure.message);
                 return vec![Finding::bad("labels-unusable", text)];
@@ -448,7 +467,7 @@ fn whole(
     let mut places: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
     for one in found {
         places.entry(("recording", &one.stem)).or_default().insert(one.directory);
-        if let Some(source) = sources.get(one.stem.as_str()) {
+        if let Some(source) = sources.get(recording_of(&one.stem).as_str()) {
             places.entry(("subject", &source.subject)).or_default().insert(one.directory);
         }
     }

@@ -82,6 +82,55 @@ fn without_the_sources_nothing_is_imported() {
     assert!(!project.path("new").exists());
 }
 
+/// A project with a recording with gaps, its windows exported to `out`.
+fn exported_gaps(gaps: &str) -> Project {
+    let project = crate::gaps::project(gaps);
+    let local = project.read("configs/local.yaml");
+    let local = local.replace("stride_s: 4", "stride_s: 2");
+    // Windows of a cache are read without its sources: their rate must be one of the recipe.
+    let resample = "    - resample: {rate_hz: 80, method: polyphase}\n    - zscore";
+    project.write("configs/local.yaml", &local.replace("    - zscore", resample));
+    project.run(&["build"]).expect(0);
+    project.run(&["export", "--layout", "npy", "out"]).expect(0);
+    project
+}
+
+#[test]
+fn parts_of_a_recording_are_proved_one_by_one_and_imported_together() {
+    let adopt = ["adopt", "out", "--sample", "99", "--cache-root", "new", "--json"];
+    let project = exported_gaps("split");
+    let report = project.run(&adopt).expect(0).json();
+    assert_eq!(verdicts(&report), [("proved".to_owned(), 3 + 5)], "{report}");
+    let imported = report["imported"].as_array().unwrap();
+    assert!(imported.len() == 3 + 5 && imported.contains(&"a_gaps.part001".into()), "{report}");
+    assert_eq!(project.contents("new/full/gapped_v1"), project.contents("cache/full/gapped_v1"));
+
+    // Where one part is something else, the recording is not imported; a part too many has no source.
+    let pair =
+        |stem: &str| ["data", "labels"].map(|what| project.path(&format!("out/train/{stem}_{what}.npy")));
+    for (part, other) in pair("a_gaps.part001").iter().zip(pair("a_piece0")) {
+        fs_err::copy(other, part).unwrap();
+    }
+    for (piece, part) in pair("a_piece0").iter().zip(pair("a_gaps.part003")) {
+        fs_err::copy(piece, part).unwrap();
+    }
+    fs_err::remove_dir_all(project.path("new")).unwrap();
+    let report = project.run(&adopt).expect(4).json();
+    assert_eq!(verdicts(&report), [("proved".to_owned(), 7), ("wrong".to_owned(), 2)], "{report}");
+    assert!(codes(&report).contains(&"no-such-part".to_owned()), "{report}");
+    let imported = report["imported"].as_array().unwrap();
+    assert!(imported.len() == 5 && !imported.contains(&"a_gaps.part000".into()), "{report}");
+}
+
+#[test]
+fn windows_with_a_gap_left_out_between_them_prove_nothing_and_are_not_imported() {
+    let project = exported_gaps("fill");
+    let report =
+        project.run(&["adopt", "out", "--sample", "99", "--cache-root", "new", "--json"]).expect(4).json();
+    assert_eq!(verdicts(&report), [("proved".to_owned(), 5), ("refused".to_owned(), 1)], "{report}");
+    assert!(!report["imported"].as_array().unwrap().contains(&"a_gaps".into()), "{report}");
+}
+
 /// What is done to a foreign cache, and what `adopt` must say of it.
 const DEFECTS: &[(&str, &[&str])] = &[
     ("zero-fz", &["D1", "signal-differs"]),
