@@ -37,6 +37,7 @@ mod exit {
     pub(super) const NOT_READY: u8 = ErrorKind::NotReady.exit_code();
     pub(super) const USAGE: u8 = ErrorKind::Config.exit_code();
     pub(super) const DAMAGED: u8 = ErrorKind::Damaged.exit_code();
+    pub(super) const GATE: u8 = ErrorKind::Gate.exit_code();
     pub(super) const QUARANTINE: u8 = 5;
     pub(super) const INTERRUPTED: u8 = ErrorKind::Interrupted.exit_code();
 }
@@ -67,6 +68,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Inspect(args) => inspect(&args),
         Command::Demo(args) => demo(&args),
         Command::Export(args) => exchange::export(&args),
+        Command::Adopt(args) => exchange::adopt(&args),
         Command::Completions { shell } => completions(shell),
     }
 }

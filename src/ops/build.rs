@@ -142,6 +142,16 @@ impl BuildReport {
 
 /// Builds the profile of `settings`.
 pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Result<BuildReport> {
+    build_some(cx, settings, options, None)
+}
+
+/// Builds the recordings of the profile that `only` names, or all; the others are left.
+pub(super) fn build_some(
+    cx: &Context<'_>,
+    settings: &Settings,
+    options: BuildOptions,
+    only: Option<&BTreeSet<String>>,
+) -> Result<BuildReport> {
     let began = Instant::now();
     let generated = if options.link_only { None } else { demo::generate(cx.progress, settings)? };
     let store = options.store(settings);
@@ -162,7 +172,7 @@ pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Re
     }
     let (plan, inventory) = survey.plan()?;
     refuse(&survey, plan, inventory, options)?;
-    let mut report = carry_out(cx, &survey, &writer, options)?;
+    let mut report = carry_out(cx, &survey, &writer, options, only)?;
     report.warnings.extend(forgotten);
     report.generated = generated;
     report.seconds = began.elapsed().as_secs_f64();
@@ -219,6 +229,7 @@ fn carry_out(
     survey: &Survey,
     writer: &Writer,
     options: BuildOptions,
+    only: Option<&BTreeSet<String>>,
 ) -> Result<BuildReport> {
     let (plan, inventory) = survey.plan()?;
     if plan.tasks.iter().any(|task| task.kind() != Kind::Present) {
@@ -238,7 +249,7 @@ fn carry_out(
         links: Mutex::default(),
         warnings: Mutex::default(),
     };
-    let outcomes = Run { cx, bench: &bench, survey, inventory }.all(&plan.tasks);
+    let outcomes = Run { cx, bench: &bench, survey, inventory, only }.all(&plan.tasks);
     let outcomes = outcomes.map_err(|error| estimate::explain_full_disk(survey, error))?;
     bench.remember(1);
     let Bench { links, warnings, .. } = bench;
@@ -314,6 +325,8 @@ struct Run<'a> {
     bench: &'a Bench<'a>,
     survey: &'a Survey,
     inventory: &'a Inventory,
+    /// The recordings that are wanted; all where there is no such set.
+    only: Option<&'a BTreeSet<String>>,
 }
 
 impl Run<'_> {
@@ -390,7 +403,7 @@ impl Run<'_> {
             let entries = known.into_iter().map(|entry| refreshed(entry, source)).collect();
             return Ok(Some(Outcome::Done(Kind::Present, entries)));
         }
-        if self.cx.is_stopped() {
+        if self.cx.is_stopped() || self.only.is_some_and(|only| !only.contains(source.name())) {
             return Ok(None);
         }
         let outcome = self.bench.run(task, source)?;

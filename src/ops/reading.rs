@@ -6,6 +6,7 @@ use crate::model::id::{Digest, RecordingId};
 use crate::model::inventory::SourceRecording;
 use crate::model::recipe::{GapPolicy, SignalRecipe};
 use crate::model::recording::{Header, Recording, Signal, Stretch};
+use crate::model::settings::Settings;
 use crate::model::stem::{PartOf, Stem};
 use crate::model::units::{Rate, Seconds};
 use crate::ops::labelling::Told;
@@ -79,6 +80,17 @@ impl Cut {
         self.raw.source
     }
 
+    /// The finished signal of one of its files.
+    pub(super) fn signal(&self, recipe: &SignalRecipe, part: &Part) -> Result<Signal, Failure> {
+        let raw = &self.raw;
+        if part.stretches.len() == raw.recording.stretches.len() {
+            dsp::apply(recipe, &raw.selection, &raw.recording)
+        } else {
+            dsp::apply(recipe, &raw.selection, &raw.recording.only(&part.stretches))
+                .map_err(|failure| of_part(part, failure))
+        }
+    }
+
     /// Onset of sample 0 behind the start in the header.
     pub(super) fn offset(&self) -> Seconds {
         self.raw.recording.offset
@@ -102,14 +114,8 @@ impl Bench<'_> {
         part: &Part,
     ) -> Result<Artifact<SignalFacts>, Trouble> {
         let recipe = &self.settings.recipe.signal;
-        let raw = &cut.raw;
-        let signal = if part.stretches.len() == raw.recording.stretches.len() {
-            dsp::apply(recipe, &raw.selection, &raw.recording)?
-        } else {
-            dsp::apply(recipe, &raw.selection, &raw.recording.only(&part.stretches))
-                .map_err(|failure| of_part(part, failure))?
-        };
-        let facts = signal_facts(self.wanted.signal, raw, part, &signal);
+        let signal = cut.signal(recipe, part)?;
+        let facts = signal_facts(self.wanted.signal, &cut.raw, part, &signal);
         let record = self.writer.write_signal(recording.split, &signal, recipe.dtype, facts.clone())?;
         Ok(Artifact { record, facts, made: "built".to_owned() })
     }
@@ -120,7 +126,7 @@ impl Bench<'_> {
         let began_ns = now_ns();
         let path = &recording.file.path;
         let mut reader = source::open(&self.settings.dataset.root, path)?;
-        let parsed = self.parse(&mut reader);
+        let parsed = parse(&self.settings.recipe.signal, &mut reader);
         // The rest is hashed also behind a failure, which is remembered under the recording's content.
         let (sha256, stamp) = reader.finish()?;
         if stamp != recording.file.stamp {
@@ -131,19 +137,32 @@ impl Bench<'_> {
         let (header, selection, recording) = parsed?;
         Ok(Raw { source: sha256, header, selection, recording })
     }
+}
 
-    fn parse(
-        &self,
-        reader: &mut source::SourceReader,
-    ) -> Result<(Header, dsp::Selection, Recording), Failure> {
-        let recipe = &self.settings.recipe.signal;
-        let bytes = reader.file_bytes();
-        let header = formats::read_header(reader, bytes)?;
-        let selection = dsp::select(&header.signals, recipe)?;
-        let recording =
-            formats::read_recording(reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
-        Ok((header, selection, recording))
-    }
+/// Reads a recording once, whatever was known of it, and decides what files it becomes.
+pub(super) fn read_cut(
+    settings: &Settings,
+    recording: &SourceRecording,
+    id: &RecordingId,
+) -> Result<Cut, Failure> {
+    let recipe = &settings.recipe.signal;
+    let mut reader = source::open(&settings.dataset.root, &recording.file.path)?;
+    let (header, selection, recording) = parse(recipe, &mut reader)?;
+    let (source, _) = reader.finish()?;
+    Raw { source, header, selection, recording }.cut(recipe, id)
+}
+
+/// Reads header and picked channels, as the recipe asks.
+fn parse(
+    recipe: &SignalRecipe,
+    reader: &mut source::SourceReader,
+) -> Result<(Header, dsp::Selection, Recording), Failure> {
+    let bytes = reader.file_bytes();
+    let header = formats::read_header(reader, bytes)?;
+    let selection = dsp::select(&header.signals, recipe)?;
+    let recording =
+        formats::read_recording(reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
+    Ok((header, selection, recording))
 }
 
 /// A failure of one part, which is one of the whole recording.

@@ -45,7 +45,7 @@ fn onsets() -> Vec<String> {
 }
 
 /// The recording with gaps, its three pieces as recordings of their own, and two others; each with a `.csv_bi`.
-fn project(gaps: &str) -> Project {
+pub(crate) fn project(gaps: &str) -> Project {
     let project = Project::bare();
     let annotate = |name: &str, duration: &str, seizures: &str| {
         let text = format!(
