@@ -4,6 +4,7 @@ mod args;
 pub mod config;
 mod exchange;
 mod inspect;
+mod memory;
 mod plot;
 mod progress;
 mod render;
@@ -160,6 +161,7 @@ fn build(args: &BuildArgs) -> Result<u8> {
         retry_failed: args.retry_failed,
         wait: if args.no_wait { ops::Wait::No } else { ops::Wait::Forever },
         link_only: false,
+        memory: args.memory.unwrap_or_else(memory::available),
     };
     let report = ops::build::build(&cx, &settings, options)?;
     out(&if args.json { render::json(&report) } else { render::build(&report) })?;

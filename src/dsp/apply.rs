@@ -1,11 +1,11 @@
 //! Runs a recipe over a recording: four channels at a time, from raw integers into the rows of the output.
 //!
 //! Each group of channels passes all steps before the next one begins, so beside the output only four channels are in
-//! memory. A reference step needs all channels at once: then all groups are held.
+//! memory, or a single one where that is scarce. A reference step needs all channels at once: then all groups are held.
 
 use crate::dsp::early::Early;
 use crate::dsp::group::{Group, Output, average, groups, pairwise};
-use crate::dsp::lane::Quad;
+use crate::dsp::lane::{Lane, Quad};
 use crate::dsp::montage::Row;
 use crate::dsp::select::Selection;
 use crate::dsp::settle::{Mix, settle};
@@ -15,12 +15,79 @@ use crate::model::recording::{Recording, Signal};
 use crate::model::units::Rate;
 use crate::model::{Failure, FailureClass};
 
+/// How many channels are worked on at once. The result is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lanes {
+    /// Four side by side: fast.
+    Four,
+    /// One after the other: a quarter of the memory.
+    One,
+}
+
+/// Bytes that a channel needs while it is worked on, for each sample of the longer of its two lengths: samples, the buffer
+/// beside them, and the twiddles of a change of rate.
+const CHANNEL_BYTES: u64 = 8 + 8;
+const TWIDDLE_BYTES: u64 = 16;
+/// What everything else takes: code, blocks of the reader and the writer, designs, short vectors.
+const FIXED_BYTES: u64 = 24 << 20;
+
+/// Returns the most memory that `apply_in` needs for a selection whose leading channel has so many samples, its input
+/// and its result included, somewhat rounded up.
+pub fn peak_bytes(
+    recipe: &SignalRecipe,
+    selection: &Selection,
+    raw_bytes: u64,
+    (samples, rate): (u64, Rate),
+    lanes: Lanes,
+) -> Result<u64, Failure> {
+    let (made, _) = shape_after(&recipe.steps, samples, rate)?;
+    let rows = recipe.output_channels().len() as u64;
+    let longer = samples.max(made);
+    let width = match lanes {
+        Lanes::Four => Quad::WIDTH as u64,
+        Lanes::One => 1,
+    };
+    let held = if recipe.steps.iter().any(is_reference) {
+        // The groups before a reference step, and the pairs that a bipolar one makes of them.
+        (selection.montage.rows.len() as u64 + rows).next_multiple_of(width)
+    } else {
+        width
+    };
+    let twiddles = if made == samples { 0 } else { TWIDDLE_BYTES * u64::midpoint(samples, made) };
+    let working = longer * (held * CHANNEL_BYTES / 2 + width * CHANNEL_BYTES / 2) + twiddles;
+    let result = made * (rows * 4 + 1);
+    // Sixteenth: allocations are rounded up, and vectors grow.
+    let total = raw_bytes + working + result;
+    Ok(total + total / 16 + FIXED_BYTES)
+}
+
 /// Applies a recipe to the picked channels of a recording.
 ///
 /// The result has the recipe's channels as rows and float32 samples, finite everywhere. Its notes are those of the
 /// selection and of the processing; what the reader noted stays in `recording.notes`. Fails with `too-short`, `flat`,
 /// `ambiguous-channels`, `missing-channels`, `rate-too-low` or `odd-rate`.
 pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording) -> Result<Signal, Failure> {
+    apply_in(Lanes::Four, recipe, selection, recording)
+}
+
+/// As `apply`, with so many channels at once.
+pub fn apply_in(
+    lanes: Lanes,
+    recipe: &SignalRecipe,
+    selection: &Selection,
+    recording: &Recording,
+) -> Result<Signal, Failure> {
+    match lanes {
+        Lanes::Four => apply_wide::<Quad>(recipe, selection, recording),
+        Lanes::One => apply_wide::<f64>(recipe, selection, recording),
+    }
+}
+
+fn apply_wide<L: Lane>(
+    recipe: &SignalRecipe,
+    selection: &Selection,
+    recording: &Recording,
+) -> Result<Signal, Failure> {
     let mut notes = selection.notes.clone();
     refuse_short(selection, recording)?;
     let rows = settle(recipe, selection, recording, &mut notes)?;
@@ -31,7 +98,7 @@ pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording
         None => rows.iter().map(|row| row.name.clone()).collect(),
     };
     let mut output = Output::new(channels.len(), samples as usize);
-    let mut run = Run {
+    let mut run = Run::<L> {
         steps: &recipe.steps,
         runner: Runner::default(),
         spare: Vec::new(),
@@ -59,8 +126,9 @@ pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording
 pub fn apply_to_channel(steps: &[Step], rate: Rate, samples: &[f64]) -> Result<(Vec<f64>, Rate), Failure> {
     shape_after(steps, samples.len() as u64, rate)?;
     let (mut runner, mut track) = (Runner::default(), Track::new(samples.to_vec(), rate));
-    for step in steps {
-        runner.run(step, &mut track)?;
+    let mut rest = steps;
+    while !rest.is_empty() {
+        rest = &rest[runner.run(rest, &mut track)?..];
     }
     Ok((track.samples, track.rate))
 }
@@ -106,19 +174,19 @@ fn different_shapes(stop: Option<&Step>, first: (&str, (u64, Rate)), second: (&s
     Failure::new(FailureClass::OddRate, message)
 }
 
-struct Run<'a> {
+struct Run<'a, L> {
     steps: &'a [Step],
-    runner: Runner<Quad>,
+    runner: Runner<L>,
     /// The samples of the group before, for the next one to overwrite.
-    spare: Vec<Quad>,
+    spare: Vec<L>,
     early: Early,
 }
 
-impl Run<'_> {
+impl<L: Lane> Run<'_, L> {
     fn rows(&mut self, rows: &[Mix], pairs: Option<&[Row]>, output: &mut Output) -> Result<(), Failure> {
         let reference = self.steps.iter().position(is_reference);
         let mut held = Vec::new();
-        for members in groups(rows) {
+        for members in groups(rows, L::WIDTH) {
             let mut group = Group::load(rows, members, std::mem::take(&mut self.spare));
             self.local(0, reference.unwrap_or(self.steps.len()), &mut group)?;
             if reference.is_some() {
@@ -150,10 +218,11 @@ impl Run<'_> {
     }
 
     /// Runs the steps from `begin` to before `end`, none of which is a reference.
-    fn local(&mut self, begin: usize, end: usize, group: &mut Group) -> Result<(), Failure> {
-        for (index, step) in self.steps.iter().enumerate().take(end).skip(begin) {
-            self.runner.run(step, &mut group.track)?;
-            self.early.observe(index, group);
+    fn local(&mut self, begin: usize, end: usize, group: &mut Group<L>) -> Result<(), Failure> {
+        let mut at = begin;
+        while at < end {
+            at += self.runner.run(&self.steps[at..end], &mut group.track)?;
+            self.early.observe(at - 1, group);
         }
         Ok(())
     }
@@ -205,6 +274,35 @@ mod tests {
             let alone = run(&SIX, 21, &[], &single).unwrap();
             assert_eq!(alone.data.row(0), together.data.row(row), "{label}");
             assert_eq!(alone.scale[0], together.scale[row], "{label}");
+        }
+    }
+
+    #[test]
+    fn memory_and_processor_change_no_bit() {
+        let mut average = six();
+        average.steps = brain_brr();
+        average.steps.insert(3, Step::ReferenceAverage);
+        let mut zero = six();
+        let phase = crate::model::recipe::Phase::Zero;
+        zero.steps = vec![
+            Step::Bandpass { low_hz: 0.5, high_hz: 100.0, order: 4, phase },
+            Step::Notch { freq_hz: 60.0, q: 30.0, phase },
+            Step::Resample { rate_hz: hertz(256), method: ResampleMethod::Polyphase },
+            Step::Robust { epsilon: 1e-8 },
+        ];
+        let mut plain = six();
+        plain.steps = brain_brr();
+        let signals = SIX.map(|(label, rate)| header(label, rate));
+        for recipe in [plain, average, zero] {
+            let selection = select(&signals, &recipe).unwrap();
+            let read = |signal: &usize| channel(*signal, 250, noise(*signal, 21 * 250));
+            let recording = recording(selection.picks.iter().map(read).collect());
+            let four = apply(&recipe, &selection, &recording).unwrap();
+            assert_eq!(four, apply_in(Lanes::One, &recipe, &selection, &recording).unwrap());
+            crate::dsp::wide::NARROW.set(true);
+            let narrow = apply(&recipe, &selection, &recording);
+            crate::dsp::wide::NARROW.set(false);
+            assert_eq!(four, narrow.unwrap());
         }
     }
 

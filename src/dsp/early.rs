@@ -5,7 +5,7 @@
 
 use crate::dsp::group::Group;
 use crate::dsp::lane::Lane;
-use crate::dsp::scale::{mean, squares};
+use crate::dsp::scale::{Moments, squares};
 use crate::dsp::step::is_filter;
 use crate::model::Note;
 use crate::model::recipe::Step;
@@ -39,14 +39,15 @@ impl Early {
     }
 
     /// Looks at a group after the step of that index.
-    pub(crate) fn observe(&mut self, index: usize, group: &Group) {
+    pub(crate) fn observe<L: Lane>(&mut self, index: usize, group: &mut Group<L>) {
         if self.last_filter != Some(index) {
             return;
         }
         let (samples, rate) = (&group.track.samples, group.track.rate);
         let early = (EARLY_S * rate.numerator() / rate.denominator()).min(samples.len() as u64) as usize;
-        let centre = mean(samples);
-        let (first, all) = (squares(&samples[..early], centre), squares(samples, centre));
+        let Moments { mean, squares: all } = Moments::of(samples);
+        let first = squares(&samples[..early], mean);
+        group.track.moments = Some(Moments { mean, squares: all });
         let limit = LEAST_SHARE.max(TIMES_EVEN * EARLY_S as f64 / rate.duration_s(samples.len() as u64));
         for (lane, member) in group.members.iter().enumerate() {
             let share = if all.get(lane) > 0.0 { first.get(lane) / all.get(lane) } else { 0.0 };

@@ -1,11 +1,12 @@
 //! One step of a recipe: whether it can run on a channel, what length and rate it leaves, and running it.
 
 use crate::dsp::design::{Band, Section, butterworth, notch};
-use crate::dsp::filter::{filter, pad_length};
+use crate::dsp::filter::{causal, filter, pad_length};
+use crate::dsp::fourier::{Fourier, Work};
 use crate::dsp::lane::Lane;
-use crate::dsp::resample::{Fourier, Polyphase, Work};
-use crate::dsp::scale::{Scale, clip, robust, zscore};
-use crate::model::recipe::{Phase, ResampleMethod, SignalRecipe, Step};
+use crate::dsp::resample::Polyphase;
+use crate::dsp::scale::{Moments, Scale, clip, robust, zscore};
+use crate::model::recipe::{Init, Phase, ResampleMethod, SignalRecipe, Step};
 use crate::model::units::Rate;
 use crate::model::{Failure, FailureClass};
 use std::collections::BTreeMap;
@@ -110,6 +111,13 @@ fn sections(step: &Step, rate: Rate) -> Option<(Vec<Section>, Phase)> {
     }
 }
 
+fn causal_filter(step: &Step, rate: Rate) -> Option<(Vec<Section>, Init)> {
+    match sections(step, rate)? {
+        (sections, Phase::Causal(init)) => Some((sections, init)),
+        _ => None,
+    }
+}
+
 /// True for steps that filter.
 pub(crate) fn is_filter(step: &Step) -> bool {
     upper_edge(step).is_some()
@@ -129,12 +137,15 @@ pub(crate) struct Track<L> {
     pub(crate) rate: Rate,
     /// µV = x · divisor + centre, up to clipping.
     pub(crate) scale: Scale<L>,
+    /// Mean and squares, where they were computed since the last change.
+    pub(crate) moments: Option<Moments<L>>,
 }
 
 impl<L: Lane> Track<L> {
     /// Returns a track in µV.
     pub(crate) fn new(samples: Vec<L>, rate: Rate) -> Self {
-        Self { samples, rate, scale: Scale { centre: L::default(), divisor: L::splat(1.0) } }
+        let scale = Scale { centre: L::default(), divisor: L::splat(1.0) };
+        Self { samples, rate, scale, moments: None }
     }
 }
 
@@ -147,20 +158,39 @@ pub(crate) struct Runner<L> {
 }
 
 impl<L: Lane> Runner<L> {
-    /// Runs one step that works on every channel by itself, in place; a reference step changes nothing here.
-    pub(crate) fn run(&mut self, step: &Step, track: &mut Track<L>) -> Result<(), Failure> {
+    /// Runs the first of the steps (a reference step changes nothing here) and those behind it that need no pass over
+    /// the samples of their own; returns how many these were.
+    pub(crate) fn run(&mut self, steps: &[Step], track: &mut Track<L>) -> Result<usize, Failure> {
+        let Some(step) = steps.first() else { return Ok(0) };
+        let moments = track.moments.take();
+        let filters: Vec<_> = steps.iter().map_while(|step| causal_filter(step, track.rate)).collect();
+        if !filters.is_empty() {
+            causal(&filters, &mut track.samples);
+            return Ok(filters.len());
+        }
         if let Some((sections, phase)) = sections(step, track.rate) {
             filter(&sections, phase, &mut track.samples);
-            return Ok(());
+            return Ok(1);
         }
+        let (limit, together) = match steps.get(1) {
+            Some(Step::Clip { limit }) => (*limit, 2),
+            _ => (f64::INFINITY, 1),
+        };
         match step {
-            Step::Resample { rate_hz, method } => return self.resample(track, *rate_hz, *method),
-            Step::Zscore { epsilon } => track.rescale(|samples| zscore(samples, *epsilon)),
-            Step::Robust { epsilon } => track.rescale(|samples| robust(samples, *epsilon)),
+            Step::Resample { rate_hz, method } => self.resample(track, *rate_hz, *method)?,
+            Step::Zscore { epsilon } => {
+                let moments = moments.unwrap_or_else(|| Moments::of(&track.samples));
+                track.rescale(|samples| zscore(samples, moments, *epsilon, limit));
+                return Ok(together);
+            }
+            Step::Robust { epsilon } => {
+                track.rescale(|samples| robust(samples, *epsilon, limit));
+                return Ok(together);
+            }
             Step::Clip { limit } => clip(&mut track.samples, *limit),
             _ => {}
         }
-        Ok(())
+        Ok(1)
     }
 
     fn resample(&mut self, track: &mut Track<L>, rate: Rate, method: ResampleMethod) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use crate::model::id::ProfileName;
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::Entry;
 use crate::model::settings::{LinkMethod, Settings};
+use crate::ops::admission::Gate;
 use crate::ops::inventory::into_inner;
 use crate::ops::ledger::{Ledger, QuarantineLine, quarantine_lines};
 use crate::ops::library::Depth;
@@ -35,6 +36,8 @@ pub struct BuildOptions {
     pub wait: Wait,
     /// Link only: never copy, never process.
     pub link_only: bool,
+    /// Bytes of memory that recordings in work may need together; they change no result.
+    pub memory: u64,
 }
 
 impl BuildOptions {
@@ -177,6 +180,7 @@ fn carry_out(
         shelves: &survey.shelves,
         methods: &methods,
         may_make: !options.link_only,
+        gate: Gate::new(options.memory),
         learned: Mutex::default(),
         links: Mutex::default(),
         warnings: Mutex::default(),

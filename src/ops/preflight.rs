@@ -191,7 +191,8 @@ fn is_linkable(survey: &Survey) -> bool {
 }
 
 fn link(cx: &Context<'_>, settings: &Settings) -> Result<usize> {
-    let options = BuildOptions { retry_failed: false, wait: Wait::For(LINK_WAIT), link_only: true };
+    let options =
+        BuildOptions { retry_failed: false, wait: Wait::For(LINK_WAIT), link_only: true, memory: u64::MAX };
     build::build(cx, settings, options).map(|report| report.linked)
 }
 

@@ -12,6 +12,7 @@ use crate::model::id::{RecordingId, Split};
 use crate::model::inventory::SourceRecording;
 use crate::model::manifest::{Entry, FileRecord, Files, Identity, Made, Quarantined, Source};
 use crate::model::settings::{LinkMethod, Settings};
+use crate::ops::admission::Gate;
 use crate::ops::labelling::{Labelled, Timeline};
 use crate::plan::{self, Action, Decision, FileWork, Kind, Shelf, Task, Work};
 use crate::store::{Line, MemoLine, Store, Writer};
@@ -44,6 +45,8 @@ pub struct Bench<'a> {
     pub warnings: Mutex<Vec<String>>,
     /// False where files may only be linked.
     pub may_make: bool,
+    /// Lets recordings in as memory allows.
+    pub gate: Gate,
 }
 
 /// Contents in the order in which they were learned; the first `handed` are in the memo already.

@@ -6,6 +6,7 @@ use crate::model::id::{Digest, RecordingId};
 use crate::model::inventory::SourceRecording;
 use crate::model::recording::{Header, Recording, Signal};
 use crate::model::units::{Rate, Seconds};
+use crate::ops::admission::Permit;
 use crate::ops::labelling::Told;
 use crate::ops::process::{Artifact, Bench, Trouble, lock};
 use crate::ops::survey::now_ns;
@@ -14,14 +15,25 @@ use crate::{dsp, formats, source};
 use std::collections::BTreeMap;
 
 /// A recording as it was read, with its content.
-pub(super) struct Raw {
+pub(super) struct Raw<'a> {
     pub(super) source: Digest,
+    lanes: dsp::Lanes,
+    permit: Permit<'a>,
     header: Header,
     selection: dsp::Selection,
     recording: Recording,
 }
 
-impl Raw {
+/// What `parse` leaves.
+struct Parsed<'a> {
+    header: Header,
+    selection: dsp::Selection,
+    recording: Recording,
+    lanes: dsp::Lanes,
+    permit: Permit<'a>,
+}
+
+impl Raw<'_> {
     /// Samples and rate of the leading channel, which decide the length of the labels.
     pub(super) fn length(&self) -> Result<(u64, Rate), Failure> {
         let lead = self.recording.channels.iter().find(|channel| channel.signal == self.selection.lead);
@@ -50,29 +62,37 @@ impl Bench<'_> {
         &self,
         recording: &SourceRecording,
         id: &RecordingId,
-        raw: Raw,
+        raw: Raw<'_>,
     ) -> Result<Artifact<SignalFacts>, Trouble> {
         let recipe = &self.settings.recipe.signal;
-        let signal = dsp::apply(recipe, &raw.selection, &raw.recording)?;
+        let signal = dsp::apply_in(raw.lanes, recipe, &raw.selection, &raw.recording)?;
         let facts = signal_facts(id, self.wanted.signal, &raw, &signal);
-        drop(raw);
+        // The samples go, the memory stays set aside until the result is written.
+        let Raw { permit: _permit, recording: samples, .. } = raw;
+        drop(samples);
         let record = self.writer.write_signal(recording.split, &signal, recipe.dtype, facts.clone())?;
         Ok(Artifact { record, facts, made: "built".to_owned() })
     }
 
     /// Reads a recording once; once more where it changed meanwhile.
-    pub(super) fn read(&self, recording: &SourceRecording) -> Result<Raw, Failure> {
+    pub(super) fn read(&self, recording: &SourceRecording) -> Result<Raw<'_>, Failure> {
         match self.read_once(recording) {
             Err(failure) if failure.class == FailureClass::ChangedWhileReading => self.read_once(recording),
             other => other,
         }
     }
 
-    fn read_once(&self, recording: &SourceRecording) -> Result<Raw, Failure> {
+    fn read_once(&self, recording: &SourceRecording) -> Result<Raw<'_>, Failure> {
         let began_ns = now_ns();
         let path = &recording.file.path;
         let mut reader = source::open(&self.settings.dataset.root, path)?;
         let parsed = self.parse(&mut reader);
+        if let Err(failure) = &parsed
+            && failure.class == FailureClass::TooLong
+        {
+            // Refused before it starts, by every build whose budget is too small: nothing of it is read.
+            return Err(failure.clone());
+        }
         // The rest is hashed also behind a failure, which is remembered under the recording's content.
         let (sha256, stamp) = reader.finish()?;
         if stamp != recording.file.stamp {
@@ -80,25 +100,24 @@ impl Bench<'_> {
             return Err(Failure::new(FailureClass::ChangedWhileReading, message));
         }
         lock(&self.learned).lines.push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
-        let (header, selection, recording) = parsed?;
-        Ok(Raw { source: sha256, header, selection, recording })
+        let Parsed { header, selection, recording, lanes, permit } = parsed?;
+        Ok(Raw { source: sha256, lanes, permit, header, selection, recording })
     }
 
-    fn parse(
-        &self,
-        reader: &mut source::SourceReader,
-    ) -> Result<(Header, dsp::Selection, Recording), Failure> {
+    fn parse(&self, reader: &mut source::SourceReader) -> Result<Parsed<'_>, Failure> {
         let recipe = &self.settings.recipe.signal;
         let bytes = reader.file_bytes();
         let header = formats::read_header(reader, bytes)?;
         let selection = dsp::select(&header.signals, recipe)?;
+        let (lanes, bytes) = self.gate.judge(recipe, &header, &selection)?;
+        let permit = self.gate.admit(bytes);
         let recording =
             formats::read_recording(reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
-        Ok((header, selection, recording))
+        Ok(Parsed { header, selection, recording, lanes, permit })
     }
 }
 
-fn signal_facts(id: &RecordingId, fingerprint: Digest, raw: &Raw, signal: &Signal) -> SignalFacts {
+fn signal_facts(id: &RecordingId, fingerprint: Digest, raw: &Raw<'_>, signal: &Signal) -> SignalFacts {
     let notes = raw.header.notes.iter().chain(&raw.recording.notes).chain(&signal.notes);
     SignalFacts {
         id: id.clone(),

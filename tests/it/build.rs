@@ -485,6 +485,23 @@ fn a_failure_that_another_profile_remembers_leaves_no_file() {
 }
 
 #[test]
+fn memory_changes_no_byte_and_what_does_not_fit_is_tried_by_the_next_build() {
+    let project = Project::mini();
+    let run = project.run(&["build", "--memory", "1M"]).expect(5);
+    run.says(&["too-long", "bytes of memory", "1048576", "`--memory`"]);
+    project.run(&["build", "--memory", "1M"]).expect(5).says(&["too-long"]);
+    assert!(!project.contents(FULL).keys().any(|name| name.ends_with(".npz")));
+    assert_eq!(count(&build(&project, &["-j", "4", "--memory", "40M"]), "built"), 12);
+    build(&project, &["--cache-root", "other"]);
+    let other: Vec<_> =
+        project.contents("other").into_iter().filter(|(name, _)| name.ends_with(".npz")).collect();
+    assert!(
+        other.iter().all(|(name, content)| project.contents("cache")[name] == *content) && !other.is_empty()
+    );
+    project.run(&["build", "--memory", "4X"]).expect(2).says(&["for instance `4G`"]);
+}
+
+#[test]
 fn a_manifest_of_a_later_program_is_not_replaced() {
     let project = Project::mini();
     build(&project, &["--profile", "smoke"]);
