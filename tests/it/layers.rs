@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("error.rs", &[]),
+    ("fault.rs", &[]),
     ("config", &["model", "error", "config"]),
     ("formats", &["model", "error", "formats"]),
     ("dsp", &["model", "error", "dsp"]),
-    ("plan.rs", &["model", "error"]),
+    ("plan", &["model", "error", "plan"]),
     ("container", &["container"]),
-    ("source", &["model", "error", "source"]),
+    ("source", &["model", "error", "fault", "source"]),
     ("demo", &["model", "error", "demo"]),
-    ("store", &["model", "error", "container", "store"]),
+    ("store", &["model", "error", "fault", "container", "store"]),
     ("exchange", &["model", "error", "container", "exchange"]),
     (
         "ops",
