@@ -59,5 +59,5 @@ check-portable: ## Show that an emulated processor without AVX makes the same by
 check: ## Formatting, lints, tests and documentation, warnings denied
 	@$(CARGO) fmt --all --check && $(CARGO) clippy --workspace --all-targets -- -D warnings && $(MAKE) --no-print-directory test && RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
 
-bench: ## Run the micro-benchmarks
-	@$(CARGO) bench
+bench: ## Run the micro-benchmarks, then the whole program beside others (PYTHON=python3)
+	@$(CARGO) bench --bench kernels && $(CARGO) bench --bench whole

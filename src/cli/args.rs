@@ -75,6 +75,9 @@ pub(crate) struct BuildArgs {
     /// Worker threads (default: all cores)
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
+    /// Memory to use at most, for instance 4G (default: most of what is available)
+    #[arg(long, value_name = "SIZE", value_parser = crate::cli::memory::parse)]
+    pub(crate) memory: Option<u64>,
     /// Print the plan and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

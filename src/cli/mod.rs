@@ -4,6 +4,7 @@ mod args;
 pub mod config;
 mod exchange;
 mod inspect;
+mod memory;
 mod plot;
 mod progress;
 mod render;
@@ -163,6 +164,7 @@ fn build(args: &BuildArgs) -> Result<u8> {
         shard: args.shard,
         paranoid: args.paranoid,
         no_fsync: args.no_fsync,
+        memory: args.memory.unwrap_or_else(memory::available),
     };
     if args.dry_run {
         let plan = ops::dry_run::dry_run(&cx, &settings, options)?;

@@ -14,6 +14,7 @@ use crate::model::recording::Signal;
 use crate::model::settings::Settings;
 use crate::model::stem::Stem;
 use crate::model::window::{WindowClass, Windowing};
+use crate::ops::admission::Gate;
 use crate::ops::build::{self, BuildOptions};
 use crate::ops::labelling::{Timeline, written_name};
 use crate::ops::listing;
@@ -147,8 +148,13 @@ pub fn adopt(
     let inventory = taken.as_ref().map(|taken| taken.profile(settings));
     let sources: BTreeMap<&str, &SourceRecording> =
         inventory.iter().flat_map(|all| &all.recordings).map(|source| (source.name(), source)).collect();
-    let examiner =
-        Examiner { settings, windowing: windowing(settings)?, sources: &sources, dataset: taken.is_some() };
+    let examiner = Examiner {
+        settings,
+        windowing: windowing(settings)?,
+        sources: &sources,
+        dataset: taken.is_some(),
+        gate: Gate::new(u64::MAX),
+    };
     let (recordings, left) = examiner.all(cx, &found, options.sample);
     let mut findings = whole(&recordings, &found, &sources);
     findings.extend(listing::compare(directory, &found, &recordings));
@@ -215,8 +221,8 @@ pub(super) struct Examined {
 }
 
 /// A recording, or a part of one, made again from its source.
-struct Remade {
-    cut: Cut,
+struct Remade<'a> {
+    cut: Cut<'a>,
     /// Which of its parts.
     part: usize,
     signal: Signal,
@@ -227,6 +233,8 @@ struct Examiner<'a> {
     windowing: Windowing,
     sources: &'a BTreeMap<&'a str, &'a SourceRecording>,
     dataset: bool,
+    /// Everything is let in: recordings are examined one by one in each thread.
+    gate: Gate,
 }
 
 impl Examiner<'_> {
@@ -356,9 +364,13 @@ impl Examiner<'_> {
     }
 
     /// The file `stem` of a recording, made from the source as `build` makes it; nothing where it makes no such file.
-    fn remake(&self, source: &SourceRecording, stem: &str) -> std::result::Result<Option<Remade>, Failure> {
+    fn remake(
+        &self,
+        source: &SourceRecording,
+        stem: &str,
+    ) -> std::result::Result<Option<Remade<'_>>, Failure> {
         let id = source.id.as_ref().map_err(Clone::clone)?;
-        let cut = reading::read_cut(self.settings, source, id)?;
+        let cut = reading::read_cut(self.settings, &self.gate, source, id)?;
         let Some(part) = cut.parts.iter().position(|part| part.stem.to_string() == stem) else {
             return Ok(None);
         };
@@ -370,7 +382,7 @@ impl Examiner<'_> {
     fn relabel(
         &self,
         source: &SourceRecording,
-        remade: &Remade,
+        remade: &Remade<'_>,
     ) -> std::result::Result<Option<formats::Labels>, Failure> {
         let (settings, recipe) = (self.settings, &self.settings.recipe.labels);
         let id = source.id.as_ref().map_err(Clone::clone)?;
@@ -395,7 +407,7 @@ impl Examiner<'_> {
     fn labels_against(
         &self,
         source: &SourceRecording,
-        remade: &Remade,
+        remade: &Remade<'_>,
         continuous: &Continuous,
     ) -> Vec<Finding> {
         let Some(held) = &continuous.labels else { return Vec::new() };
@@ -414,7 +426,7 @@ impl Examiner<'_> {
         };
         let right = &labels[..held.len().min(labels.len())];
         let differing = right.iter().zip(held).filter(|(right, held)| (**right == 1) != **held).count();
-        let seizure = right.iter().filter(|label| **label == 1).count();
+        let seizure: usize = right.iter().map(|label| usize::from(*label == 1)).sum();
         match (differing, held_seizure) {
             (0, _) => Vec::new(),
             (_, 0) => {

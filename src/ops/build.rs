@@ -11,6 +11,7 @@ use crate::model::manifest::Entry;
 use crate::model::settings::{LinkMethod, Settings};
 use crate::model::shard::Shard;
 use crate::model::stem::Stem;
+use crate::ops::admission::Gate;
 use crate::ops::inventory::{self, Taken, into_inner};
 use crate::ops::ledger::{Ledger, QuarantineLine, Recorded, quarantine_lines};
 use crate::ops::library::Depth;
@@ -45,10 +46,12 @@ pub struct BuildOptions {
     pub paranoid: bool,
     /// Leave out every sync: for caches that may be thrown away.
     pub no_fsync: bool,
+    /// Bytes of memory that recordings in work may need together; they change no result.
+    pub memory: u64,
 }
 
 impl Default for BuildOptions {
-    /// A plain build that waits.
+    /// A plain build that waits, with all the memory that there is.
     fn default() -> Self {
         Self {
             retry_failed: false,
@@ -57,6 +60,7 @@ impl Default for BuildOptions {
             shard: None,
             paranoid: false,
             no_fsync: false,
+            memory: u64::MAX,
         }
     }
 }
@@ -245,6 +249,7 @@ fn carry_out(
         shelves: &survey.shelves,
         methods: &methods,
         may_make: !options.link_only,
+        gate: Gate::new(options.memory),
         learned: Mutex::default(),
         links: Mutex::default(),
         warnings: Mutex::default(),

@@ -97,7 +97,7 @@ impl Timeline {
     }
 
     /// The timeline of a recording that was read.
-    pub(super) fn of_cut(cut: &Cut) -> Self {
+    pub(super) fn of_cut(cut: &Cut<'_>) -> Self {
         let piece =
             |part: &Part| Piece { stem: part.stem.clone(), part: part.part, samples: part.shape.samples };
         let gaps = cut.parts.iter().flat_map(|part| part.shape.gaps.iter().copied()).collect();

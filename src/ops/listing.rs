@@ -55,7 +55,7 @@ fn compare_one(root: &Path, directory: &str, recordings: &[&Examined]) -> Vec<Fi
                 // Labels that cannot be read have a finding of their own.
                 Some(None) => {}
                 Some(Some(classes)) => {
-                    wrong += usize::from(classes.get(window.window_idx as usize) != Some(&class))
+                    wrong += usize::from(classes.get(window.window_idx as usize) != Some(&class));
                 }
             }
         }
