@@ -9,7 +9,13 @@ use crate::model::id::{Digest, ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceFile, SourceRecording};
 use crate::model::manifest::{Entry, FileRecord, Identity, LabelStatus, Memory, Quarantined};
 use crate::model::recipe::{READER_REVISION, Unlabelled};
+use crate::model::stem::Stem;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+mod judge;
+
+use judge::{Asked, digests};
 
 /// What the configuration asks for.
 #[derive(Debug, Clone)]
@@ -52,14 +58,16 @@ pub struct Shelf {
     pub profile: ProfileName,
     /// The version.
     pub version: VersionName,
-    /// Signal files by id.
-    pub signals: BTreeMap<RecordingId, Offer>,
-    /// Labels by id.
-    pub labels: BTreeMap<RecordingId, Offer>,
+    /// Signal files by their stem.
+    pub signals: BTreeMap<Stem, Offer>,
+    /// Labels by their stem.
+    pub labels: BTreeMap<Stem, Offer>,
     /// Failures by name.
     pub quarantine: BTreeMap<String, Quarantined>,
     /// Every finished file that lies there, listed or not.
     pub names: BTreeSet<String>,
+    /// False where files were made without syncs: a power loss may have damaged them unseen.
+    pub durable: bool,
 }
 
 /// A file that a shelf holds, and what it was made from.
@@ -67,6 +75,8 @@ pub struct Shelf {
 pub struct Offer {
     /// The file; nothing where the recording is unlabelled and has no labels file.
     pub record: Option<FileRecord>,
+    /// How many parts the recording has; nothing where it is one piece.
+    pub parts: Option<u32>,
     /// The fingerprint it was made under.
     pub fingerprint: Digest,
     /// The recording's content.
@@ -95,7 +105,7 @@ impl Shelf {
     #[must_use]
     pub fn empty(profile: ProfileName, version: VersionName) -> Self {
         let (signals, labels, quarantine, names) = Default::default();
-        Self { profile, version, signals, labels, quarantine, names }
+        Self { profile, version, signals, labels, quarantine, names, durable: true }
     }
 
     /// How people call the shelf: `full/v1_256hz_10-20`.
@@ -113,6 +123,7 @@ impl Shelf {
         };
         let offer = |record: Option<&FileRecord>, fingerprint, annotation| Offer {
             record: record.cloned(),
+            parts: entry.part.map(|part| part.of),
             fingerprint,
             source: entry.source.sha256,
             source_bytes: Some(entry.source.bytes),
@@ -185,8 +196,8 @@ pub enum Action {
     Link {
         /// The shelf.
         shelf: usize,
-        /// The file there.
-        record: FileRecord,
+        /// The file there, or those of all parts.
+        records: Vec<FileRecord>,
     },
     /// It is made from the sources.
     Make,
@@ -332,8 +343,8 @@ pub fn undecided(wanted: &Wanted<'_>, inventory: &Inventory, shelves: &[Shelf]) 
                 && offer.source_bytes.is_none_or(|bytes| bytes == recording.file.stamp.bytes)
         };
         shelves.iter().any(|shelf| {
-            shelf.signals.get(id).is_some_and(|offer| same_size(offer, wanted.identity.signal))
-                || shelf.labels.get(id).is_some_and(|offer| same_size(offer, wanted.identity.labels))
+            Stem::of(&shelf.signals, id).any(|(_, offer)| same_size(offer, wanted.identity.signal))
+                || Stem::of(&shelf.labels, id).any(|(_, offer)| same_size(offer, wanted.identity.labels))
                 || shelf.quarantine.contains_key(id.as_str())
         })
     };
@@ -398,64 +409,49 @@ fn files(wanted: &Wanted<'_>, id: &RecordingId, recording: &SourceRecording, she
 /// or linked anew, or of a recording that failed.
 fn outdated(id: &RecordingId, split: Split, work: &Work, own: Option<&Shelf>) -> Vec<String> {
     let Some(own) = own else { return Vec::new() };
-    let stays = |decision: &Decision, name: String| (decision.action == Action::Keep).then_some(name);
-    let staying = match work {
-        Work::Files(files) => {
-            [stays(&files.signal, signal_name(split, id)), stays(&files.labels, labels_name(split, id))]
-        }
-        Work::Quarantined(_) => [None, None],
+    let keeps = |decision: &Decision| decision.action == Action::Keep;
+    let (signal, labels) = match work {
+        Work::Files(files) => (keeps(&files.signal), keeps(&files.labels)),
+        Work::Quarantined(_) => (false, false),
     };
-    let all = Split::ALL.into_iter().flat_map(|split| [signal_name(split, id), labels_name(split, id)]);
-    all.filter(|name| own.names.contains(name) && !staying.contains(&Some(name.clone()))).collect()
+    let stays = |name: &String| {
+        let keeps = if name.ends_with(".labels.npz") { labels } else { signal };
+        keeps && name.split_once('/').is_some_and(|(place, _)| place == split.as_str())
+    };
+    names_of(&own.names, id).into_iter().filter(|name| !stays(name)).collect()
 }
 
-/// The name of a signal file in a version's directory.
+/// Returns the names of a recording's files, and of its parts' files, among those of a version.
 #[must_use]
-pub fn signal_name(split: Split, id: &RecordingId) -> String {
-    format!("{split}/{id}.npz")
+pub fn names_of(names: &BTreeSet<String>, id: &RecordingId) -> Vec<String> {
+    let mut found = Vec::new();
+    for split in Split::ALL {
+        let start = format!("{split}/{id}.");
+        let in_range = names.range(start.clone()..).take_while(|name| name.starts_with(&start));
+        found.extend(
+            in_range.filter(|name| stem_of(name).is_some_and(|stem| stem.recording() == id)).cloned(),
+        );
+    }
+    found
+}
+
+/// Returns the stem in a file's name: `train/x.part000.labels.npz` → `x.part000`.
+#[must_use]
+pub fn stem_of(name: &str) -> Option<Stem> {
+    let leaf = name.rsplit('/').next().unwrap_or(name).strip_suffix(".npz")?;
+    Stem::parse(leaf.strip_suffix(".labels").unwrap_or(leaf)).ok()
+}
+
+/// The name of a signal file in a version's directory; `stem` is an id or that of a part.
+#[must_use]
+pub fn signal_name(split: Split, stem: &impl fmt::Display) -> String {
+    format!("{split}/{stem}.npz")
 }
 
 /// The name of a labels file in a version's directory.
 #[must_use]
-pub fn labels_name(split: Split, id: &RecordingId) -> String {
-    format!("{split}/{id}.labels.npz")
-}
-
-/// How an offer's sources compare with what lies on disk.
-enum Match {
-    Same,
-    Unchecked,
-    Source(Change),
-    Annotation(Change),
-}
-
-fn compare(offer: &Offer, recording: &SourceRecording, labels: bool) -> Match {
-    let (file, sources) = (&recording.file, offer.source_bytes);
-    if let Some(bytes) = sources.filter(|bytes| *bytes != file.stamp.bytes) {
-        return Match::Source(Change {
-            was: format!("{bytes} bytes"),
-            now: format!("{} bytes", file.stamp.bytes),
-        });
-    }
-    if let Some(sha256) = file.sha256.filter(|sha256| *sha256 != offer.source) {
-        return Match::Source(Change { was: digest(offer.source), now: digest(sha256) });
-    }
-    if labels {
-        let now = annotation_digests(recording);
-        if now != offer.annotation {
-            return Match::Annotation(Change { was: digests(&offer.annotation), now: digests(&now) });
-        }
-    }
-    if file.sha256.is_none() { Match::Unchecked } else { Match::Same }
-}
-
-fn digest(sha256: Digest) -> String {
-    format!("sha256 {}", sha256.short())
-}
-
-fn digests(all: &[Digest]) -> String {
-    let texts: Vec<String> = all.iter().map(|one| digest(*one)).collect();
-    if texts.is_empty() { "no annotation file".to_owned() } else { texts.join(", ") }
+pub fn labels_name(split: Split, stem: &impl fmt::Display) -> String {
+    format!("{split}/{stem}.labels.npz")
 }
 
 /// Contents of the annotation files of a recording, the deciding one first.
@@ -471,16 +467,14 @@ fn decide_signal(
     recording: &SourceRecording,
     shelves: &[Shelf],
 ) -> Decision {
-    let name = signal_name(recording.split, id);
-    let own = shelves.first().and_then(|shelf| shelf.signals.get(id));
-    let why_not = match own.map(|offer| judge(offer, wanted.identity.signal, recording, false, &name)) {
+    let asked = Asked { id, recording, fingerprint: wanted.identity.signal, labels: false };
+    let why_not = match shelves.first().and_then(|shelf| asked.judge(&shelf.signals)) {
         Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
         Some(Err(reason)) => reason,
         None => Reason::New,
     };
-    let offers = shelves.iter().map(|shelf| shelf.signals.get(id));
-    match find(offers, wanted.identity.signal, recording, false) {
-        Some((shelf, record)) => linked(shelf, record, shelves, why_not),
+    match shelves.iter().enumerate().find_map(|(shelf, held)| Some((shelf, asked.find(&held.signals)?))) {
+        Some((shelf, records)) => linked(shelf, records, shelves, why_not),
         None => Decision { action: Action::Make, reason: why_not },
     }
 }
@@ -492,21 +486,19 @@ fn decide_labels(
     shelves: &[Shelf],
     signal: &Decision,
 ) -> Decision {
-    let name = labels_name(recording.split, id);
-    let own = shelves.first().and_then(|shelf| shelf.labels.get(id));
     let is_silent = recording.annotation.is_none() && !wanted.annotations_inside;
     if is_silent && wanted.unlabelled == Unlabelled::Keep {
-        return unlabelled(own);
+        return unlabelled(shelves.first().and_then(|shelf| Some(Stem::of(&shelf.labels, id).next()?.1)));
     }
-    let why_not = match own.map(|offer| judge(offer, wanted.identity.labels, recording, true, &name)) {
+    let asked = Asked { id, recording, fingerprint: wanted.identity.labels, labels: true };
+    let why_not = match shelves.first().and_then(|shelf| asked.judge(&shelf.labels)) {
         Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
         Some(Err(reason)) => reason,
         None if signal.action == Action::Make => Reason::WithSignal,
         None => Reason::New,
     };
-    let offers = shelves.iter().map(|shelf| shelf.labels.get(id));
-    match find(offers, wanted.identity.labels, recording, true) {
-        Some((shelf, record)) => linked(shelf, record, shelves, why_not),
+    match shelves.iter().enumerate().find_map(|(shelf, held)| Some((shelf, asked.find(&held.labels)?))) {
+        Some((shelf, records)) => linked(shelf, records, shelves, why_not),
         None => Decision { action: Action::Make, reason: why_not },
     }
 }
@@ -523,54 +515,10 @@ fn unlabelled(own: Option<&Offer>) -> Decision {
 }
 
 /// A link keeps the reason why the own file is not good where there was one: that makes a version stale.
-fn linked(shelf: usize, record: &FileRecord, shelves: &[Shelf], why_not: Reason) -> Decision {
+fn linked(shelf: usize, records: Vec<FileRecord>, shelves: &[Shelf], why_not: Reason) -> Decision {
     let reason = match why_not {
         Reason::New | Reason::WithSignal => Reason::FoundIn(shelves[shelf].place()),
         other => other,
     };
-    Decision { action: Action::Link { shelf, record: record.clone() }, reason }
-}
-
-/// Whether the own file can stay, and why.
-fn judge(
-    offer: &Offer,
-    fingerprint: Digest,
-    recording: &SourceRecording,
-    labels: bool,
-    name: &str,
-) -> Result<Reason, Reason> {
-    if offer.fingerprint != fingerprint {
-        return Err(Reason::New);
-    }
-    let matched = match compare(offer, recording, labels) {
-        Match::Source(change) => return Err(Reason::SourceChanged(change)),
-        Match::Annotation(change) => return Err(Reason::AnnotationChanged(change)),
-        Match::Same => Reason::Matches,
-        Match::Unchecked => Reason::Unchecked,
-    };
-    let Some(record) = &offer.record else { return Ok(matched) };
-    match offer.on_disk {
-        OnDisk::Missing => Err(Reason::FileMissing(record.name.clone())),
-        OnDisk::Size(actual) => {
-            Err(Reason::FileDamaged { name: record.name.clone(), expected: record.bytes, actual })
-        }
-        OnDisk::Present if record.name != name => Err(Reason::Moved { from: record.name.clone() }),
-        OnDisk::Present => Ok(matched),
-    }
-}
-
-/// The first shelf whose file has the fingerprint and the sources, wherever it lies.
-fn find<'a>(
-    offers: impl Iterator<Item = Option<&'a Offer>>,
-    fingerprint: Digest,
-    recording: &SourceRecording,
-    labels: bool,
-) -> Option<(usize, &'a FileRecord)> {
-    let usable = |offer: &Offer| {
-        offer.fingerprint == fingerprint
-            && offer.on_disk == OnDisk::Present
-            && matches!(compare(offer, recording, labels), Match::Same | Match::Unchecked)
-    };
-    let mut candidates = offers.enumerate().filter_map(|(shelf, offer)| Some((shelf, offer?)));
-    candidates.find_map(|(shelf, offer)| Some((shelf, offer.record.as_ref().filter(|_| usable(offer))?)))
+    Decision { action: Action::Link { shelf, records }, reason }
 }

@@ -100,7 +100,7 @@ fn verify(
     let report = attend(py, observer, 0, |cx| {
         let (settings, only) = place.with_only()?;
         if repair {
-            ops::verify::repair(cx, &settings, only.as_ref())
+            ops::verify::repair(cx, &settings, only.as_ref(), false)
         } else {
             ops::verify::verify(cx, &settings, only.as_ref(), quick)
         }
@@ -116,13 +116,19 @@ struct BuildArgs {
     wait: bool,
 }
 
+impl BuildArgs {
+    fn options(&self) -> BuildOptions {
+        BuildOptions {
+            retry_failed: self.retry_failed,
+            wait: if self.wait { Wait::Forever } else { Wait::No },
+            ..BuildOptions::default()
+        }
+    }
+}
+
 #[pyfunction]
 fn build(py: Python<'_>, place: Place, args: BuildArgs, observer: Option<Py<PyAny>>) -> PyResult<String> {
-    let options = BuildOptions {
-        retry_failed: args.retry_failed,
-        wait: if args.wait { Wait::Forever } else { Wait::No },
-        link_only: false,
-    };
+    let options = args.options();
     let report = attend(py, observer, args.jobs, |cx| {
         let report = ops::build::build(cx, &place.settings()?, options)?;
         if report.left > 0 {
@@ -141,7 +147,7 @@ fn build(py: Python<'_>, place: Place, args: BuildArgs, observer: Option<Py<PyAn
 fn dry_run(py: Python<'_>, place: Place, args: BuildArgs) -> PyResult<String> {
     let plan = attend(py, None, args.jobs, |cx| {
         let settings = place.settings()?;
-        let plan = ops::dry_run::dry_run(cx, &settings, args.retry_failed)?;
+        let plan = ops::dry_run::dry_run(cx, &settings, args.options())?;
         match &plan.mismatch {
             Some(mismatch) => Err(ops::mismatch::mismatch_error(&settings, mismatch)),
             None => Ok(plan),

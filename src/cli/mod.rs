@@ -11,16 +11,17 @@ mod render;
 mod table;
 
 use crate::error::{Error, Result};
-use crate::model::ProfileName;
 use crate::model::settings::Settings;
+use crate::model::{ProfileName, VersionName};
 use crate::ops::build::{BuildOptions, BuildReport};
+use crate::ops::gc::{GcOptions, Scope};
 use crate::ops::inspect::InspectOptions;
 use crate::ops::load::{Request, Resolved};
 use crate::ops::preflight::PreflightReport;
 use crate::ops::survey::State;
 use crate::ops::{self, Context};
 use args::{BuildArgs, Cli, Command, ConfigArgs, ConfigCommand, DemoArgs, ExplainArgs, InspectArgs};
-use args::{PreflightArgs, ReadArgs, VerifyArgs};
+use args::{GcArgs, PreflightArgs, ReadArgs, VerifyArgs};
 use clap::{CommandFactory, Parser};
 use progress::{Talk, line};
 use std::collections::BTreeMap;
@@ -60,6 +61,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Status(args) => status(&args),
         Command::Preflight(args) => preflight(&args),
         Command::Verify(args) => verify(&args),
+        Command::Gc(args) => gc(&args),
         Command::Explain(args) => explain(&args),
         Command::Config(ConfigCommand::Show { config, origin, json }) => config_show(&config, origin, json),
         Command::Config(ConfigCommand::Check { files, json }) => config_check(&files, json),
@@ -140,8 +142,12 @@ fn stop_flag() -> Arc<AtomicBool> {
 
 /// Starts so many worker threads, or one a core.
 fn start_threads(jobs: Option<u16>) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from)).build_global();
-    pool.map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
+    let mut pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from));
+    if jobs == Some(1) {
+        // No second thread where one is enough: it works where no thread can be started.
+        pool = pool.use_current_thread();
+    }
+    pool.build_global().map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
 }
 
 fn build(args: &BuildArgs) -> Result<u8> {
@@ -149,20 +155,23 @@ fn build(args: &BuildArgs) -> Result<u8> {
     start_threads(args.jobs)?;
     let (talk, stop) = (Talk::new(), stop_flag());
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
+    let options = BuildOptions {
+        retry_failed: args.retry_failed,
+        wait: if args.no_wait { ops::Wait::No } else { ops::Wait::Forever },
+        link_only: false,
+        shard: args.shard,
+        paranoid: args.paranoid,
+        no_fsync: args.no_fsync,
+        memory: args.memory.unwrap_or_else(memory::available),
+    };
     if args.dry_run {
-        let plan = ops::dry_run::dry_run(&cx, &settings, args.retry_failed)?;
+        let plan = ops::dry_run::dry_run(&cx, &settings, options)?;
         if let Some(mismatch) = &plan.mismatch {
             return Err(ops::mismatch::mismatch_error(&settings, mismatch));
         }
         out(&if args.json { render::json(&plan) } else { render::dry_run(&plan) })?;
         return Ok(exit::DONE);
     }
-    let options = BuildOptions {
-        retry_failed: args.retry_failed,
-        wait: if args.no_wait { ops::Wait::No } else { ops::Wait::Forever },
-        link_only: false,
-        memory: args.memory.unwrap_or_else(memory::available),
-    };
     let report = ops::build::build(&cx, &settings, options)?;
     out(&if args.json { render::json(&report) } else { render::build(&report) })?;
     Ok(build_code(&report))
@@ -237,7 +246,7 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
     let (talk, stop) = (Talk::new(), AtomicBool::new(false));
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     let report = if args.repair {
-        ops::verify::repair(&cx, &settings, only.as_ref())?
+        ops::verify::repair(&cx, &settings, only.as_ref(), args.assume_exclusive)?
     } else {
         ops::verify::verify(&cx, &settings, only.as_ref(), args.quick)?
     };
@@ -247,6 +256,26 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
         (true, false) => exit::NOT_READY,
         (true, true) => exit::DONE,
     })
+}
+
+fn gc(args: &GcArgs) -> Result<u8> {
+    let settings = settings(&args.config)?;
+    let version = args.version.as_deref().map(VersionName::new).transpose();
+    let version = version.map_err(|error| Error::usage(format!("--version: {error}"), ""))?;
+    let scope = match (version, args.older_than) {
+        (Some(version), _) => Scope::Version(version),
+        (None, Some(age)) => Scope::OlderThan(age),
+        (None, None) => Scope::Orphans,
+    };
+    let options = GcOptions {
+        scope,
+        profile: args.config.profile.as_ref().map(|_| settings.profile.clone()),
+        dry_run: args.dry_run,
+        assume_exclusive: args.assume_exclusive,
+    };
+    let report = ops::gc::gc(&settings, &options)?;
+    out(&if args.json { render::json(&report) } else { render::gc(&report) })?;
+    Ok(exit::DONE)
 }
 
 fn explain(args: &ExplainArgs) -> Result<u8> {

@@ -9,10 +9,11 @@ use crate::dsp::lane::{Lane, Quad};
 use crate::dsp::montage::Row;
 use crate::dsp::select::Selection;
 use crate::dsp::settle::{Mix, settle};
-use crate::dsp::step::{Runner, Track, is_reference, shape_after};
+use crate::dsp::shape::{Shape, shape};
+use crate::dsp::step::{Runner, Track, buffers, is_reference, shape_after};
 use crate::model::recipe::{SignalRecipe, Step};
-use crate::model::recording::{Recording, Signal};
-use crate::model::units::Rate;
+use crate::model::recording::{Recording, Signal, Stretch};
+use crate::model::units::{Rate, Seconds};
 use crate::model::{Failure, FailureClass};
 
 /// How many channels are worked on at once. The result is the same.
@@ -24,25 +25,26 @@ pub enum Lanes {
     One,
 }
 
-/// Bytes that a channel needs while it is worked on, for each sample of the longer of its two lengths: samples, the buffer
-/// beside them, and the twiddles of a change of rate.
-const CHANNEL_BYTES: u64 = 8 + 8;
+/// Bytes of a sample while it is worked on, and of a pair of twiddles.
+const SAMPLE_BYTES: u64 = 8;
 const TWIDDLE_BYTES: u64 = 16;
 /// What everything else takes: code, blocks of the reader and the writer, designs, short vectors.
 const FIXED_BYTES: u64 = 24 << 20;
 
-/// Returns the most memory that `apply_in` needs for a selection whose leading channel has so many samples, its input
-/// and its result included, somewhat rounded up.
+/// Returns the most memory that `apply_in` needs, its result and the `raw_bytes` of what was read included, somewhat rounded up.
+///
+/// `stretches` are those of one signal file, with onset and samples of the leading channel at its rate. Fails as [`shape`] does.
 pub fn peak_bytes(
     recipe: &SignalRecipe,
     selection: &Selection,
     raw_bytes: u64,
-    (samples, rate): (u64, Rate),
+    (stretches, rate): (&[(Seconds, u64)], Rate),
     lanes: Lanes,
 ) -> Result<u64, Failure> {
-    let (made, _) = shape_after(&recipe.steps, samples, rate)?;
+    let shape = shape(recipe, stretches, rate)?;
+    let made = shape.samples - shape.gaps.iter().map(|gap| gap.end - gap.start).sum::<u64>();
+    let samples: u64 = stretches.iter().map(|(_, samples)| samples).sum();
     let rows = recipe.output_channels().len() as u64;
-    let longer = samples.max(made);
     let width = match lanes {
         Lanes::Four => Quad::WIDTH as u64,
         Lanes::One => 1,
@@ -53,18 +55,25 @@ pub fn peak_bytes(
     } else {
         width
     };
+    let beside = stretches.iter().map(|(_, samples)| buffers(&recipe.steps, *samples, rate));
+    let mut beside = beside.max().unwrap_or(0);
+    if stretches.len() > 1 {
+        // What was made of the stretches before, and the one in work taken out of them.
+        beside += made + stretches.iter().map(|(_, samples)| *samples).max().unwrap_or(0);
+    }
     let twiddles = if made == samples { 0 } else { TWIDDLE_BYTES * u64::midpoint(samples, made) };
-    let working = longer * (held * CHANNEL_BYTES / 2 + width * CHANNEL_BYTES / 2) + twiddles;
-    let result = made * (rows * 4 + 1);
+    let working = SAMPLE_BYTES * (held * samples.max(made) + width * beside) + twiddles;
+    let result = shape.samples * rows * 4 + made;
     // Sixteenth: allocations are rounded up, and vectors grow.
-    let total = raw_bytes + working + result;
-    Ok(total + total / 16 + FIXED_BYTES)
+    let total = raw_bytes.saturating_add(working).saturating_add(result);
+    Ok((total + total / 16).saturating_add(FIXED_BYTES))
 }
 
 /// Applies a recipe to the picked channels of a recording.
 ///
 /// The result has the recipe's channels as rows and float32 samples, finite everywhere. Its notes are those of the
-/// selection and of the processing; what the reader noted stays in `recording.notes`. Fails with `too-short`, `flat`,
+/// selection and of the processing; what the reader noted stays in `recording.notes`. A recording with several stretches is
+/// filled: zeros lie between them. Fails with `too-short`, `flat`,
 /// `ambiguous-channels`, `missing-channels`, `rate-too-low` or `odd-rate`.
 pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording) -> Result<Signal, Failure> {
     apply_in(Lanes::Four, recipe, selection, recording)
@@ -91,31 +100,34 @@ fn apply_wide<L: Lane>(
     let mut notes = selection.notes.clone();
     refuse_short(selection, recording)?;
     let rows = settle(recipe, selection, recording, &mut notes)?;
-    let (samples, rate) = common_shape(&recipe.steps, &rows)?;
+    let shape = common_shape(recipe, &rows, recording)?;
     let pairs = selection.montage.pairs.as_deref();
     let channels: Vec<String> = match pairs {
         Some(pairs) => pairs.iter().map(|pair| pair.name.clone()).collect(),
         None => rows.iter().map(|row| row.name.clone()).collect(),
     };
-    let mut output = Output::new(channels.len(), samples as usize);
+    let starts = shape.starts.iter().map(|start| *start as usize).collect();
+    let mut output = Output::new(channels.len(), shape.samples as usize, starts);
     let mut run = Run::<L> {
         steps: &recipe.steps,
+        stretches: &recording.stretches,
         runner: Runner::default(),
         spare: Vec::new(),
         early: Early::new(&recipe.steps),
     };
     run.rows(&rows, pairs, &mut output)?;
     notes.extend(run.early.notes());
-    let Output { data, scale } = output;
+    let Output { data, scale, .. } = output;
     let input_rate = recording.channels.iter().find(|channel| channel.signal == selection.lead);
     Ok(Signal {
         data,
         channels,
-        rate,
+        rate: shape.rate,
         scale,
         interpolated: selection.interpolated.clone(),
-        input_rate: input_rate.map_or(rate, |channel| channel.rate),
+        input_rate: input_rate.map_or(shape.rate, |channel| channel.rate),
         reference: selection.reference.clone(),
+        gaps: shape.gaps,
         notes,
     })
 }
@@ -147,20 +159,37 @@ fn refuse_short(selection: &Selection, recording: &Recording) -> Result<(), Fail
     Err(Failure::new(FailureClass::TooShort, message))
 }
 
-/// Returns samples and rate of the output, which are the same for every channel.
-fn common_shape(steps: &[Step], rows: &[Mix]) -> Result<(u64, Rate), Failure> {
-    let stops = steps.iter().enumerate().filter(|(_, step)| is_reference(step)).map(|(index, _)| index);
-    let mut shape = (0, rows[0].rate());
-    for stop in stops.chain([steps.len()]) {
-        shape = shape_after(&steps[..stop], rows[0].samples() as u64, rows[0].rate())?;
+/// Returns the columns of the output, which are the same for every channel.
+fn common_shape(recipe: &SignalRecipe, rows: &[Mix], recording: &Recording) -> Result<Shape, Failure> {
+    let stops: Vec<usize> =
+        recipe.steps.iter().enumerate().filter(|(_, step)| is_reference(step)).map(|(at, _)| at).collect();
+    for stop in stops.into_iter().chain([recipe.steps.len()]) {
+        let shapes = |row: &Mix| -> Result<Vec<(u64, Rate)>, Failure> {
+            let lengths = lengths(row, &recording.stretches).into_iter();
+            lengths.map(|n| shape_after(&recipe.steps[..stop], n as u64, row.rate())).collect()
+        };
+        let first = shapes(&rows[0])?;
         for row in rows {
-            let other = shape_after(&steps[..stop], row.samples() as u64, row.rate())?;
-            if other != shape {
-                return Err(different_shapes(steps.get(stop), (&rows[0].name, shape), (&row.name, other)));
+            let other = shapes(row)?;
+            if let Some((first, other)) = first.iter().zip(other).find(|(first, other)| *first != other) {
+                let (first, other) = ((rows[0].name.as_str(), *first), (row.name.as_str(), other));
+                return Err(different_shapes(recipe.steps.get(stop), first, other));
             }
         }
     }
-    Ok(shape)
+    let onsets = recording.stretches.iter().map(|stretch| stretch.onset);
+    let pieces = onsets.zip(lengths(&rows[0], &recording.stretches)).map(|(onset, n)| (onset, n as u64));
+    shape(recipe, &pieces.collect::<Vec<_>>(), rows[0].rate())
+}
+
+/// The samples of a row in each stretch.
+fn lengths(row: &Mix, stretches: &[Stretch]) -> Vec<usize> {
+    let records: u64 = stretches.iter().map(|stretch| stretch.records).sum();
+    let in_record = row.samples() / records.max(1) as usize;
+    match stretches {
+        [_] => vec![row.samples()],
+        stretches => stretches.iter().map(|stretch| stretch.records as usize * in_record).collect(),
+    }
 }
 
 fn different_shapes(stop: Option<&Step>, first: (&str, (u64, Rate)), second: (&str, (u64, Rate))) -> Failure {
@@ -176,6 +205,7 @@ fn different_shapes(stop: Option<&Step>, first: (&str, (u64, Rate)), second: (&s
 
 struct Run<'a, L> {
     steps: &'a [Step],
+    stretches: &'a [Stretch],
     runner: Runner<L>,
     /// The samples of the group before, for the next one to overwrite.
     spare: Vec<L>,
@@ -187,7 +217,11 @@ impl<L: Lane> Run<'_, L> {
         let reference = self.steps.iter().position(is_reference);
         let mut held = Vec::new();
         for members in groups(rows, L::WIDTH) {
-            let mut group = Group::load(rows, members, std::mem::take(&mut self.spare));
+            let apart = match self.stretches {
+                [_] => Vec::new(),
+                stretches => lengths(&rows[members[0]], stretches),
+            };
+            let mut group = Group::load(rows, members, std::mem::take(&mut self.spare), apart);
             self.local(0, reference.unwrap_or(self.steps.len()), &mut group)?;
             if reference.is_some() {
                 held.push(group);
@@ -297,13 +331,84 @@ mod tests {
             let selection = select(&signals, &recipe).unwrap();
             let read = |signal: &usize| channel(*signal, 250, noise(*signal, 21 * 250));
             let recording = recording(selection.picks.iter().map(read).collect());
-            let four = apply(&recipe, &selection, &recording).unwrap();
-            assert_eq!(four, apply_in(Lanes::One, &recipe, &selection, &recording).unwrap());
-            crate::dsp::wide::NARROW.set(true);
-            let narrow = apply(&recipe, &selection, &recording);
-            crate::dsp::wide::NARROW.set(false);
-            assert_eq!(four, narrow.unwrap());
+            for recording in [with_gaps(&recording), recording] {
+                let four = apply(&recipe, &selection, &recording).unwrap();
+                assert_eq!(four, apply_in(Lanes::One, &recipe, &selection, &recording).unwrap());
+                crate::dsp::wide::NARROW.set(true);
+                let narrow = apply(&recipe, &selection, &recording);
+                crate::dsp::wide::NARROW.set(false);
+                assert_eq!(four, narrow.unwrap());
+            }
         }
+    }
+
+    /// The same samples in 21 records of a second: 8 s, a gap of 2 s, 3 s, a gap of 4.5 s, 10 s.
+    fn with_gaps(recording: &Recording) -> Recording {
+        let stretch = |first_record, records, onset: &str| Stretch {
+            first_record,
+            records,
+            onset: Seconds::parse(onset).unwrap(),
+        };
+        let stretches = vec![stretch(0, 8, "0"), stretch(8, 3, "10"), stretch(11, 10, "17.5")];
+        Recording { stretches, ..recording.clone() }
+    }
+
+    #[test]
+    fn stretches_are_filtered_apart_and_normalised_together() {
+        let signals = SIX.map(|(label, rate)| header(label, rate));
+        let mut recipe = six();
+        recipe.gaps = crate::model::recipe::GapPolicy::Fill;
+        let selection = select(&signals, &recipe).unwrap();
+        // Different levels, so that statistics of one stretch are not those of another.
+        let ramp = |signal: &usize| {
+            let noise = noise(*signal, 21 * 250).into_iter().enumerate();
+            channel(*signal, 250, noise.map(|(i, x)| x / 64 + (i / 100 * i) as i16 / 64).collect())
+        };
+        let recording = with_gaps(&recording(selection.picks.iter().map(ramp).collect()));
+        let columns = [0..2048, 2560..3328, 4480..7040];
+        recipe.steps = brain_brr()[..3].to_vec();
+        let filtered = apply(&recipe, &selection, &recording).unwrap();
+        assert_eq!(filtered.data.ncols(), 7040);
+        for (stretch, columns) in recording.stretches.iter().zip(columns.clone()) {
+            let alone = apply(&recipe, &selection, &recording.only(&[*stretch])).unwrap();
+            let there = filtered.data.slice(ndarray::s![.., columns.start..columns.end]);
+            let start = alone.data.ncols() - columns.len();
+            assert_eq!(there, alone.data.slice(ndarray::s![.., start..]));
+        }
+        for steps in
+            [&[Step::Zscore { epsilon: 0.0 }][..], &[Step::ReferenceAverage, Step::Zscore { epsilon: 0.0 }]]
+        {
+            recipe.steps = [&brain_brr()[..3], steps].concat();
+            let scaled = apply(&recipe, &selection, &recording).unwrap();
+            for row in scaled.data.rows() {
+                let values = columns.iter().cloned().flatten().map(|at| f64::from(row[at]));
+                let (sum, squares) = values.fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
+                let n = f64::from(2048 + 768 + 2560);
+                assert!((sum / n).abs() < 1e-5 && (squares / n - 1.0).abs() < 1e-5, "{sum} {squares}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_estimate_knows_of_gaps_and_of_lengths_that_do_not_fold() {
+        let mut recipe = recipe(&["Cz"]);
+        recipe.steps = brain_brr();
+        recipe.gaps = crate::model::recipe::GapPolicy::Fill;
+        let selection = select(&[header("Cz", 250)], &recipe).unwrap();
+        let need = |stretches: &[(&str, u64)], lanes| {
+            let onset = |(at, samples): &(&str, u64)| (Seconds::parse(at).unwrap(), *samples);
+            let stretches: Vec<_> = stretches.iter().map(onset).collect();
+            peak_bytes(&recipe, &selection, 0, (&stretches, hertz(250)), lanes).unwrap()
+        };
+        let hours = 250 * 3600 * 10;
+        let whole = need(&[("0", hours)], Lanes::Four);
+        assert!(need(&[("0", hours)], Lanes::One) < whole);
+        // A day of zeros between two stretches: the columns of the result.
+        let filled = need(&[("0", hours / 2), ("104400", hours / 2)], Lanes::One);
+        assert!(filled > need(&[("0", hours)], Lanes::One) + 86_400 * 256 * 4);
+        // 18013 is prime: one real transform of each length, with a spectrum.
+        let odd = need(&[("0", 250 * 2 * 18013)], Lanes::Four);
+        assert!(odd > whole + 256 * 36000 * 4 * 8, "{odd} {whole}");
     }
 
     #[test]

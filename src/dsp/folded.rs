@@ -31,15 +31,18 @@ pub(crate) struct Folded {
 }
 
 impl Folded {
-    /// Prepares the change from n to m samples, where a common divisor makes all three transforms short.
-    pub(crate) fn new(n: usize, m: usize) -> Option<Self> {
+    /// Returns the common divisor of two lengths that makes all three transforms short, where there is one.
+    pub(crate) fn divisor(n: usize, m: usize) -> Option<usize> {
         let common = greatest_common_divisor(n, m);
         let longest = |g: &usize| (n.max(m) / g).max(*g);
         let g = divisors(&factors(common)).into_iter().min_by_key(longest)?;
         // A divisor that is next to nothing leaves the real work to a single transform.
-        if g < BATCH || longest(&g) > LONGEST_PLAIN {
-            return None;
-        }
+        (g >= BATCH && longest(&g) <= LONGEST_PLAIN).then_some(g)
+    }
+
+    /// Prepares the change from n to m samples, where they have such a divisor.
+    pub(crate) fn new(n: usize, m: usize) -> Option<Self> {
+        let g = Self::divisor(n, m)?;
         let (common, from, to) = (Fft::new(g), Fft::new(n / g), Fft::new(m / g));
         let before = turns(n, from.len(), g, 0.5 / n as f64);
         let after = turns(m, to.len(), g, 1.0);

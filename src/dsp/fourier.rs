@@ -3,7 +3,7 @@
 //! Where both lengths have a good common divisor, as whole seconds of usual rates do, `folded` does it in three sweeps over
 //! the memory. Else a real transform of each length is made of a complex one.
 
-use crate::dsp::fft::{Complex, Fft};
+use crate::dsp::fft::{Complex, Fft, LARGEST_RADIX, factors};
 use crate::dsp::folded::Folded;
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
@@ -34,6 +34,22 @@ pub(crate) struct Transform {
 }
 
 impl Fourier {
+    /// Returns how many samples at most lie in buffers beside a channel on the way from `from` samples to `to`.
+    pub(crate) fn buffers(from: usize, to: usize) -> u64 {
+        if Folded::divisor(from, to).is_some() {
+            return from.max(to) as u64;
+        }
+        let transform = |len: usize| {
+            // Another buffer and the spectrum, and where the transform is complex also what it is made of.
+            let points = if len.is_multiple_of(2) { len / 2 } else { len };
+            let buffers = if len.is_multiple_of(2) { 2 * len } else { 6 * len };
+            let largest = factors(points).last().copied().unwrap_or(1);
+            // A convolution of up to 2.2 times as many complex points, twice, and its tables.
+            buffers + if largest > LARGEST_RADIX { 20 * largest } else { 0 }
+        };
+        transform(from).max(transform(to)) as u64
+    }
+
     /// Prepares the change from `from` samples to `to`; both at least 1.
     pub(crate) fn new(from: usize, to: usize) -> Self {
         match Folded::new(from, to) {

@@ -38,6 +38,8 @@ pub(crate) struct Output {
     pub(crate) data: Array2<f32>,
     /// Centre and divisor of each row.
     pub(crate) scale: Vec<[f64; 2]>,
+    /// The column at which each stretch begins; what lies between them stays zero.
+    starts: Vec<usize>,
 }
 
 /// Puts the rows that are not flat into groups of `width`: rows of one rate together, in their order.
@@ -54,7 +56,9 @@ pub(crate) fn groups(rows: &[Mix], width: usize) -> Vec<Vec<usize>> {
 
 impl<L: Lane> Group<L> {
     /// Reads the raw samples of some rows, which share rate and length, into memory that is no longer needed.
-    pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<L>) -> Self {
+    ///
+    /// `stretches` are the rows' samples in each stretch of a recording with gaps, empty without gaps.
+    pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<L>, stretches: Vec<usize>) -> Self {
         let first = &rows[members[0]];
         lanes.resize(first.samples(), L::default());
         let mut block = [0.0; BLOCK];
@@ -70,14 +74,14 @@ impl<L: Lane> Group<L> {
         }
         let rate = first.rate();
         let members = members.into_iter().map(|row| Member { row, name: rows[row].name.clone() }).collect();
-        Self { members, track: Track::new(lanes, rate) }
+        Self { members, track: Track { stretches, ..Track::new(lanes, rate) } }
     }
 }
 
 impl Output {
-    /// Returns rows of zeros in µV.
-    pub(crate) fn new(channels: usize, samples: usize) -> Self {
-        Self { data: Array2::zeros((channels, samples)), scale: vec![[0.0, 1.0]; channels] }
+    /// Returns rows of zeros in µV for stretches that begin at `starts`.
+    pub(crate) fn new(channels: usize, samples: usize, starts: Vec<usize>) -> Self {
+        Self { data: Array2::zeros((channels, samples)), scale: vec![[0.0, 1.0]; channels], starts }
     }
 
     /// Writes the members' rows, rounded to float32; what is not finite becomes 0.
@@ -88,10 +92,12 @@ impl Output {
         }
         let width = self.data.ncols();
         let Some(data) = self.data.as_slice_mut() else { return };
-        for (index, block) in group.track.samples.chunks(BLOCK).enumerate() {
-            for (lane, member) in group.members.iter().enumerate() {
-                let at = member.row * width + index * BLOCK;
-                from_lane(block, lane, &mut data[at..at + block.len()]);
+        for (stretch, start) in group.track.apart().zip(&self.starts) {
+            for (index, block) in stretch.chunks(BLOCK).enumerate() {
+                for (lane, member) in group.members.iter().enumerate() {
+                    let at = member.row * width + start + index * BLOCK;
+                    from_lane(block, lane, &mut data[at..at + block.len()]);
+                }
             }
         }
     }
@@ -131,6 +137,7 @@ pub(crate) fn average<L: Lane>(groups: &mut [Group<L>]) {
         for (sample, mean) in group.track.samples.iter_mut().zip(&mean) {
             *sample = *sample - L::splat(*mean);
         }
+        group.track.moments = None;
         if !group.track.is_in_microvolts() {
             // Rows of different scales are mixed now, and no line leads back to µV.
             group.track.forget_scale();
@@ -156,7 +163,9 @@ pub(crate) fn pairwise<L: Lane>(groups: &[Group<L>], pairs: &[Row]) -> Vec<Group
         .collect();
     let mut made = Vec::new();
     for chunk in alive.chunks(L::WIDTH) {
-        let mut track = Track::new(vec![L::default(); first.track.samples.len()], first.track.rate);
+        let silence = vec![L::default(); first.track.samples.len()];
+        let stretches = first.track.stretches.clone();
+        let mut track = Track { stretches, ..Track::new(silence, first.track.rate) };
         for (lane, (_, pair)) in chunk.iter().enumerate() {
             for (sign, row) in &pair.terms {
                 let Some((group, from)) = place(*row) else { continue };

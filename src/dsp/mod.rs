@@ -28,6 +28,7 @@ mod roots;
 mod scale;
 mod select;
 mod settle;
+mod shape;
 mod step;
 #[cfg(test)]
 mod test_recordings;
@@ -36,4 +37,5 @@ mod wide;
 pub use apply::{Lanes, apply, apply_in, apply_to_channel, peak_bytes};
 pub use electrodes::has_position;
 pub use select::{Selection, select};
+pub use shape::{Shape, Usable, files, shape, usable};
 pub use step::output_length;

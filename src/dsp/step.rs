@@ -93,6 +93,26 @@ fn upper_edge(step: &Step) -> Option<f64> {
     }
 }
 
+/// Returns the most samples of a channel that lie in buffers beside it while steps run over a stretch of it.
+pub(crate) fn buffers(steps: &[Step], samples: u64, rate: Rate) -> u64 {
+    let (mut most, mut at) = (0, (samples, rate));
+    for step in steps {
+        let Ok(next) = step_shape(step, at.0, at.1) else { break };
+        most = most.max(match step {
+            Step::Resample { rate_hz, .. } if *rate_hz == at.1 => 0,
+            Step::Resample { method: ResampleMethod::Fft, .. } => {
+                Fourier::buffers(at.0 as usize, next.0 as usize)
+            }
+            Step::Resample { method: ResampleMethod::Polyphase, .. } => next.0,
+            // The values of one channel, sorted.
+            Step::Robust { .. } => at.0,
+            _ => 0,
+        });
+        at = next;
+    }
+    most
+}
+
 /// Designs a filter step for a rate; nothing for other steps.
 fn sections(step: &Step, rate: Rate) -> Option<(Vec<Section>, Phase)> {
     let hertz = rate.as_f64();
@@ -137,7 +157,9 @@ pub(crate) struct Track<L> {
     pub(crate) rate: Rate,
     /// µV = x · divisor + centre, up to clipping.
     pub(crate) scale: Scale<L>,
-    /// Mean and squares, where they were computed since the last change.
+    /// Samples of each stretch of a recording with gaps, which follow each other in `samples`; empty where there is no gap.
+    pub(crate) stretches: Vec<usize>,
+    /// Mean and squares of all samples, where they were computed since the last change.
     pub(crate) moments: Option<Moments<L>>,
 }
 
@@ -145,7 +167,28 @@ impl<L: Lane> Track<L> {
     /// Returns a track in µV.
     pub(crate) fn new(samples: Vec<L>, rate: Rate) -> Self {
         let scale = Scale { centre: L::default(), divisor: L::splat(1.0) };
-        Self { samples, rate, scale, moments: None }
+        Self { samples, rate, scale, stretches: Vec::new(), moments: None }
+    }
+
+    /// The samples, stretch by stretch.
+    pub(crate) fn apart(&self) -> impl Iterator<Item = &[L]> {
+        self.lengths().into_iter().scan(&self.samples[..], |rest, length| {
+            let (stretch, behind) = rest.split_at(length);
+            *rest = behind;
+            Some(stretch)
+        })
+    }
+
+    fn apart_mut(&mut self) -> impl Iterator<Item = &mut [L]> {
+        self.lengths().into_iter().scan(&mut self.samples[..], |rest, length| {
+            let (stretch, behind) = std::mem::take(rest).split_at_mut(length);
+            *rest = behind;
+            Some(stretch)
+        })
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        if self.stretches.is_empty() { vec![self.samples.len()] } else { self.stretches.clone() }
     }
 }
 
@@ -160,16 +203,19 @@ pub(crate) struct Runner<L> {
 impl<L: Lane> Runner<L> {
     /// Runs the first of the steps (a reference step changes nothing here) and those behind it that need no pass over
     /// the samples of their own; returns how many these were.
+    ///
+    /// Filters and resampling run over each stretch by itself: never over a gap, and over no sample that was not
+    /// recorded. Statistics are those of all stretches together.
     pub(crate) fn run(&mut self, steps: &[Step], track: &mut Track<L>) -> Result<usize, Failure> {
         let Some(step) = steps.first() else { return Ok(0) };
         let moments = track.moments.take();
         let filters: Vec<_> = steps.iter().map_while(|step| causal_filter(step, track.rate)).collect();
         if !filters.is_empty() {
-            causal(&filters, &mut track.samples);
+            track.apart_mut().for_each(|samples| causal(&filters, samples));
             return Ok(filters.len());
         }
         if let Some((sections, phase)) = sections(step, track.rate) {
-            filter(&sections, phase, &mut track.samples);
+            track.apart_mut().for_each(|samples| filter(&sections, phase, samples));
             return Ok(1);
         }
         let (limit, together) = match steps.get(1) {
@@ -194,28 +240,53 @@ impl<L: Lane> Runner<L> {
     }
 
     fn resample(&mut self, track: &mut Track<L>, rate: Rate, method: ResampleMethod) -> Result<(), Failure> {
+        let rates = [track.rate, rate];
         if rate == track.rate {
             return Ok(());
         }
-        let from = track.samples.len();
-        let to = resampled_length(from as u64, track.rate, rate, method)? as usize;
+        if track.stretches.is_empty() {
+            self.convert(&mut track.samples, rates, method)?;
+        } else {
+            let length = |samples: &[L]| resampled_length(samples.len() as u64, rates[0], rate, method);
+            let lengths: Vec<u64> = track.apart().map(length).collect::<Result<_, _>>()?;
+            let mut joined = Vec::with_capacity(lengths.iter().sum::<u64>() as usize);
+            for stretch in track.apart() {
+                let mut alone = stretch.to_vec();
+                self.convert(&mut alone, rates, method)?;
+                joined.append(&mut alone);
+            }
+            track.stretches = lengths.into_iter().map(|length| length as usize).collect();
+            track.samples = joined;
+        }
+        track.rate = rate;
+        Ok(())
+    }
+
+    /// Changes the rate of one stretch from the first to the second.
+    fn convert(
+        &mut self,
+        samples: &mut Vec<L>,
+        rates: [Rate; 2],
+        method: ResampleMethod,
+    ) -> Result<(), Failure> {
+        let from = samples.len();
+        let to = resampled_length(from as u64, rates[0], rates[1], method)? as usize;
         match method {
             ResampleMethod::Fft => {
                 let plan = self.fourier.entry((from, to)).or_insert_with(|| Rc::new(Fourier::new(from, to)));
-                plan.run(&mut track.samples, &mut self.work);
+                plan.run(samples, &mut self.work);
             }
             ResampleMethod::Polyphase => {
-                let (up, down) = rate.ratio_to(track.rate);
+                let (up, down) = rates[1].ratio_to(rates[0]);
                 // Both fit: `resampled_length` has refused larger factors.
                 let factors = (up as u64, down as u64);
                 let plan = self
                     .polyphase
                     .entry(factors)
                     .or_insert_with(|| Rc::new(Polyphase::new(factors.0, factors.1)));
-                plan.run(&mut track.samples, &mut self.work);
+                plan.run(samples, &mut self.work);
             }
         }
-        track.rate = rate;
         Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! Admission: recordings are worked on together as long as the memory that they need at most fits the budget.
 //!
-//! The need is estimated from a recording's header before any of its samples is read. One that does not fit with four channels
-//! at a time is worked on channel by channel; one that does not fit even so is refused.
+//! The need is estimated from a recording's header before any of its samples is read, and again when its gaps are known. One that
+//! does not fit with four channels at a time is worked on channel by channel; one that does not fit even so is refused.
 
 use crate::dsp::{self, Lanes, Selection};
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::recipe::SignalRecipe;
 use crate::model::recording::{Header, Kind};
+use crate::model::units::Seconds;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// The budget and what of it is in use.
@@ -31,14 +32,9 @@ impl Gate {
         Self { budget, used: Mutex::new(0), freed: Condvar::new() }
     }
 
-    /// Says how a recording has to be worked on to fit, and the bytes that this takes; class `too-long` where it cannot.
-    pub fn judge(
-        &self,
-        recipe: &SignalRecipe,
-        header: &Header,
-        selection: &Selection,
-    ) -> Result<(Lanes, u64), Failure> {
-        let need = |lanes| peak_bytes(recipe, header, selection, lanes);
+    /// Says how a recording has to be worked on to fit, and the bytes that this takes, given what it needs either way; class
+    /// `too-long` where it cannot.
+    pub fn judge(&self, need: impl Fn(Lanes) -> Result<u64, Failure>) -> Result<(Lanes, u64), Failure> {
         let fast = need(Lanes::Four)?;
         if fast <= self.budget {
             return Ok((Lanes::Four, fast));
@@ -65,6 +61,26 @@ impl Gate {
     }
 }
 
+impl Permit<'_> {
+    /// The bytes that are set aside.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Sets aside `bytes` instead, where the difference is free now; says whether it is.
+    #[must_use]
+    pub fn grow(&mut self, bytes: u64) -> bool {
+        let mut used = self.gate.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let total = (*used - self.bytes).saturating_add(bytes);
+        let is_free = total <= self.gate.budget;
+        if is_free {
+            (*used, self.bytes) = (total, bytes);
+        }
+        is_free
+    }
+}
+
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *self.gate.used.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
@@ -72,12 +88,10 @@ impl Drop for Permit<'_> {
     }
 }
 
-fn peak_bytes(
-    recipe: &SignalRecipe,
-    header: &Header,
-    selection: &Selection,
-    lanes: Lanes,
-) -> Result<u64, Failure> {
+/// The most memory that a recording needs by its header, as if it had no gaps; 0 where something is wrong with it, which is said
+/// when it is read.
+#[must_use]
+pub fn peak_bytes(recipe: &SignalRecipe, header: &Header, selection: &Selection, lanes: Lanes) -> u64 {
     let samples =
         |signal: usize| header.signals[signal].samples_per_record.saturating_mul(header.records_held);
     let width = match header.kind {
@@ -85,8 +99,9 @@ fn peak_bytes(
         Kind::Bdf => 4,
     };
     let raw = selection.picks.iter().map(|pick| samples(*pick).saturating_mul(width)).sum();
-    let Some(rate) = header.signals[selection.lead].rate else { return Ok(0) };
-    dsp::peak_bytes(recipe, selection, raw, (samples(selection.lead), rate), lanes)
+    let Some(rate) = header.signals[selection.lead].rate else { return 0 };
+    let whole = [(Seconds::ZERO, samples(selection.lead))];
+    dsp::peak_bytes(recipe, selection, raw, (&whole, rate), lanes).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -110,5 +125,27 @@ mod tests {
             assert_eq!(receiver.recv().unwrap(), 50);
         });
         assert_eq!(*gate.used.lock().unwrap(), 0);
+    }
+
+    #[test]
+    fn a_permit_grows_by_what_is_free_and_gives_all_of_it_back() {
+        let gate = Gate::new(100);
+        let (mut first, second) = (gate.admit(40), gate.admit(30));
+        assert!(!first.grow(71) && first.bytes() == 40);
+        assert!(first.grow(70) && *gate.used.lock().unwrap() == 100);
+        drop(second);
+        assert!(first.grow(100));
+        drop(first);
+        assert_eq!(*gate.used.lock().unwrap(), 0);
+    }
+
+    #[test]
+    fn who_fits_neither_way_is_too_long() {
+        let need = |lanes| Ok(if lanes == Lanes::Four { 80 } else { 30 });
+        for (budget, expected) in [(80, Some((Lanes::Four, 80))), (79, Some((Lanes::One, 30))), (29, None)] {
+            let found = Gate::new(budget).judge(need);
+            assert_eq!(found.as_ref().ok(), expected.as_ref(), "{budget}");
+            assert!(found.is_ok() || found.is_err_and(|failure| failure.class == FailureClass::TooLong));
+        }
     }
 }

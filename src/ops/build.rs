@@ -8,15 +8,17 @@ use crate::model::id::ProfileName;
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::Entry;
 use crate::model::settings::{LinkMethod, Settings};
+use crate::model::shard::Shard;
+use crate::model::stem::Stem;
 use crate::ops::admission::Gate;
-use crate::ops::inventory::into_inner;
-use crate::ops::ledger::{Ledger, QuarantineLine, quarantine_lines};
+use crate::ops::inventory::{self, Taken, into_inner};
+use crate::ops::ledger::{Ledger, QuarantineLine, Recorded, quarantine_lines};
 use crate::ops::library::Depth;
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
-use crate::ops::survey::{Options, Survey, survey, unreachable_dataset, walk};
+use crate::ops::survey::{Options, Survey, now_ns, survey, unreachable_dataset};
 use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
-use crate::plan::{self, Kind, Plan, Retry, Task};
-use crate::store::{Line, MemoLine, Store, Wait, Writer};
+use crate::plan::{Kind, Plan, Retry, Task};
+use crate::store::{Line, Memo, MemoLine, Next, Store, Wait, Writer};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -29,6 +31,7 @@ const BATCH: usize = 256;
 
 /// How a build runs.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct BuildOptions {
     /// Try remembered failures again.
     pub retry_failed: bool,
@@ -36,17 +39,51 @@ pub struct BuildOptions {
     pub wait: Wait,
     /// Link only: never copy, never process.
     pub link_only: bool,
+    /// Build this part of the profile, beside builders of the others.
+    pub shard: Option<Shard>,
+    /// Hash every recording instead of trusting the memo.
+    pub paranoid: bool,
+    /// Leave out every sync: for caches that may be thrown away.
+    pub no_fsync: bool,
     /// Bytes of memory that recordings in work may need together; they change no result.
     pub memory: u64,
 }
 
+impl Default for BuildOptions {
+    /// A plain build that waits, with all the memory that there is.
+    fn default() -> Self {
+        Self {
+            retry_failed: false,
+            wait: Wait::Forever,
+            link_only: false,
+            shard: None,
+            paranoid: false,
+            no_fsync: false,
+            memory: u64::MAX,
+        }
+    }
+}
+
 impl BuildOptions {
-    fn retry(&self) -> Retry {
+    /// Which remembered failures are tried again.
+    pub(super) fn retry(&self) -> Retry {
         match (self.link_only, self.retry_failed) {
             (true, _) => Retry::Nothing,
             (false, false) => Retry::Transient,
             (false, true) => Retry::Everything,
         }
+    }
+
+    /// The cache of `settings`, written as these options say.
+    fn store(&self, settings: &Settings) -> Store {
+        let store = Store::new(settings.cache_root.clone());
+        if self.no_fsync { store.without_fsync() } else { store }
+    }
+
+    /// What the dataset holds now.
+    pub(super) fn walk(&self, settings: &Settings, store: &Store) -> Result<Taken> {
+        let memo = if self.paranoid { Memo::default() } else { store.memo(&settings.dataset.name) };
+        inventory::take(settings, &memo, now_ns())?.ok_or_else(|| unreachable_dataset(settings))
     }
 }
 
@@ -59,6 +96,10 @@ pub struct BuildReport {
     pub cache_dir: PathBuf,
     /// Recordings of the profile.
     pub members: usize,
+    /// Recordings of the profile that are in the cache or in quarantine now.
+    pub present: usize,
+    /// The part of the profile that was built, where it was not the whole.
+    pub shard: Option<ShardLine>,
     /// Recordings processed.
     pub built: usize,
     /// Recordings shared from another profile or version.
@@ -83,6 +124,15 @@ pub struct BuildReport {
     pub generated: Option<String>,
 }
 
+/// A part of a profile.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShardLine {
+    /// Which one, `3/8`.
+    pub shard: String,
+    /// Its recordings.
+    pub members: usize,
+}
+
 impl BuildReport {
     /// True where a recording is in quarantine that nobody acknowledged.
     #[must_use]
@@ -95,15 +145,15 @@ impl BuildReport {
 pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Result<BuildReport> {
     let began = Instant::now();
     let generated = if options.link_only { None } else { demo::generate(cx.progress, settings)? };
-    let store = Store::new(settings.cache_root.clone());
-    let taken = walk(settings, &store)?.ok_or_else(|| unreachable_dataset(settings))?;
+    let store = options.store(settings);
+    let taken = options.walk(settings, &store)?;
     // A mismatch is refused before anything is made below the cache root, and again under the lock.
     refuse_mismatch(&survey(settings.clone(), None, Options::LOOK)?)?;
-    let writer = lock(cx, &store, settings, options.wait)?;
+    let writer = lock(cx, &store, settings, options)?;
     // Pre-flight never reads recordings: equal sizes are good enough for what it links.
     let settle = (!options.link_only).then_some(*cx);
-    let how = Options { depth: Depth::Prove, settle, retry: options.retry() };
-    let survey = survey(settings.clone(), Some(&taken), how)?;
+    let how = Options { depth: Depth::Prove, settle, retry: options.retry(), shard: options.shard };
+    let survey = Survey { store, ..survey(settings.clone(), Some(&taken), how)? };
     refuse_mismatch(&survey)?;
     let learned = [&taken.learned[..], &survey.learned].concat();
     let forgotten = remember(&writer, settings, &learned);
@@ -121,14 +171,19 @@ pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Re
 }
 
 /// Waits for another build of the version, saying once for whom, until a signal asks to stop.
-fn lock(cx: &Context<'_>, store: &Store, settings: &Settings, wait: Wait) -> Result<Writer> {
+fn lock(cx: &Context<'_>, store: &Store, settings: &Settings, options: BuildOptions) -> Result<Writer> {
     let is_told = std::cell::Cell::new(false);
-    store.lock(&settings.profile, &settings.version, wait, &|holder| {
+    let on_wait = |holder: &str| {
         if !is_told.replace(true) {
             cx.progress.say(&format!("waiting for another build of this version ({holder})"));
         }
         !cx.is_stopped()
-    })
+    };
+    let (profile, version) = (&settings.profile, &settings.version);
+    match options.shard {
+        None => store.lock(profile, version, options.wait, &on_wait),
+        Some(shard) => store.lock_shard(profile, version, shard, options.wait, &on_wait),
+    }
 }
 
 fn refuse_mismatch(survey: &Survey) -> Result<()> {
@@ -189,13 +244,27 @@ fn carry_out(
     let outcomes = outcomes.map_err(|error| estimate::explain_full_disk(survey, error))?;
     bench.remember(1);
     let Bench { links, warnings, .. } = bench;
-    let ledger = Ledger::new(survey, inventory, outcomes);
-    let mut report = report(survey, inventory, &ledger);
+    let ledger = Ledger::new(outcomes);
+    let mut report = report(survey, inventory, &ledger, options);
     report.links = into_inner(links);
     report.warnings.extend(writer.note.iter().cloned().chain(into_inner(warnings)));
-    let committed = writer.commit(&ledger.into_manifest(survey), report.left == 0)?;
-    report.warnings.extend(committed.notes);
+    commit(survey, writer, ledger, &mut report)?;
     Ok(report)
+}
+
+/// Writes the manifest; what others finished meanwhile goes into it as well.
+fn commit(survey: &Survey, writer: &Writer, ledger: Ledger, report: &mut BuildReport) -> Result<()> {
+    let Settings { profile, version, .. } = &survey.settings;
+    let committed = writer.merge(&survey.own.held, |merge| {
+        let now = if merge.is_shared { Some(survey.store.files(profile, version)?) } else { None };
+        // A plain build is alone: what it found before, and what it made, is all there is.
+        let Recorded { manifest, present } =
+            ledger.into_manifest(survey, merge, now.as_ref().unwrap_or(&survey.own.files));
+        report.present = present;
+        Ok(Next { manifest, is_complete: report.left == 0 && present == report.members })
+    })?;
+    report.warnings.extend(committed.notes);
+    Ok(())
 }
 
 /// The memo is an accelerator: where it cannot be written, the next build hashes again.
@@ -207,13 +276,18 @@ fn remember(writer: &Writer, settings: &Settings, lines: &[MemoLine]) -> Option<
     Some(format!("contents of the recordings were not remembered: {error}"))
 }
 
-fn report(survey: &Survey, inventory: &Inventory, ledger: &Ledger) -> BuildReport {
+fn report(survey: &Survey, inventory: &Inventory, ledger: &Ledger, options: BuildOptions) -> BuildReport {
     let settings = &survey.settings;
     let warnings = settings.warnings.iter().chain(&survey.own.held.notes).cloned();
     BuildReport {
         profile: settings.profile.clone(),
         cache_dir: settings.cache_dir(),
         members: inventory.members,
+        present: 0,
+        shard: options.shard.map(|shard| ShardLine {
+            shard: shard.to_string(),
+            members: survey.plan.as_ref().map_or(0, |plan| plan.tasks.len()),
+        }),
         built: ledger.count(Kind::Build),
         linked: ledger.count(Kind::Link),
         relabelled: ledger.count(Kind::Relabel),
@@ -261,7 +335,7 @@ impl Run<'_> {
     fn long(&self, tasks: &[Task], indices: &[usize]) -> Result<Vec<(usize, Option<Outcome>)>> {
         let one = |index: &usize| -> Result<_> {
             let outcome = self.one(&tasks[*index])?;
-            outcome.as_ref().map_or(Ok(()), |outcome| self.bench.writer.record(&line(outcome)))?;
+            outcome.as_ref().map_or(Ok(()), |outcome| self.bench.writer.record_all(&lines(outcome)))?;
             self.bench.remember(REMEMBER_EVERY);
             Ok((*index, outcome))
         };
@@ -274,9 +348,9 @@ impl Run<'_> {
         for batch in indices.chunks(BATCH) {
             let one = |index: &usize| Ok((*index, self.one(&tasks[*index])?));
             let done: Vec<(usize, Option<Outcome>)> = batch.par_iter().map(one).collect::<Result<_>>()?;
-            let known = |index: usize| self.known(&tasks[index]).is_some();
+            let known = |index: usize| !self.known(&tasks[index]).is_empty();
             let new = done.iter().filter(|(index, _)| !known(*index));
-            let lines: Vec<Line> = new.filter_map(|(_, outcome)| outcome.as_ref().map(line)).collect();
+            let lines: Vec<Line> = new.filter_map(|(_, outcome)| outcome.as_ref()).flat_map(lines).collect();
             if !lines.is_empty() {
                 self.bench.writer.record_all(&lines)?;
             }
@@ -289,20 +363,26 @@ impl Run<'_> {
         &self.inventory.recordings[task.recording]
     }
 
-    /// The entry of a recording that is present exactly as the manifest or a journal says.
-    fn known(&self, task: &Task) -> Option<&Entry> {
-        let id = self.source(task).id.as_ref().ok().filter(|_| task.kind() == Kind::Present)?;
-        let entry = self.survey.own.held.entries.get(id)?;
-        let files = &entry.files;
-        let in_place = files.signal.name == plan::signal_name(task.split, id)
-            && files.labels.as_ref().is_none_or(|labels| labels.name == plan::labels_name(task.split, id));
-        (in_place && entry.split == task.split).then_some(entry)
+    /// The entries of a recording that is present exactly as the manifest or a journal says; none where it is not.
+    fn known(&self, task: &Task) -> Vec<&Entry> {
+        let Ok(id) = &self.source(task).id else { return Vec::new() };
+        let held = &self.survey.own.held;
+        if task.kind() != Kind::Present || !held.is_whole(id) {
+            return Vec::new();
+        }
+        let entries: Vec<&Entry> = Stem::of(&held.entries, id).map(|(_, entry)| entry).collect();
+        let in_place = |entry: &&Entry| {
+            entry.split == task.split && entry.files.iter().all(|record| record.is_in(task.split))
+        };
+        if entries.iter().all(in_place) { entries } else { Vec::new() }
     }
 
     fn one(&self, task: &Task) -> Result<Option<Outcome>> {
         let source = self.source(task);
-        if let Some(entry) = self.known(task) {
-            return Ok(Some(Outcome::Done(Kind::Present, Box::new(refreshed(entry, source)))));
+        let known = self.known(task);
+        if !known.is_empty() {
+            let entries = known.into_iter().map(|entry| refreshed(entry, source)).collect();
+            return Ok(Some(Outcome::Done(Kind::Present, entries)));
         }
         if self.cx.is_stopped() {
             return Ok(None);
@@ -315,10 +395,12 @@ impl Run<'_> {
     }
 }
 
-fn line(outcome: &Outcome) -> Line {
+fn lines(outcome: &Outcome) -> Vec<Line> {
     match outcome {
-        Outcome::Done(_, entry) => Line::Entry(entry.clone()),
-        Outcome::Failed(failed) => Line::Quarantined((**failed).clone()),
+        Outcome::Done(_, entries) => {
+            entries.iter().map(|entry| Line::Entry(Box::new(entry.clone()))).collect()
+        }
+        Outcome::Failed(failed) => vec![Line::Quarantined((**failed).clone())],
     }
 }
 

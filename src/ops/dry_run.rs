@@ -3,10 +3,11 @@
 use crate::error::Result;
 use crate::model::id::ProfileName;
 use crate::model::settings::Settings;
+use crate::ops::build::BuildOptions;
 use crate::ops::mismatch::Mismatch;
-use crate::ops::survey::{Options, survey, unreachable_dataset, walk};
+use crate::ops::survey::{Options, survey};
 use crate::ops::{Context, estimate};
-use crate::plan::{Kind, Retry};
+use crate::plan::Kind;
 use crate::store::Store;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -39,13 +40,13 @@ pub struct DryRun {
 }
 
 /// Plans without doing.
-pub fn dry_run(cx: &Context<'_>, settings: &Settings, retry_failed: bool) -> Result<DryRun> {
+pub fn dry_run(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Result<DryRun> {
     let store = Store::new(settings.cache_root.clone());
-    let taken = walk(settings, &store)?.ok_or_else(|| unreachable_dataset(settings))?;
+    let taken = options.walk(settings, &store)?;
     let survey = survey(
         settings.clone(),
         Some(&taken),
-        Options { retry: if retry_failed { Retry::Everything } else { Retry::Transient }, ..Options::LOOK },
+        Options { retry: options.retry(), shard: options.shard, ..Options::LOOK },
     )?;
     let bytes_free = store.free_bytes()?;
     let mut dry = DryRun {

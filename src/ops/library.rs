@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::model::artifact::Facts;
-use crate::model::id::{Digest, ProfileName, RecordingId, VersionName};
+use crate::model::id::{Digest, ProfileName, VersionName};
 use crate::model::manifest::{FileRecord, Identity};
 use crate::plan::{Offer, OnDisk, Shelf};
 use crate::store::{Held, ManifestState, Scanned, Store};
@@ -61,6 +61,7 @@ pub fn load(
         held.entries.values().for_each(|entry| shelf.put(entry, identity, &files));
     }
     shelf.quarantine.clone_from(&held.quarantine);
+    shelf.durable = held.durable;
     shelf.names = files.keys().cloned().collect();
     let listed: BTreeSet<&str> =
         held.entries.values().flat_map(|e| e.files.iter()).map(|record| record.name.as_str()).collect();
@@ -71,6 +72,10 @@ pub fn load(
         .collect();
     let mut loaded =
         Loaded { identity: held.identity.clone(), held, files, shelf, damaged: Vec::new(), adopted: 0 };
+    if loaded.is_empty() {
+        // What it once meant binds nobody.
+        loaded.identity = None;
+    }
     adopt(store, &mut loaded, unlisted, wanted.identity, depth);
     if loaded.identity.is_none()
         && let Some(name) = loaded.files.keys().next()
@@ -122,13 +127,14 @@ fn put(loaded: &mut Loaded, record: FileRecord, facts: &Facts, wanted: &Identity
     };
     let offer = Offer {
         record: Some(record),
+        parts: facts.part().map(|part| part.of),
         fingerprint: facts.fingerprint(),
         source,
         source_bytes: None,
         annotation,
         on_disk: OnDisk::Present,
     };
-    let id: RecordingId = facts.id().clone();
+    let id = facts.id().clone();
     let shelf = &mut loaded.shelf;
     let offers = match facts {
         Facts::Signal(_) => &mut shelf.signals,

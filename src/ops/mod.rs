@@ -11,6 +11,7 @@ pub mod dry_run;
 pub mod estimate;
 pub mod explain;
 pub mod export;
+pub mod gc;
 pub mod inspect;
 pub mod inventory;
 mod labelling;
@@ -27,6 +28,8 @@ pub mod reader;
 mod reading;
 pub mod status;
 pub mod survey;
+#[cfg(test)]
+mod torture;
 pub mod verify;
 
 pub use crate::plan::Kind;

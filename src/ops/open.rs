@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
 use crate::model::manifest::{Entry, Event, LabelStatus, Manifest};
 use crate::model::settings::{Settings, WindowSpec};
+use crate::model::stem::Stem;
 use crate::model::window::{self, Span, WindowClass};
 use crate::ops::preflight;
 use crate::ops::reader::Reader;
@@ -59,7 +60,8 @@ pub fn open(settings: &Settings) -> Result<Opened> {
         return Err(refusal.into_error(&report.cache_dir));
     }
     let members = settings.splits.iter().flat_map(|split| survey.entries(*split));
-    let mut entries: Vec<Entry> = members.filter(|entry| survey.has(entry.id.as_str())).cloned().collect();
+    let mut entries: Vec<Entry> =
+        members.filter(|entry| survey.has(entry.id.recording().as_str())).cloned().collect();
     entries.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(Opened {
         cache_dir: report.cache_dir,
@@ -123,15 +125,18 @@ fn manifest<'a>(held: &'a Held, directory: &Path) -> Result<&'a Manifest> {
 fn complete(reader: &Reader, manifest: &Manifest) -> Result<Vec<Entry>> {
     let held = reader.held();
     let files = reader.store().files(reader.profile(), reader.version())?;
-    let is_whole =
-        |entry: &&Entry| entry.files.iter().all(|record| files.get(&record.name) == Some(&record.bytes));
+    let is_there =
+        |entry: &Entry| entry.files.iter().all(|record| files.get(&record.name) == Some(&record.bytes));
     let mut entries = Vec::new();
     let mut missing = 0;
     for member in &manifest.membership {
-        let entry = RecordingId::new(member.name.as_str()).ok().and_then(|id| held.entries.get(&id));
-        match entry.filter(is_whole) {
-            Some(entry) => entries.push(entry.clone()),
-            None => missing += usize::from(!held.quarantine.contains_key(&member.name)),
+        let id = RecordingId::new(member.name.as_str()).ok().filter(|id| held.is_whole(id));
+        let parts: Vec<&Entry> =
+            id.iter().flat_map(|id| Stem::of(&held.entries, id)).map(|(_, entry)| entry).collect();
+        if !parts.is_empty() && parts.iter().all(|entry| is_there(entry)) {
+            entries.extend(parts.into_iter().cloned());
+        } else {
+            missing += usize::from(!held.quarantine.contains_key(&member.name));
         }
     }
     if missing == 0 {
@@ -162,7 +167,7 @@ impl Opened {
             let spans: Vec<Span> = entry.events.iter().map(Event::span).collect();
             let seizures = window::merge(&spans);
             let is_labelled = entry.annotation.status != LabelStatus::Unlabelled;
-            rows.extend(windowing.starts(entry.samples, &[]).into_iter().map(|start| WindowRow {
+            rows.extend(windowing.starts(entry.samples, &entry.gaps).into_iter().map(|start| WindowRow {
                 start,
                 recording: recording as u32,
                 window: (start / windowing.stride()) as u32,

@@ -191,8 +191,7 @@ fn is_linkable(survey: &Survey) -> bool {
 }
 
 fn link(cx: &Context<'_>, settings: &Settings) -> Result<usize> {
-    let options =
-        BuildOptions { retry_failed: false, wait: Wait::For(LINK_WAIT), link_only: true, memory: u64::MAX };
+    let options = BuildOptions { wait: Wait::For(LINK_WAIT), link_only: true, ..BuildOptions::default() };
     build::build(cx, settings, options).map(|report| report.linked)
 }
 
@@ -396,7 +395,7 @@ fn subject_count(survey: &Survey, split: Split) -> Option<u64> {
 fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
     let wanted = survey.settings.recipe.signal.output_channels();
     for split in &survey.settings.splits {
-        let present = |entry: &&&Entry| entry.split == *split && survey.has(entry.id.as_str());
+        let present = |entry: &&&Entry| entry.split == *split && survey.has(entry.id.recording().as_str());
         let Some(entry) = entries.iter().find(present) else { continue };
         let name = &entry.files.signal.name;
         let path = survey.settings.cache_dir().join(name);
@@ -441,11 +440,12 @@ fn quarantine(survey: &Survey) -> Verdict {
 }
 
 fn transients(entries: &[&Entry]) -> Option<Verdict> {
-    let marked: Vec<&str> = entries
+    let mut marked: Vec<&str> = entries
         .iter()
         .filter(|entry| entry.notes.iter().any(|note| note.code == "dc-transient"))
-        .map(|entry| entry.id.as_str())
+        .map(|entry| entry.id.recording().as_str())
         .collect();
+    marked.dedup();
     let first = marked.first()?;
     Some(Verdict::Warn {
         message: format!(

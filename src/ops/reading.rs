@@ -4,9 +4,11 @@ use crate::model::artifact::SignalFacts;
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::id::{Digest, RecordingId};
 use crate::model::inventory::SourceRecording;
-use crate::model::recording::{Header, Recording, Signal};
+use crate::model::recipe::{GapPolicy, SignalRecipe};
+use crate::model::recording::{Header, RawChannel, Recording, Signal, Stretch};
+use crate::model::stem::{PartOf, Stem};
 use crate::model::units::{Rate, Seconds};
-use crate::ops::admission::Permit;
+use crate::ops::admission::{self, Permit};
 use crate::ops::labelling::Told;
 use crate::ops::process::{Artifact, Bench, Trouble, lock};
 use crate::ops::survey::now_ns;
@@ -16,43 +18,119 @@ use std::collections::BTreeMap;
 
 /// A recording as it was read, with its content.
 pub(super) struct Raw<'a> {
-    pub(super) source: Digest,
+    source: Digest,
     lanes: dsp::Lanes,
+    /// Held until the last file that the recording becomes is written.
     permit: Permit<'a>,
     header: Header,
     selection: dsp::Selection,
     recording: Recording,
 }
+
+/// How a recording is let in.
+type Terms<'a> = (dsp::Lanes, Permit<'a>);
 
 /// What `parse` leaves.
 struct Parsed<'a> {
     header: Header,
     selection: dsp::Selection,
     recording: Recording,
-    lanes: dsp::Lanes,
-    permit: Permit<'a>,
+    terms: Terms<'a>,
 }
 
-impl Raw<'_> {
-    /// Samples and rate of the leading channel, which decide the length of the labels.
-    pub(super) fn length(&self) -> Result<(u64, Rate), Failure> {
+/// A recording that was read, with the files that it will become.
+pub(super) struct Cut<'a> {
+    raw: Raw<'a>,
+    /// The rate of the signals.
+    pub(super) rate: Rate,
+    /// The recording in one piece, or its parts.
+    pub(super) parts: Vec<Part>,
+}
+
+/// A signal file to be.
+#[derive(Clone)]
+#[expect(clippy::struct_field_names, reason = "a file is a part of a recording, or no part")]
+pub(super) struct Part {
+    pub(super) stem: Stem,
+    pub(super) part: Option<PartOf>,
+    pub(super) shape: dsp::Shape,
+    /// The stretches of the recording that it takes.
+    stretches: Vec<Stretch>,
+}
+
+impl<'a> Raw<'a> {
+    /// Decides what files the recording becomes: one, or one for every stretch that the steps can run on.
+    fn cut(self, recipe: &SignalRecipe, id: &RecordingId) -> Result<Cut<'a>, Failure> {
+        let mut raw = self;
+        let usable = dsp::usable(recipe, &raw.recording)?;
+        raw.recording.notes.extend(usable.notes);
+        let is_split = recipe.gaps == GapPolicy::Split && raw.recording.stretches.len() > 1;
+        let of = usable.stretches.len() as u32;
+        let name = |(index, stretches): (u32, Vec<Stretch>)| match stretches.first().filter(|_| is_split) {
+            None => (Stem::whole(id.clone()), None, stretches),
+            Some(first) => {
+                let part = PartOf { of, start_s: first.onset };
+                (Stem::of_part(id.clone(), index), Some(part), stretches)
+            }
+        };
+        let files = (0..).zip(dsp::files(recipe, usable.stretches)).map(name);
+        let lead = raw.lead()?;
+        let shape = |(stem, part, stretches): (Stem, Option<PartOf>, Vec<Stretch>)| {
+            let shape = dsp::shape(recipe, &raw.pieces(lead, &stretches), lead.rate)?;
+            Ok(Part { stem, part, shape, stretches })
+        };
+        let parts: Vec<Part> = files.map(shape).collect::<Result<_, Failure>>()?;
+        let rate = parts.first().map_or(lead.rate, |part| part.shape.rate);
+        Ok(Cut { raw, rate, parts })
+    }
+
+    /// The leading channel, which decides the length of signals and labels.
+    fn lead(&self) -> Result<&RawChannel, Failure> {
         let lead = self.recording.channels.iter().find(|channel| channel.signal == self.selection.lead);
-        let lead =
-            lead.ok_or_else(|| Failure::new(FailureClass::MissingChannels, "no channel was picked"))?;
-        Ok((lead.samples.len() as u64, lead.rate))
+        lead.ok_or_else(|| Failure::new(FailureClass::MissingChannels, "no channel was picked"))
+    }
+
+    /// Onset and samples of some stretches.
+    fn pieces(&self, channel: &RawChannel, stretches: &[Stretch]) -> Vec<(Seconds, u64)> {
+        let piece = |s: &Stretch| (s.onset, self.recording.samples_of(channel, s).len() as u64);
+        stretches.iter().map(piece).collect()
+    }
+}
+
+impl Cut<'_> {
+    /// The memory that the most demanding of the files needs while it is made. All raw samples are held until the last one is
+    /// written, and what a part takes of them lies there a second time.
+    fn peak_bytes(&self, recipe: &SignalRecipe, lanes: dsp::Lanes) -> Result<u64, Failure> {
+        let Raw { recording, selection, .. } = &self.raw;
+        let lead = self.raw.lead()?;
+        let raw: u64 = recording.channels.iter().map(|channel| channel.samples.bytes()).sum();
+        let records = |stretches: &[Stretch]| stretches.iter().map(|s| s.records).sum::<u64>();
+        let all = records(&recording.stretches).max(1);
+        let of_part = |part: &Part| {
+            let is_copied = part.stretches.len() < recording.stretches.len();
+            let copied = if is_copied { raw / all * records(&part.stretches) } else { 0 };
+            let pieces = self.raw.pieces(lead, &part.stretches);
+            dsp::peak_bytes(recipe, selection, raw + copied, (&pieces, lead.rate), lanes)
+        };
+        self.parts.iter().map(of_part).try_fold(0, |most, bytes| Ok(bytes?.max(most)))
+    }
+
+    /// The recording's content.
+    pub(super) fn source(&self) -> Digest {
+        self.raw.source
     }
 
     /// Onset of sample 0 behind the start in the header.
     pub(super) fn offset(&self) -> Seconds {
-        self.recording.offset
+        self.raw.recording.offset
     }
 
     /// What the recording says itself that its labels may need.
     pub(super) fn told(&self) -> Told {
         Told {
-            start: formats::start(&self.header),
-            annotations: self.recording.annotations.clone(),
-            notes: self.recording.notes.clone(),
+            start: formats::start(&self.raw.header),
+            annotations: self.raw.recording.annotations.clone(),
+            notes: self.raw.recording.notes.clone(),
         }
     }
 }
@@ -61,32 +139,52 @@ impl Bench<'_> {
     pub(super) fn make_signal(
         &self,
         recording: &SourceRecording,
-        id: &RecordingId,
-        raw: Raw<'_>,
+        cut: &Cut<'_>,
+        part: &Part,
     ) -> Result<Artifact<SignalFacts>, Trouble> {
         let recipe = &self.settings.recipe.signal;
-        let signal = dsp::apply_in(raw.lanes, recipe, &raw.selection, &raw.recording)?;
-        let facts = signal_facts(id, self.wanted.signal, &raw, &signal);
-        // The samples go, the memory stays set aside until the result is written.
-        let Raw { permit: _permit, recording: samples, .. } = raw;
-        drop(samples);
+        let raw = &cut.raw;
+        let signal = if part.stretches.len() == raw.recording.stretches.len() {
+            dsp::apply_in(raw.lanes, recipe, &raw.selection, &raw.recording)?
+        } else {
+            dsp::apply_in(raw.lanes, recipe, &raw.selection, &raw.recording.only(&part.stretches))
+                .map_err(|failure| of_part(part, failure))?
+        };
+        let facts = signal_facts(self.wanted.signal, raw, part, &signal);
         let record = self.writer.write_signal(recording.split, &signal, recipe.dtype, facts.clone())?;
         Ok(Artifact { record, facts, made: "built".to_owned() })
     }
 
-    /// Reads a recording once; once more where it changed meanwhile.
-    pub(super) fn read(&self, recording: &SourceRecording) -> Result<Raw<'_>, Failure> {
-        match self.read_once(recording) {
-            Err(failure) if failure.class == FailureClass::ChangedWhileReading => self.read_once(recording),
-            other => other,
+    /// Reads a recording as soon as there is memory for it, and decides what files it becomes. Fails with
+    /// `changed-while-reading` where it is not, from the first to the last byte, the file that `recording` describes, and with
+    /// `too-long` where it needs more memory than there may be.
+    pub(super) fn read(&self, recording: &SourceRecording, id: &RecordingId) -> Result<Cut<'_>, Failure> {
+        let recipe = &self.settings.recipe.signal;
+        let mut cut = self.read_once(recording, None)?.cut(recipe, id)?;
+        if cut.peak_bytes(recipe, cut.raw.lanes)? <= cut.raw.permit.bytes() {
+            return Ok(cut);
         }
+        // Gaps take room where they are filled, and parts lie beside the whole: the header knew of neither.
+        let (lanes, bytes) = self.gate.judge(|lanes| cut.peak_bytes(recipe, lanes))?;
+        if cut.raw.permit.grow(bytes) {
+            cut.raw.lanes = lanes;
+            return Ok(cut);
+        }
+        // Who waits with samples in hand may wait for somebody who does the same.
+        drop(cut);
+        let permit = self.gate.admit(bytes);
+        self.read_once(recording, Some((lanes, permit)))?.cut(recipe, id)
     }
 
-    fn read_once(&self, recording: &SourceRecording) -> Result<Raw<'_>, Failure> {
+    fn read_once<'a>(
+        &'a self,
+        recording: &SourceRecording,
+        admitted: Option<Terms<'a>>,
+    ) -> Result<Raw<'a>, Failure> {
         let began_ns = now_ns();
         let path = &recording.file.path;
         let mut reader = source::open(&self.settings.dataset.root, path)?;
-        let parsed = self.parse(&mut reader);
+        let parsed = self.parse(&mut reader, admitted);
         if let Err(failure) = &parsed
             && failure.class == FailureClass::TooLong
         {
@@ -100,27 +198,47 @@ impl Bench<'_> {
             return Err(Failure::new(FailureClass::ChangedWhileReading, message));
         }
         lock(&self.learned).lines.push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
-        let Parsed { header, selection, recording, lanes, permit } = parsed?;
+        let Parsed { header, selection, recording, terms: (lanes, permit) } = parsed?;
         Ok(Raw { source: sha256, lanes, permit, header, selection, recording })
     }
 
-    fn parse(&self, reader: &mut source::SourceReader) -> Result<Parsed<'_>, Failure> {
+    fn parse<'a>(
+        &'a self,
+        reader: &mut source::SourceReader,
+        admitted: Option<Terms<'a>>,
+    ) -> Result<Parsed<'a>, Failure> {
         let recipe = &self.settings.recipe.signal;
         let bytes = reader.file_bytes();
         let header = formats::read_header(reader, bytes)?;
         let selection = dsp::select(&header.signals, recipe)?;
-        let (lanes, bytes) = self.gate.judge(recipe, &header, &selection)?;
-        let permit = self.gate.admit(bytes);
+        let terms = if let Some(terms) = admitted {
+            terms
+        } else {
+            let need = |lanes| Ok(admission::peak_bytes(recipe, &header, &selection, lanes));
+            let (lanes, bytes) = self.gate.judge(need)?;
+            (lanes, self.gate.admit(bytes))
+        };
         let recording =
             formats::read_recording(reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
-        Ok(Parsed { header, selection, recording, lanes, permit })
+        Ok(Parsed { header, selection, recording, terms })
     }
 }
 
-fn signal_facts(id: &RecordingId, fingerprint: Digest, raw: &Raw<'_>, signal: &Signal) -> SignalFacts {
+/// A failure of one part, which is one of the whole recording.
+fn of_part(part: &Part, failure: Failure) -> Failure {
+    match part.part {
+        None => failure,
+        Some(place) => {
+            let message = format!("`{}`, from {} s on: {}", part.stem, place.start_s, failure.message);
+            Failure::new(failure.class, message)
+        }
+    }
+}
+
+fn signal_facts(fingerprint: Digest, raw: &Raw<'_>, part: &Part, signal: &Signal) -> SignalFacts {
     let notes = raw.header.notes.iter().chain(&raw.recording.notes).chain(&signal.notes);
     SignalFacts {
-        id: id.clone(),
+        id: part.stem.clone(),
         fingerprint,
         source_sha256: raw.source,
         arrays: BTreeMap::new(),
@@ -128,9 +246,10 @@ fn signal_facts(id: &RecordingId, fingerprint: Digest, raw: &Raw<'_>, signal: &S
         rate_hz: signal.rate,
         input_rate_hz: signal.input_rate,
         offset_s: raw.recording.offset,
-        gaps: Vec::new(),
+        gaps: signal.gaps.clone(),
         interpolated: signal.interpolated.clone(),
         reference: signal.reference.clone(),
         notes: notes.cloned().collect(),
+        part: part.part,
     }
 }

@@ -5,6 +5,8 @@ use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
 use crate::model::settings::Settings;
+use crate::model::shard::Shard;
+use crate::model::stem::Stem;
 use crate::ops::Context;
 use crate::ops::inventory::{self, Taken};
 use crate::ops::library::{self, Depth, Loaded};
@@ -65,7 +67,7 @@ pub struct Survey {
     pub inventory: Option<Inventory>,
     /// The own version first, then every other that may share.
     pub shelves: Vec<Shelf>,
-    /// What is to be done; nothing where the dataset cannot be reached.
+    /// What is to be done, for the whole profile or the shard; nothing where the dataset cannot be reached.
     pub plan: Option<Plan>,
     /// Contents learned on the way.
     pub learned: Vec<MemoLine>,
@@ -83,11 +85,13 @@ pub struct Options<'a> {
     pub settle: Option<Context<'a>>,
     /// Which remembered failures are tried again.
     pub retry: Retry,
+    /// The part of the profile that is planned, where it is not the whole.
+    pub shard: Option<Shard>,
 }
 
 impl Options<'_> {
     /// Reading commands: look, hash nothing.
-    pub const LOOK: Self = Self { depth: Depth::Look, settle: None, retry: Retry::Nothing };
+    pub const LOOK: Self = Self { depth: Depth::Look, settle: None, retry: Retry::Nothing, shard: None };
 }
 
 /// Nanoseconds since the epoch, for the memo's racily-clean rule.
@@ -118,7 +122,7 @@ pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options<'_>) -
     let store = Store::new(settings.cache_root.clone());
     let wanted = identity(&settings);
     let mut inventory = taken.map(|taken| taken.profile(&settings));
-    let names = needed_names(inventory.as_ref());
+    let names = needed_names(inventory.as_ref(), options.shard);
     let own = load(&store, &settings.profile, &settings.version, &wanted, &names, options.depth)?;
     let mismatch = own
         .identity
@@ -149,6 +153,11 @@ pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options<'_>) -
         shelves.extend(survey.other_shelves(&open, options.depth)?);
         survey.shelves = shelves;
         survey.decide(inventory, options);
+        if is_made_of_others(&survey.own, inventory) {
+            survey.mismatch =
+                Some(mismatch::other_recordings(&survey.store, &survey.settings, &survey.wanted));
+            survey.plan = None;
+        }
     } else {
         survey.shelves = shelves;
     }
@@ -164,11 +173,40 @@ fn membership(settings: &Settings, inventory: Option<&Inventory>, own: &Loaded) 
     }
 }
 
-/// True where a manifest was made for recordings of which the dataset holds none: another dataset under the same name.
+/// True where a version was made for recordings of which the dataset holds none: another dataset under the same name.
+/// Where nothing says what the files are, they speak for themselves.
 fn is_foreign(own: &Loaded, inventory: &Inventory) -> bool {
-    let ManifestState::Read(manifest) = &own.held.manifest else { return false };
+    let held: Vec<&str> = match &own.held.manifest {
+        ManifestState::Read(manifest) => {
+            manifest.entries.iter().map(|entry| entry.id.recording().as_str()).collect()
+        }
+        _ if own.held.identity.is_none() => own.files.keys().map(|name| recording(name)).collect(),
+        _ => return false,
+    };
     let here: BTreeSet<&str> = inventory.recordings.iter().map(SourceRecording::name).collect();
-    !manifest.entries.is_empty() && !manifest.entries.iter().any(|entry| here.contains(entry.id.as_str()))
+    !held.is_empty() && !held.iter().any(|name| here.contains(name))
+}
+
+/// True where nothing says what the files are, and every one of them was made from another recording than the dataset
+/// has under its name. A recording whose content is not known proves nothing.
+fn is_made_of_others(own: &Loaded, inventory: &Inventory) -> bool {
+    if own.held.identity.is_some() {
+        return false;
+    }
+    let mut compared = 0;
+    for recording in &inventory.recordings {
+        let Ok(id) = &recording.id else { continue };
+        let signals = Stem::of(&own.shelf.signals, id).next().map(|(_, offer)| offer);
+        let Some(offer) = signals.or_else(|| Stem::of(&own.shelf.labels, id).next().map(|(_, offer)| offer))
+        else {
+            continue;
+        };
+        if recording.file.sha256.is_none_or(|sha256| sha256 == offer.source) {
+            return false;
+        }
+        compared += 1;
+    }
+    compared > 0
 }
 
 /// The recordings that a manifest was made for, of the splits in force.
@@ -185,19 +223,32 @@ fn load(
     names: &BTreeSet<String>,
     depth: Depth,
 ) -> Result<Loaded> {
-    let wanted = library::Wanted { identity, names: &|name| names.contains(stem(name)) };
+    let wanted = library::Wanted { identity, names: &|name| names.contains(recording(name)) };
     library::load(store, profile, version, &wanted, depth)
 }
 
-/// The id in a file's name: `train/x.labels.npz` → `x`.
-fn stem(name: &str) -> &str {
+/// The id of the recording in a file's name: `train/x.labels.npz` and `train/x.part000.npz` → `x`.
+fn recording(name: &str) -> &str {
     let file = name.rsplit('/').next().unwrap_or(name);
-    file.strip_suffix(".npz").map_or(file, |stem| stem.strip_suffix(".labels").unwrap_or(stem))
+    let stem = file.strip_suffix(".npz").map_or(file, |stem| stem.strip_suffix(".labels").unwrap_or(stem));
+    match plan::stem_of(name) {
+        Some(part) if part.part().is_some() => &stem[..part.recording().as_str().len()],
+        _ => stem,
+    }
 }
 
-fn needed_names(inventory: Option<&Inventory>) -> BTreeSet<String> {
-    let ids = inventory.into_iter().flat_map(Inventory::profile).filter_map(|r| r.id.as_ref().ok());
-    ids.map(|id| id.as_str().to_owned()).collect()
+fn needed_names(inventory: Option<&Inventory>, shard: Option<Shard>) -> BTreeSet<String> {
+    let Some(inventory) = inventory else { return BTreeSet::new() };
+    let own = planned(inventory, shard);
+    let needed =
+        inventory.profile().iter().zip(own).filter_map(|(r, own)| r.id.as_ref().ok().filter(|_| own));
+    needed.map(|id| id.as_str().to_owned()).collect()
+}
+
+/// Says for each recording of the profile whether it is planned.
+fn planned(inventory: &Inventory, shard: Option<Shard>) -> Vec<bool> {
+    let sizes: Vec<u64> = inventory.profile().iter().map(|r| r.file.stamp.bytes).collect();
+    shard.map_or_else(|| vec![true; sizes.len()], |shard| shard.cut(&sizes))
 }
 
 impl Survey {
@@ -206,8 +257,12 @@ impl Survey {
         let shelf = &self.own.shelf;
         let whole = |name: &&String| {
             let id = RecordingId::new(name.as_str()).ok();
-            let offers = id.and_then(|id| Some((shelf.signals.get(&id)?, shelf.labels.get(&id)?)));
-            offers.is_some_and(|(a, b)| a.on_disk == OnDisk::Present && b.on_disk == OnDisk::Present)
+            id.is_some_and(|id| {
+                [&shelf.signals, &shelf.labels].into_iter().all(|held| {
+                    let mut offers = Stem::of(held, &id).peekable();
+                    offers.peek().is_some() && offers.all(|(_, offer)| offer.on_disk == OnDisk::Present)
+                })
+            })
         };
         names.iter().filter(|name| !whole(name)).cloned().collect()
     }
@@ -234,11 +289,15 @@ impl Survey {
             annotations_inside: self.settings.annotations_inside(),
             retry: options.retry,
         };
+        let own = planned(inventory, options.shard);
         if let Some(cx) = options.settle {
-            let open = plan::undecided(&wanted, inventory, &self.shelves);
+            let mut open = plan::undecided(&wanted, inventory, &self.shelves);
+            open.retain(|recording| own[*recording]);
             self.learned.extend(inventory::settle(&cx, &self.settings, &mut inventory.recordings, &open));
         }
-        self.plan = Some(plan::plan(&wanted, inventory, &self.shelves));
+        let mut plan = plan::plan(&wanted, inventory, &self.shelves);
+        plan.tasks.retain(|task| own[task.recording]);
+        self.plan = Some(plan);
     }
 
     /// The state of the version.
@@ -308,14 +367,21 @@ impl Survey {
         self.members.keys().filter(|name| !self.has(name) && !self.failed(name)).count()
     }
 
-    /// True where the files of an entry lie there with their recorded sizes.
+    /// True where the files of a recording, of all its parts, lie there with their recorded sizes.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        let entry = RecordingId::new(name).ok().and_then(|id| self.own.held.entries.get(&id));
-        let in_place = |entry: &&Entry| self.members.get(name).is_none_or(|split| *split == entry.split);
-        entry.filter(in_place).is_some_and(|entry| {
-            entry.files.iter().all(|record| self.own.files.get(&record.name) == Some(&record.bytes))
-        })
+        let Ok(id) = RecordingId::new(name) else { return false };
+        let mut entries = Stem::of(&self.own.held.entries, &id).map(|(_, entry)| entry).peekable();
+        entries.peek().is_some()
+            && entries.all(|entry| self.is_in_place(entry, &self.own.files))
+            && self.own.held.is_whole(&id)
+    }
+
+    /// True where an entry's files are among `files`, with their recorded sizes and in the configured split.
+    #[must_use]
+    pub fn is_in_place(&self, entry: &Entry, files: &BTreeMap<String, u64>) -> bool {
+        self.members.get(entry.id.recording().as_str()).is_none_or(|split| *split == entry.split)
+            && entry.files.iter().all(|record| files.get(&record.name) == Some(&record.bytes))
     }
 
     /// True where the version remembers a failure.
@@ -324,9 +390,9 @@ impl Survey {
         self.own.held.quarantine.contains_key(name)
     }
 
-    /// The entries of the profile's members, of one split; a manifest may list others as well.
+    /// The entries of the profile's members, of one split, part by part; a manifest may list others as well.
     pub fn entries(&self, split: Split) -> impl Iterator<Item = &Entry> {
-        let is_member = move |entry: &&Entry| self.members.get(entry.id.as_str()) == Some(&split);
+        let is_member = move |entry: &&Entry| self.members.get(entry.id.recording().as_str()) == Some(&split);
         self.own.held.entries.values().filter(move |entry| entry.split == split).filter(is_member)
     }
 
@@ -347,7 +413,7 @@ impl Survey {
 /// The error of a command that needs the recordings.
 #[must_use]
 pub fn unreachable_dataset(settings: &Settings) -> Error {
-    if source::is_reachable(&settings.dataset) {
+    if source::is_reachable(&settings.dataset).unwrap_or(false) {
         return inventory::no_recordings(settings);
     }
     Error::usage(

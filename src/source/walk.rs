@@ -4,6 +4,7 @@
 //! dot (`.git` of a git-annex dataset, `._x.edf` of a Mac), unless a glob spells such a name out.
 
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::model::dataset::DatasetSpec;
 use globset::{Glob, GlobSet};
 use std::collections::HashSet;
@@ -37,6 +38,7 @@ pub(super) fn walk(root: &Path, globs: &[Glob], exclude: &[Glob]) -> Result<List
     let mut listing = Listing::default();
     let entries = WalkDir::new(root).min_depth(1).into_iter();
     for entry in entries.filter_entry(|entry| entry.depth() == 0 || dotted || !is_hidden(entry)) {
+        fault::point("list source").map_err(Error::io("list", root))?;
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(root).to_owned();
             Error::io("list", path)(error.into())

@@ -330,6 +330,28 @@ fn the_reference_of_dataset_files_has_every_key() {
 }
 
 #[test]
+fn the_table_of_annotation_formats_is_the_codes() {
+    let formats: Vec<&str> = AnnotationFormat::ALL.iter().map(|format| format.as_str()).collect();
+    assert_eq!(names("Annotations"), formats);
+}
+
+#[test]
+fn the_table_of_datasets_is_what_is_shipped() {
+    let files = fs_err::read_dir(repository().join("configs/datasets")).unwrap();
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+    let shipped: BTreeSet<String> = files.map(|item| stem(item.unwrap().path())).collect();
+    let shown = table("Shipped datasets");
+    for row in &shown {
+        let name = &quoted(&row[0])[0];
+        let root = (name != "demo").then(|| ("EEG_DATA_ROOT".to_owned(), "/data".to_owned()));
+        let request = Request { set: vec![format!("data.dataset={name}")], ..Request::default() };
+        let loaded = load(&root.into_iter().collect(), &repository(), &request).unwrap();
+        assert_eq!(quoted(&row[1]), [loaded.settings.recipe.labels.format.as_str()], "{row:?}");
+    }
+    assert_eq!(shown.iter().map(|row| quoted(&row[0])[0].clone()).collect::<BTreeSet<_>>(), shipped);
+}
+
+#[test]
 fn the_table_of_make_targets_is_the_makefiles() {
     let phony = MAKEFILE.lines().find_map(|line| line.strip_prefix(".PHONY:")).unwrap();
     let in_makefile: BTreeSet<String> = phony.split_whitespace().map(str::to_owned).collect();

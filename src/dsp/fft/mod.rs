@@ -11,7 +11,8 @@ mod radix;
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
 use crate::dsp::wide::wide;
-use radix::{LARGEST_RADIX, Mixed};
+pub(crate) use radix::LARGEST_RADIX;
+use radix::Mixed;
 use std::ops::Range;
 
 /// A complex number in lanes: real part, imaginary part. An array, so that two reals in a row are one of it.

@@ -11,7 +11,7 @@ use crate::dsp::roots::root;
 use crate::dsp::wide::wide;
 
 /// Larger primes cost less as a convolution.
-pub(super) const LARGEST_RADIX: usize = 31;
+pub(crate) const LARGEST_RADIX: usize = 31;
 const HALF: usize = LARGEST_RADIX / 2;
 
 #[derive(Debug)]
