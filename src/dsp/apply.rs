@@ -383,7 +383,7 @@ mod tests {
             for row in scaled.data.rows() {
                 let values = columns.iter().cloned().flatten().map(|at| f64::from(row[at]));
                 let (sum, squares) = values.fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
-                let n = (2048 + 768 + 2560) as f64;
+                let n = f64::from(2048 + 768 + 2560);
                 assert!((sum / n).abs() < 1e-5 && (squares / n - 1.0).abs() < 1e-5, "{sum} {squares}");
             }
         }
