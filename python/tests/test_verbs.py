@@ -121,6 +121,8 @@ INTERRUPTED = """
 import os, signal, sys, threading
 import eegcache
 
+# A shell starts what runs in its background with the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sent = []
 
 def callback(progress):
