@@ -75,7 +75,7 @@ impl Writer {
             &now
         };
         let names: Vec<String> = ended.iter().map(|(name, _)| name.clone()).collect();
-        let absorbed = uncounted(held, Held::told_by(self.build_dir(), &names));
+        let absorbed = uncounted(held, Held::told_by(self.build_dir(), &names)?);
         let Next { manifest, is_complete } = make(&Merge { held, is_shared: !self.exclusive, absorbed })?;
         if (&manifest.profile, &manifest.version) != (&header.profile, &header.version) {
             let other = format!("the manifest belongs to `{}/{}`", manifest.profile, manifest.version);
@@ -119,17 +119,20 @@ impl Writer {
     /// program's journal holds what this one cannot merge.
     fn ended_journals(&self, own: &[String]) -> Result<Vec<(String, Option<File>)>> {
         let build = self.build_dir();
-        let is_ours = |name: &String| !matches!(journal::read(build, name), Err(Unusable::Later(_)));
-        let others = journal::names(build)?.into_iter().filter(|name| !own.contains(name) && is_ours(name));
-        let ended = |name: String| {
-            if self.lock().is_reliable() {
-                let file = journal::lock_ended(build, &name)?;
-                setup::is_ended(build, &name, true).then_some((name, Some(file)))
-            } else {
-                setup::is_ended(build, &name, false).then_some((name, None))
+        let mut ended = Vec::new();
+        for name in journal::names(build)?.into_iter().filter(|name| !own.contains(name)) {
+            if matches!(journal::read(build, &name)?, Err(Unusable::Later(_))) {
+                continue;
             }
-        };
-        Ok(others.filter_map(ended).collect())
+            if !self.lock().is_reliable() {
+                ended.extend(setup::is_ended(build, &name, false).then_some((name, None)));
+            } else if let Some(file) = journal::lock_ended(build, &name)?
+                && setup::is_ended(build, &name, true)
+            {
+                ended.push((name, Some(file)));
+            }
+        }
+        Ok(ended)
     }
 }
 

@@ -12,6 +12,7 @@ use super::merge::uncounted;
 use super::{Held, ManifestState, Store, Wait, setup};
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, Split, VersionName};
+use rustix::fs::Stat;
 use std::collections::BTreeSet;
 
 /// A name that can be removed.
@@ -97,10 +98,12 @@ impl Store {
     pub fn holder(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<String>> {
         let components = Place::Version(profile, version).components();
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
-        let build = dir.child(BUILD).ok();
-        if let Some(holder) = build.as_ref().and_then(Lock::peek) {
+        if let Some(build) = child(&dir, BUILD)?
+            && let Some(holder) = Lock::peek(&build)?
+        {
             return Ok(Some(format!("a build holds it ({holder})")));
         }
+        // Where directories cannot be locked, nobody holds one.
         Ok((!dir.try_own().unwrap_or(true)).then(|| "a reader holds it".to_owned()))
     }
 
@@ -116,7 +119,7 @@ impl Store {
     pub fn committed_at(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<i64>> {
         let components = Place::Version(profile, version).components();
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
-        Ok(dir.stat(MANIFEST).ok().map(|stat| stat.st_mtime))
+        Ok(stat(&dir, MANIFEST)?.map(|stat| stat.st_mtime))
     }
 
     /// Returns what was moved to `.damaged/` longer than `age_s` seconds ago.
@@ -148,13 +151,15 @@ impl Store {
             return Ok(());
         };
         let Ok(target) = dir.read_link(LATEST) else { return Ok(()) };
-        if VersionName::new(target).is_ok_and(|version| dir.stat(version.as_str()).is_ok()) {
+        if let Ok(version) = VersionName::new(target)
+            && stat(&dir, version.as_str())?.is_some()
+        {
             return Ok(());
         }
         dir.remove(LATEST).map_err(dir.error("remove", LATEST))?;
         let mut complete = Vec::new();
         for version in self.versions(profile)? {
-            if self.load(profile, &version).is_ok_and(|held| is_complete(&held)) {
+            if is_complete(&self.load(profile, &version)?) {
                 complete.push((self.committed_at(profile, &version)?, version));
             }
         }
@@ -171,12 +176,17 @@ impl Store {
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(Vec::new()) };
         let held = Held::read(Some(&dir), profile, version)?;
         let needed = Needed::new(&held);
-        let mut orphans: Vec<Item> = contents(&dir)?.ours;
-        let build = dir.child(BUILD).ok();
-        orphans.retain(|item| match item.name.strip_prefix(BUILD).and_then(|rest| rest.strip_prefix('/')) {
-            Some(leaf) => build.as_ref().is_some_and(|build| is_left_over(build, leaf, &held)),
-            None => !needed.needs(&item.name),
-        });
+        let build = child(&dir, BUILD)?;
+        let mut orphans = Vec::new();
+        for item in contents(&dir)?.ours {
+            let leaf = item.name.strip_prefix(BUILD).and_then(|rest| rest.strip_prefix('/'));
+            let is_orphan = match (leaf, &build) {
+                (Some(leaf), Some(build)) => is_left_over(build, leaf, &held)?,
+                (Some(_), None) => false,
+                (None, _) => !needed.needs(&item.name),
+            };
+            orphans.extend(is_orphan.then_some(item));
+        }
         Ok(orphans)
     }
 }
@@ -210,7 +220,7 @@ impl Claim {
             dir.remove_child(split.as_str()).map_err(dir.error("remove", split.as_str()))?;
         }
         self.remove_items(own.into_iter())?;
-        if let Ok(build) = dir.child(BUILD) {
+        if let Some(build) = child(dir, BUILD)? {
             build.remove_child(TEMPORARIES).map_err(build.error("remove", TEMPORARIES))?;
         }
         self.remove_items(lock.into_iter())?;
@@ -237,6 +247,24 @@ impl Claim {
             remove(below.as_ref().unwrap_or(&self.version), leaf)?;
         }
         Ok(())
+    }
+}
+
+/// Opens a directory; nothing where it is absent.
+fn child(dir: &Dir, name: &str) -> Result<Option<Dir>> {
+    match dir.child(name) {
+        Ok(child) => Ok(Some(child)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(dir.error("open", name)(error)),
+    }
+}
+
+/// Returns what the file system says of a name; nothing where it is absent.
+fn stat(dir: &Dir, name: &str) -> Result<Option<Stat>> {
+    match dir.stat(name) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(dir.error("read", name)(error)),
     }
 }
 
@@ -270,11 +298,7 @@ fn contents(dir: &Dir) -> Result<Contents> {
 
 fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: fn(&str) -> bool) -> Result<()> {
     let leaf = place.rsplit('/').next().unwrap_or(place);
-    let dir = match above.child(leaf) {
-        Ok(dir) => dir,
-        Err(error) if is_absent(&error) => return Ok(()),
-        Err(error) => return Err(above.error("open", leaf)(error)),
-    };
+    let Some(dir) = child(above, leaf)? else { return Ok(()) };
     for (name, kind) in dir.list()? {
         let path = format!("{place}/{name}");
         if place == BUILD && name == TEMPORARIES && kind.is_dir() {
@@ -296,21 +320,21 @@ fn is_builders(path: &str) -> bool {
 }
 
 /// True where a file of builders is of no use any more.
-fn is_left_over(build: &Dir, leaf: &str, held: &Held) -> bool {
+fn is_left_over(build: &Dir, leaf: &str, held: &Held) -> Result<bool> {
     if leaf.starts_with(TEMPORARIES) {
-        return true;
+        return Ok(true);
     }
-    layout::is_journal_name(leaf) && says_nothing_new(build, leaf, held)
+    if layout::is_journal_name(leaf) { says_nothing_new(build, leaf, held) } else { Ok(false) }
 }
 
 /// True for a journal that cannot be read, or whose entries the manifest holds. A later program's stays.
-fn says_nothing_new(build: &Dir, name: &str, held: &Held) -> bool {
-    match journal::read(build, name) {
-        Err(Unusable::Damaged) => true,
-        Err(Unusable::Later(_) | Unusable::Unread(_)) => false,
+fn says_nothing_new(build: &Dir, name: &str, held: &Held) -> Result<bool> {
+    match journal::read(build, name)? {
+        Err(Unusable::Damaged) => Ok(true),
+        Err(Unusable::Later(_) | Unusable::NoFile(_)) => Ok(false),
         Ok(_) => {
             let is_merged = matches!(held.manifest, ManifestState::Read(_));
-            is_merged && uncounted(held, Held::told_by(build, &[name.to_owned()])).is_empty()
+            Ok(is_merged && uncounted(held, Held::told_by(build, &[name.to_owned()])?).is_empty())
         }
     }
 }
