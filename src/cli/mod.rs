@@ -257,7 +257,9 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
     if !report.unread.is_empty() {
         let moved = if args.repair { "; nothing was moved" } else { "" };
         line(&format!("error: {} could not be read{moved}", table::count(report.unread.len(), "file")));
-        line("hint: mend what keeps them from being read, or remove one that stays so: `eegcache build` makes it again");
+        line(
+            "hint: mend what keeps them from being read, or remove one that stays so: `eegcache build` makes it again",
+        );
         return Ok(exit::ENVIRONMENT);
     }
     Ok(match (report.damaged.is_empty(), report.missing.is_empty()) {

@@ -183,7 +183,9 @@ impl Check<'_> {
             match verdict {
                 Ok(Verdict::Right) => {}
                 Ok(Verdict::Damaged(reason)) => report.damaged.push(self.damage(name, reason)),
-                Ok(Verdict::Gone) => missing.extend(listed.contains_key(name.as_str()).then_some(name.as_str())),
+                Ok(Verdict::Gone) => {
+                    missing.extend(listed.contains_key(name.as_str()).then_some(name.as_str()));
+                }
                 Err(error @ Error::Io { .. }) => report.unread.push(self.damage(name, error.to_string())),
                 Err(error) => return Err(error),
             }
@@ -222,7 +224,9 @@ impl Check<'_> {
         }
         if self.quick {
             let facts = library::look(self.store, self.profile, self.version, name)?;
-            return Ok(facts.map_or(Verdict::Gone, |facts| facts.map_or_else(Verdict::Damaged, |_| Verdict::Right)));
+            return Ok(
+                facts.map_or(Verdict::Gone, |facts| facts.map_or_else(Verdict::Damaged, |_| Verdict::Right))
+            );
         }
         Ok(match (self.content(name)?, listed) {
             (None, _) => Verdict::Gone,

@@ -100,12 +100,7 @@ impl Held {
     }
 
     /// Without manifest and journals, a file that every writer leaves says what the version means.
-    fn recall_identity(
-        &mut self,
-        build: &Dir,
-        profile: &ProfileName,
-        version: &VersionName,
-    ) -> Result<()> {
+    fn recall_identity(&mut self, build: &Dir, profile: &ProfileName, version: &VersionName) -> Result<()> {
         if self.identity.is_none()
             && let Ok(Recorded { header, .. }) = journal::read(build, IDENTITY)?
             && (&header.profile, &header.version) == (profile, version)
@@ -120,7 +115,9 @@ impl Held {
         let mut told = Self::nothing();
         for name in names {
             let lines = journal::read(build, name)?.map(|one| one.lines).unwrap_or_default();
-            lines.into_iter().for_each(|line| told.merge_line(line));
+            for line in lines {
+                told.merge_line(line);
+            }
         }
         Ok(told.entries.into_values().collect())
     }

@@ -6,7 +6,7 @@
 
 use super::dir::{Dir, is_absent};
 use super::journal::{self, Unusable};
-use super::layout::{self, BUILD, DAMAGED, FileName, LATEST, LOCK, MANIFEST, Place, TEMPORARIES};
+use super::layout::{self, BUILD, DAMAGED, FileName, LATEST, LOCK, MANIFEST, Place, REMOVED, TEMPORARIES};
 use super::lock::{Lock, Patience};
 use super::merge::uncounted;
 use super::{Held, ManifestState, Store, Wait, setup};
@@ -107,19 +107,25 @@ impl Store {
         Ok((!dir.try_own().unwrap_or(true)).then(|| "a reader holds it".to_owned()))
     }
 
-    /// Returns what lies in a version; nothing where it has no directory, or none that this program made.
+    /// Returns what lies in a version; nothing where it has no directory, or none that this program made. A directory
+    /// in which nothing is left was one: a removal was killed just before its end.
     pub fn contents(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<Contents>> {
         let components = Place::Version(profile, version).components();
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
         let contents = contents(&dir)?;
-        Ok((!contents.ours.is_empty()).then_some(contents))
+        Ok((!contents.ours.is_empty() || contents.foreign.is_empty()).then_some(contents))
     }
 
-    /// Returns when the manifest of a version was written, in seconds since the epoch; nothing where there is none.
+    /// Returns when the manifest of a version was written, in seconds since the epoch; nothing where there is none, nor
+    /// one that a killed removal took away.
     pub fn committed_at(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<i64>> {
         let components = Place::Version(profile, version).components();
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
-        Ok(stat(&dir, MANIFEST)?.map(|stat| stat.st_mtime))
+        if let Some(manifest) = stat(&dir, MANIFEST)? {
+            return Ok(Some(manifest.st_mtime));
+        }
+        let Some(build) = child(&dir, BUILD)? else { return Ok(None) };
+        Ok(stat(&build, REMOVED)?.map(|stat| stat.st_mtime))
     }
 
     /// Returns what was moved to `.damaged/` longer than `age_s` seconds ago.
@@ -205,7 +211,7 @@ impl Claim {
     /// where it holds what is not ours.
     pub fn remove_version(self) -> Result<bool> {
         let dir = &self.version;
-        remove(dir, MANIFEST)?;
+        take_away_manifest(dir)?;
         dir.sync()?;
         let contents = contents(dir)?;
         // Journals next: they list files as well.
@@ -213,8 +219,10 @@ impl Claim {
         let (journals, rest): (Vec<&Item>, Vec<&Item>) = contents.ours.iter().partition(is_journal);
         let (own, finished): (Vec<&Item>, Vec<&Item>) =
             rest.into_iter().partition(|item| item.name.starts_with(BUILD));
-        let is_lock = |item: &&Item| item.name == format!("{BUILD}/{LOCK}");
-        let (lock, own): (Vec<&Item>, Vec<&Item>) = own.into_iter().partition(is_lock);
+        let is_last =
+            |item: &&Item| [LOCK, REMOVED].iter().any(|last| item.name == format!("{BUILD}/{last}"));
+        // `lock` before `removed`, as names sort: who finds the second alone can still tell the age.
+        let (last, own): (Vec<&Item>, Vec<&Item>) = own.into_iter().partition(is_last);
         self.remove_items(journals.into_iter().chain(finished))?;
         for split in Split::ALL {
             dir.remove_child(split.as_str()).map_err(dir.error("remove", split.as_str()))?;
@@ -223,7 +231,7 @@ impl Claim {
         if let Some(build) = child(dir, BUILD)? {
             build.remove_child(TEMPORARIES).map_err(build.error("remove", TEMPORARIES))?;
         }
-        self.remove_items(lock.into_iter())?;
+        self.remove_items(last.into_iter())?;
         dir.remove_child(BUILD).map_err(dir.error("remove", BUILD))?;
         let name = self.name.as_str();
         self.profile.remove_child(name).map_err(self.profile.error("remove", name))
@@ -265,6 +273,21 @@ fn stat(dir: &Dir, name: &str) -> Result<Option<Stat>> {
         Ok(stat) => Ok(Some(stat)),
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(dir.error("read", name)(error)),
+    }
+}
+
+/// Takes the manifest out of its place, so that the version is no version any more. It is kept until the end: its age is
+/// the version's, should the removal be killed and begun again.
+fn take_away_manifest(dir: &Dir) -> Result<()> {
+    let moved = match child(dir, BUILD)? {
+        Some(build) => dir.rename(MANIFEST, &build, REMOVED),
+        None => return remove(dir, MANIFEST),
+    };
+    match moved {
+        Err(error) if is_absent(&error) => Ok(()),
+        // Where there is no space for a name, removing needs none.
+        Err(_) => remove(dir, MANIFEST),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -314,14 +337,14 @@ fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: fn(&str) -> 
 
 fn is_builders(path: &str) -> bool {
     let leaf = path.rsplit('/').next().unwrap_or(path);
-    [LOCK, layout::MERGE, layout::IDENTITY].contains(&leaf)
+    [LOCK, layout::MERGE, layout::IDENTITY, REMOVED].contains(&leaf)
         || layout::is_shard_name(leaf)
         || layout::is_journal_name(leaf)
 }
 
 /// True where a file of builders is of no use any more.
 fn is_left_over(build: &Dir, leaf: &str, held: &Held) -> Result<bool> {
-    if leaf.starts_with(TEMPORARIES) {
+    if leaf.starts_with(TEMPORARIES) || leaf == REMOVED {
         return Ok(true);
     }
     if layout::is_journal_name(leaf) { says_nothing_new(build, leaf, held) } else { Ok(false) }

@@ -25,6 +25,9 @@ const FAULTS: &[(Fault, bool)] = &[
 
 const PLAIN: Variant = Variant { signal: 0, labels: 0, source: 0, split: 0 };
 
+/// A dataset whose root answers so is not there: the cache is judged by what it recorded.
+const ABSENCE: [Fault; 2] = [Fault::Error(Errno::ACCESS), Fault::Error(Errno::STALE)];
+
 /// A command, and what it says in one text.
 type Look = (&'static str, fn(&World) -> Result<String>);
 
@@ -63,8 +66,10 @@ const LOOKS: &[Look] = &[
     }),
 ];
 
-/// What lies there: the state in which a command finds the cache.
-const STATES: &[(&str, fn(&World))] = &[
+/// What was done to a cache before a command finds it.
+type Situation = (&'static str, fn(&World));
+
+const STATES: &[Situation] = &[
     ("complete", |_| {}),
     ("without a manifest", |world| {
         fs_err::remove_file(world.path("cache/full/v00/manifest.json")).unwrap();
@@ -95,6 +100,9 @@ fn check(state: &str, prepare: fn(&World)) -> usize {
         let operations = plan(None);
         for (fault, forever) in FAULTS {
             for at in (0..operations.len()).step_by(tally::stride(13)) {
+                if operations[at] == "open source root" && ABSENCE.contains(fault) {
+                    continue;
+                }
                 plan(Some(Plan { at, forever: *forever, fault: *fault }));
                 let outcome = look(&world);
                 plan(None);

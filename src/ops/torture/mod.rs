@@ -4,6 +4,7 @@
 //! makes, what the tool calls valid is, and the next run ends with exactly the files of an undisturbed one. The
 //! counterpart that uses the real program is `tests/it/torture`. `EEGCACHE_TORTURE=1` leaves no fault out.
 
+mod exports;
 mod flips;
 #[path = "../../../tests/it/invariant.rs"]
 mod invariant;
@@ -14,6 +15,7 @@ mod sweep;
 mod tally;
 #[path = "../../../tests/it/tiny.rs"]
 mod tiny;
+mod verbs;
 
 use crate::error::{Error, Result};
 use crate::model::id::{Digest, ProfileName, VersionName};
@@ -195,7 +197,11 @@ fn quietly<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
 }
 
 fn build_profile(settings: &Settings) -> Result<BuildReport> {
-    let options = BuildOptions { wait: Wait::No, ..BuildOptions::default() };
+    build_with(settings, BuildOptions::default())
+}
+
+fn build_with(settings: &Settings, options: BuildOptions) -> Result<BuildReport> {
+    let options = BuildOptions { wait: Wait::No, ..options };
     quietly(|cx| build(cx, settings, options))
 }
 

@@ -90,7 +90,9 @@ impl Archive {
         let frames = decode_frames(&tail).ok_or("the directory at its end is not one of ours")?;
         let container = Container::plan(&frames).ok_or("its directory promises more than any file holds")?;
         if container.bytes != size {
-            return Err(format!("it has {size} bytes where its directory promises {}", container.bytes).into());
+            return Err(
+                format!("it has {size} bytes where its directory promises {}", container.bytes).into()
+            );
         }
         if !tail.ends_with(&container.tail) {
             return Err("the directory at its end is changed".into());
