@@ -7,7 +7,7 @@ EEGCACHE = $(CARGO) run $(QUIET) --release --bin eegcache --
 CONFIG_FLAGS = $(foreach file,$(CONFIG),-c $(file))
 
 .DEFAULT_GOAL := help
-.PHONY: help cache-smoke cache-dev cache-full cache-status cache-verify preflight demo-data test check bench
+.PHONY: help cache-smoke cache-dev cache-full cache-status cache-verify preflight demo-data test check bench bench-scale
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,4 +40,7 @@ check: ## Formatting, lints, tests and documentation, warnings denied
 	@$(CARGO) fmt --all --check && $(CARGO) clippy --all-targets -- -D warnings && $(MAKE) --no-print-directory test && RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
 
 bench: ## Run the micro-benchmarks
-	@$(CARGO) bench
+	@$(CARGO) bench --bench kernels
+
+bench-scale: ## Measure status, preflight and an idle build on N recordings (100000) beside find
+	@$(CARGO) bench --bench scale -- $(or $(N),100000) $(DIR)
