@@ -7,9 +7,10 @@
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::id::{Digest, ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceFile, SourceRecording};
-use crate::model::manifest::{Entry, FileRecord, Identity, LabelStatus, Memory, Quarantined};
+use crate::model::manifest::{Entry, FileRecord, Identity, LabelStatus, Memory, Quarantined, Source};
 use crate::model::recipe::{READER_REVISION, Unlabelled};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// What the configuration asks for.
 #[derive(Debug, Clone)]
@@ -43,28 +44,82 @@ impl Retry {
     }
 }
 
-/// What one version of one profile holds; the first shelf of a plan is the version's own.
+/// What one version of one profile holds; the first shelf of a plan is the version's own. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Shelf {
     /// The profile.
     pub profile: ProfileName,
     /// The version.
     pub version: VersionName,
-    /// Signal files by id.
-    pub signals: BTreeMap<RecordingId, Offer>,
-    /// Labels by id.
-    pub labels: BTreeMap<RecordingId, Offer>,
+    /// What the listed recordings were made under.
+    pub identity: Option<Identity>,
+    /// The recordings that manifest and journals list.
+    pub listed: Arc<HashMap<RecordingId, Listed>>,
     /// Failures by name.
-    pub quarantine: BTreeMap<String, Quarantined>,
-    /// Every finished file that lies there, listed or not.
-    pub names: BTreeSet<String>,
+    pub quarantine: Arc<BTreeMap<String, Quarantined>>,
+    /// Names of finished files that nobody lists, by id.
+    pub unlisted: Arc<BTreeMap<RecordingId, Vec<String>>>,
+    /// Unlisted signal files that were looked at and are better than what is listed.
+    pub adopted_signals: BTreeMap<RecordingId, Adopted>,
+    /// Unlisted labels files, likewise.
+    pub adopted_labels: BTreeMap<RecordingId, Adopted>,
+}
+
+/// A listed recording and what the file system says of its files.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// What is listed.
+    pub entry: Arc<Entry>,
+    /// The signal file.
+    pub signal: OnDisk,
+    /// The labels file; `Present` where there is none.
+    pub labels: OnDisk,
+}
+
+impl Listed {
+    /// The files and what the file system says of each, the signal first.
+    pub fn files(&self) -> impl Iterator<Item = (&FileRecord, OnDisk)> {
+        self.entry.files.iter().zip([self.signal, self.labels])
+    }
+
+    /// True where every file lies there with its recorded size.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.signal == OnDisk::Present && self.labels == OnDisk::Present
+    }
+}
+
+/// An unlisted file and what it says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// The file.
+    pub record: FileRecord,
+    /// The fingerprint it was made under.
+    pub fingerprint: Digest,
+    /// The recording's content.
+    pub source: Digest,
+    /// The annotation files' contents (labels only).
+    pub annotation: Vec<Digest>,
+}
+
+impl Adopted {
+    fn offer(&self) -> Offer<'_> {
+        Offer {
+            record: Some(&self.record),
+            fingerprint: self.fingerprint,
+            source: self.source,
+            source_bytes: None,
+            annotation: Annotations::Told(&self.annotation),
+            on_disk: OnDisk::Present,
+        }
+    }
 }
 
 /// A file that a shelf holds, and what it was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
     /// The file; nothing where the recording is unlabelled and has no labels file.
-    pub record: Option<FileRecord>,
+    pub record: Option<&'a FileRecord>,
     /// The fingerprint it was made under.
     pub fingerprint: Digest,
     /// The recording's content.
@@ -72,9 +127,29 @@ pub struct Offer {
     /// The recording's bytes, where known.
     pub source_bytes: Option<u64>,
     /// The annotation files' contents (labels only).
-    pub annotation: Vec<Digest>,
+    pub annotation: Annotations<'a>,
     /// What the file system says.
     pub on_disk: OnDisk,
+}
+
+/// The annotation files that labels were made from.
+#[derive(Debug, Clone, Copy)]
+pub enum Annotations<'a> {
+    /// As a manifest lists them.
+    Listed(&'a [Source]),
+    /// As a file says itself.
+    Told(&'a [Digest]),
+}
+
+impl Annotations<'_> {
+    /// Their contents, the deciding one first.
+    #[must_use]
+    pub fn digests(self) -> Vec<Digest> {
+        match self {
+            Self::Listed(files) => files.iter().map(|file| file.sha256).collect(),
+            Self::Told(digests) => digests.to_vec(),
+        }
+    }
 }
 
 /// What the file system says of an offered file.
@@ -92,8 +167,16 @@ impl Shelf {
     /// An empty shelf.
     #[must_use]
     pub fn empty(profile: ProfileName, version: VersionName) -> Self {
-        let (signals, labels, quarantine, names) = Default::default();
-        Self { profile, version, signals, labels, quarantine, names }
+        Self {
+            profile,
+            version,
+            identity: None,
+            listed: Arc::default(),
+            quarantine: Arc::default(),
+            unlisted: Arc::default(),
+            adopted_signals: BTreeMap::new(),
+            adopted_labels: BTreeMap::new(),
+        }
     }
 
     /// How people call the shelf: `full/v1_256hz_10-20`.
@@ -102,27 +185,58 @@ impl Shelf {
         format!("{}/{}", self.profile, self.version)
     }
 
-    /// Puts an entry of a manifest onto the shelf; `files` is what the directory really holds.
-    pub fn put(&mut self, entry: &Entry, identity: &Identity, files: &BTreeMap<String, u64>) {
-        let on_disk = |record: &FileRecord| match files.get(&record.name) {
-            None => OnDisk::Missing,
-            Some(bytes) if *bytes == record.bytes => OnDisk::Present,
-            Some(bytes) => OnDisk::Size(*bytes),
-        };
-        let offer = |record: Option<&FileRecord>, fingerprint, annotation| Offer {
-            record: record.cloned(),
-            fingerprint,
-            source: entry.source.sha256,
-            source_bytes: Some(entry.source.bytes),
-            annotation,
-            on_disk: record.map_or(OnDisk::Present, on_disk),
-        };
-        let annotation = entry.annotation.files.iter().map(|file| file.sha256).collect();
-        let labels = entry.files.labels.as_ref();
-        self.signals.insert(entry.id.clone(), offer(Some(&entry.files.signal), identity.signal, Vec::new()));
-        if labels.is_some() || entry.annotation.status == LabelStatus::Unlabelled {
-            self.labels.insert(entry.id.clone(), offer(labels, identity.labels, annotation));
+    /// The signal file of a recording. What is adopted goes first: it was adopted because nothing listed lies there.
+    #[must_use]
+    pub fn signal(&self, id: &RecordingId) -> Option<Offer<'_>> {
+        if let Some(adopted) = self.adopted_signals.get(id) {
+            return Some(adopted.offer());
         }
+        let (listed, identity) = (self.listed.get(id)?, self.identity.as_ref()?);
+        let record = Some(&listed.entry.files.signal);
+        Some(listed.offer(record, listed.signal, identity.signal, Annotations::Told(&[])))
+    }
+
+    /// The labels of a recording, also where it is known to have none.
+    #[must_use]
+    pub fn labels(&self, id: &RecordingId) -> Option<Offer<'_>> {
+        if let Some(adopted) = self.adopted_labels.get(id) {
+            return Some(adopted.offer());
+        }
+        let (listed, identity) = (self.listed.get(id)?, self.identity.as_ref()?);
+        let (record, annotation) = (listed.entry.files.labels.as_ref(), &listed.entry.annotation);
+        let is_known = record.is_some() || annotation.status == LabelStatus::Unlabelled;
+        is_known.then(|| {
+            listed.offer(record, listed.labels, identity.labels, Annotations::Listed(&annotation.files))
+        })
+    }
+
+    /// True where anything is known of the recording's files.
+    #[must_use]
+    pub fn holds(&self, id: &RecordingId) -> bool {
+        self.listed.contains_key(id)
+            || self.adopted_signals.contains_key(id)
+            || self.adopted_labels.contains_key(id)
+    }
+
+    /// The names of the recording's files that lie there, listed or not.
+    fn names(&self, id: &RecordingId) -> impl Iterator<Item = &str> {
+        let listed = self.listed.get(id).into_iter().flat_map(Listed::files);
+        let there = listed.filter(|(_, on_disk)| *on_disk != OnDisk::Missing);
+        let unlisted = self.unlisted.get(id).into_iter().flatten();
+        there.map(|(record, _)| record.name.as_str()).chain(unlisted.map(String::as_str))
+    }
+}
+
+impl Listed {
+    fn offer<'a>(
+        &self,
+        record: Option<&'a FileRecord>,
+        on_disk: OnDisk,
+        fingerprint: Digest,
+        annotation: Annotations<'a>,
+    ) -> Offer<'a> {
+        let Source { bytes, sha256, .. } = &self.entry.source;
+        Offer { record, fingerprint, source: *sha256, source_bytes: Some(*bytes), annotation, on_disk }
     }
 }
 
@@ -325,13 +439,13 @@ impl Plan {
 pub fn undecided(wanted: &Wanted<'_>, inventory: &Inventory, shelves: &[Shelf]) -> Vec<usize> {
     let open = |recording: &SourceRecording| {
         let Ok(id) = &recording.id else { return false };
-        let same_size = |offer: &Offer, fingerprint: Digest| {
+        let same_size = |offer: Offer<'_>, fingerprint: Digest| {
             offer.fingerprint == fingerprint
                 && offer.source_bytes.is_none_or(|bytes| bytes == recording.file.stamp.bytes)
         };
         shelves.iter().any(|shelf| {
-            shelf.signals.get(id).is_some_and(|offer| same_size(offer, wanted.identity.signal))
-                || shelf.labels.get(id).is_some_and(|offer| same_size(offer, wanted.identity.labels))
+            shelf.signal(id).is_some_and(|offer| same_size(offer, wanted.identity.signal))
+                || shelf.labels(id).is_some_and(|offer| same_size(offer, wanted.identity.labels))
                 || shelf.quarantine.contains_key(id.as_str())
         })
     };
@@ -396,27 +510,39 @@ fn files(wanted: &Wanted<'_>, id: &RecordingId, recording: &SourceRecording, she
 /// or linked anew, or of a recording that failed.
 fn outdated(id: &RecordingId, split: Split, work: &Work, own: Option<&Shelf>) -> Vec<String> {
     let Some(own) = own else { return Vec::new() };
-    let stays = |decision: &Decision, name: String| (decision.action == Action::Keep).then_some(name);
-    let staying = match work {
+    let stays = |name: &str| match work {
         Work::Files(files) => {
-            [stays(&files.signal, signal_name(split, id)), stays(&files.labels, labels_name(split, id))]
+            (files.signal.action == Action::Keep && is_name(name, split, id, SIGNAL))
+                || (files.labels.action == Action::Keep && is_name(name, split, id, LABELS))
         }
-        Work::Quarantined(_) => [None, None],
+        Work::Quarantined(_) => false,
     };
-    let all = Split::ALL.into_iter().flat_map(|split| [signal_name(split, id), labels_name(split, id)]);
-    all.filter(|name| own.names.contains(name) && !staying.contains(&Some(name.clone()))).collect()
+    let mut names: Vec<String> = own.names(id).filter(|name| !stays(name)).map(str::to_owned).collect();
+    let all = Split::ALL.into_iter().flat_map(|split| [(split, SIGNAL), (split, LABELS)]);
+    let order: Vec<_> = if names.len() > 1 { all.collect() } else { Vec::new() };
+    names.sort_by_key(|name| order.iter().position(|(split, ending)| is_name(name, *split, id, ending)));
+    names
+}
+
+const SIGNAL: &str = ".npz";
+const LABELS: &str = ".labels.npz";
+
+/// True where `name` is that of a recording's file in a split; makes no text of its own.
+fn is_name(name: &str, split: Split, id: &RecordingId, ending: &str) -> bool {
+    let leaf = name.strip_prefix(split.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    leaf.and_then(|leaf| leaf.strip_prefix(id.as_str())) == Some(ending)
 }
 
 /// The name of a signal file in a version's directory.
 #[must_use]
 pub fn signal_name(split: Split, id: &RecordingId) -> String {
-    format!("{split}/{id}.npz")
+    format!("{split}/{id}{SIGNAL}")
 }
 
 /// The name of a labels file in a version's directory.
 #[must_use]
 pub fn labels_name(split: Split, id: &RecordingId) -> String {
-    format!("{split}/{id}.labels.npz")
+    format!("{split}/{id}{LABELS}")
 }
 
 /// How an offer's sources compare with what lies on disk.
@@ -427,7 +553,7 @@ enum Match {
     Annotation(Change),
 }
 
-fn compare(offer: &Offer, recording: &SourceRecording, labels: bool) -> Match {
+fn compare(offer: Offer<'_>, recording: &SourceRecording, labels: bool) -> Match {
     let (file, sources) = (&recording.file, offer.source_bytes);
     if let Some(bytes) = sources.filter(|bytes| *bytes != file.stamp.bytes) {
         return Match::Source(Change {
@@ -439,9 +565,9 @@ fn compare(offer: &Offer, recording: &SourceRecording, labels: bool) -> Match {
         return Match::Source(Change { was: digest(offer.source), now: digest(sha256) });
     }
     if labels {
-        let now = annotation_digests(recording);
-        if now != offer.annotation {
-            return Match::Annotation(Change { was: digests(&offer.annotation), now: digests(&now) });
+        let (was, now) = (offer.annotation.digests(), annotation_digests(recording));
+        if now != was {
+            return Match::Annotation(Change { was: digests(&was), now: digests(&now) });
         }
     }
     if file.sha256.is_none() { Match::Unchecked } else { Match::Same }
@@ -469,14 +595,14 @@ fn decide_signal(
     recording: &SourceRecording,
     shelves: &[Shelf],
 ) -> Decision {
-    let name = signal_name(recording.split, id);
-    let own = shelves.first().and_then(|shelf| shelf.signals.get(id));
-    let why_not = match own.map(|offer| judge(offer, wanted.identity.signal, recording, false, &name)) {
+    let is_right = |name: &str| is_name(name, recording.split, id, SIGNAL);
+    let own = shelves.first().and_then(|shelf| shelf.signal(id));
+    let why_not = match own.map(|offer| judge(offer, wanted.identity.signal, recording, false, is_right)) {
         Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
         Some(Err(reason)) => reason,
         None => Reason::New,
     };
-    let offers = shelves.iter().map(|shelf| shelf.signals.get(id));
+    let offers = shelves.iter().map(|shelf| shelf.signal(id));
     match find(offers, wanted.identity.signal, recording, false) {
         Some((shelf, record)) => linked(shelf, record, shelves, why_not),
         None => Decision { action: Action::Make, reason: why_not },
@@ -490,18 +616,18 @@ fn decide_labels(
     shelves: &[Shelf],
     signal: &Decision,
 ) -> Decision {
-    let name = labels_name(recording.split, id);
-    let own = shelves.first().and_then(|shelf| shelf.labels.get(id));
+    let is_right = |name: &str| is_name(name, recording.split, id, LABELS);
+    let own = shelves.first().and_then(|shelf| shelf.labels(id));
     if recording.annotation.is_none() && wanted.unlabelled == Unlabelled::Keep {
         return unlabelled(own);
     }
-    let why_not = match own.map(|offer| judge(offer, wanted.identity.labels, recording, true, &name)) {
+    let why_not = match own.map(|offer| judge(offer, wanted.identity.labels, recording, true, is_right)) {
         Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
         Some(Err(reason)) => reason,
         None if signal.action == Action::Make => Reason::WithSignal,
         None => Reason::New,
     };
-    let offers = shelves.iter().map(|shelf| shelf.labels.get(id));
+    let offers = shelves.iter().map(|shelf| shelf.labels(id));
     match find(offers, wanted.identity.labels, recording, true) {
         Some((shelf, record)) => linked(shelf, record, shelves, why_not),
         None => Decision { action: Action::Make, reason: why_not },
@@ -509,11 +635,11 @@ fn decide_labels(
 }
 
 /// There is nothing to make for a recording without annotation, unless it had one before.
-fn unlabelled(own: Option<&Offer>) -> Decision {
-    match own.filter(|offer| offer.record.is_some() || !offer.annotation.is_empty()) {
+fn unlabelled(own: Option<Offer<'_>>) -> Decision {
+    match own.filter(|offer| offer.record.is_some() || !offer.annotation.digests().is_empty()) {
         None => Decision { action: Action::Nothing, reason: Reason::NoAnnotationFile },
         Some(before) => {
-            let change = Change { was: digests(&before.annotation), now: digests(&[]) };
+            let change = Change { was: digests(&before.annotation.digests()), now: digests(&[]) };
             Decision { action: Action::Make, reason: Reason::AnnotationChanged(change) }
         }
     }
@@ -530,11 +656,11 @@ fn linked(shelf: usize, record: &FileRecord, shelves: &[Shelf], why_not: Reason)
 
 /// Whether the own file can stay, and why.
 fn judge(
-    offer: &Offer,
+    offer: Offer<'_>,
     fingerprint: Digest,
     recording: &SourceRecording,
     labels: bool,
-    name: &str,
+    is_right: impl Fn(&str) -> bool,
 ) -> Result<Reason, Reason> {
     if offer.fingerprint != fingerprint {
         return Err(Reason::New);
@@ -545,29 +671,29 @@ fn judge(
         Match::Same => Reason::Matches,
         Match::Unchecked => Reason::Unchecked,
     };
-    let Some(record) = &offer.record else { return Ok(matched) };
+    let Some(record) = offer.record else { return Ok(matched) };
     match offer.on_disk {
         OnDisk::Missing => Err(Reason::FileMissing(record.name.clone())),
         OnDisk::Size(actual) => {
             Err(Reason::FileDamaged { name: record.name.clone(), expected: record.bytes, actual })
         }
-        OnDisk::Present if record.name != name => Err(Reason::Moved { from: record.name.clone() }),
+        OnDisk::Present if !is_right(&record.name) => Err(Reason::Moved { from: record.name.clone() }),
         OnDisk::Present => Ok(matched),
     }
 }
 
 /// The first shelf whose file has the fingerprint and the sources, wherever it lies.
 fn find<'a>(
-    offers: impl Iterator<Item = Option<&'a Offer>>,
+    offers: impl Iterator<Item = Option<Offer<'a>>>,
     fingerprint: Digest,
     recording: &SourceRecording,
     labels: bool,
 ) -> Option<(usize, &'a FileRecord)> {
-    let usable = |offer: &Offer| {
+    let usable = |offer: Offer<'_>| {
         offer.fingerprint == fingerprint
             && offer.on_disk == OnDisk::Present
             && matches!(compare(offer, recording, labels), Match::Same | Match::Unchecked)
     };
     let mut candidates = offers.enumerate().filter_map(|(shelf, offer)| Some((shelf, offer?)));
-    candidates.find_map(|(shelf, offer)| Some((shelf, offer.record.as_ref().filter(|_| usable(offer))?)))
+    candidates.find_map(|(shelf, offer)| Some((shelf, offer.record.filter(|_| usable(offer))?)))
 }

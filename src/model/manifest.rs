@@ -6,6 +6,7 @@ use crate::model::units::Rate;
 use crate::model::window::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The schema number written into manifests; a reader refuses a larger one.
 pub const MANIFEST_SCHEMA: u64 = 1;
@@ -50,12 +51,27 @@ pub struct Manifest {
     pub membership: Vec<Member>,
     /// Totals, by split.
     pub totals: BTreeMap<Split, Totals>,
-    /// One a finished recording, sorted by id.
-    pub entries: Vec<Entry>,
+    /// One a finished recording, sorted by id. Shared with whoever works from them: there may be 100,000.
+    #[serde(with = "shared")]
+    pub entries: Vec<Arc<Entry>>,
     /// One a recording that could not be processed, sorted by name.
     pub quarantine: Vec<Quarantined>,
     /// Hits and misses over the life of the version.
     pub history: History,
+}
+
+/// Entries are written and read as if nobody shared them.
+mod shared {
+    use super::{Arc, Entry};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(entries: &[Arc<Entry>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(entries.iter().map(Arc::as_ref))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<Entry>>, D::Error> {
+        Ok(Vec::<Entry>::deserialize(from)?.into_iter().map(Arc::new).collect())
+    }
 }
 
 /// A recording that a profile is made of.
@@ -83,7 +99,7 @@ pub struct Totals {
 }
 
 /// A finished recording.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The id, the stem of the files.
     pub id: RecordingId,

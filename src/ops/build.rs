@@ -4,23 +4,23 @@
 //! A store error or a signal stops taking new tasks, and what was finished stays.
 
 use crate::error::{Error, Result};
-use crate::model::id::ProfileName;
+use crate::model::id::{ProfileName, RecordingId};
 use crate::model::inventory::{Inventory, SourceRecording};
-use crate::model::manifest::Entry;
+use crate::model::manifest::{Entry, Identity, Quarantined};
 use crate::model::settings::{LinkMethod, Settings};
 use crate::ops::inventory::into_inner;
 use crate::ops::ledger::{Ledger, QuarantineLine, quarantine_lines};
-use crate::ops::library::Depth;
+use crate::ops::library::{Depth, Library};
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
-use crate::ops::survey::{Options, Survey, survey, unreachable_dataset, walk};
+use crate::ops::survey::{Options, Survey, identity, survey, unreachable_dataset, walk};
 use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
-use crate::plan::{self, Kind, Plan, Retry, Task};
-use crate::store::{Line, MemoLine, Store, Wait, Writer};
+use crate::plan::{self, Kind, Plan, Retry, Task, Work};
+use crate::store::{Committed, Glance, Held, Line, ManifestState, MemoLine, Store, Wait, Writer};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Cheap tasks share one durable journal write: linking thousands of files would otherwise wait for thousands.
@@ -93,14 +93,17 @@ pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Re
     let began = Instant::now();
     let generated = if options.link_only { None } else { demo::generate(cx.progress, settings)? };
     let store = Store::new(settings.cache_root.clone());
-    let taken = walk(settings, &store)?.ok_or_else(|| unreachable_dataset(settings))?;
+    let library = Library::new(store.clone());
     // A mismatch is refused before anything is made below the cache root, and again under the lock.
-    refuse_mismatch(&survey(settings.clone(), None, Options::LOOK)?)?;
+    let (taken, before) = rayon::join(|| walk(settings, &library, &[]), || Before::look(settings, &store));
+    let taken = taken?.ok_or_else(|| unreachable_dataset(settings))?;
+    let before = before?;
     let writer = lock(cx, &store, settings, options.wait)?;
+    before.lend(settings, &library)?;
     // Pre-flight never reads recordings: equal sizes are good enough for what it links.
     let settle = (!options.link_only).then_some(*cx);
     let how = Options { depth: Depth::Prove, settle, retry: options.retry() };
-    let survey = survey(settings.clone(), Some(&taken), how)?;
+    let survey = survey(settings.clone(), &library, Some(&taken), how)?;
     refuse_mismatch(&survey)?;
     let learned = [&taken.learned[..], &survey.learned].concat();
     let forgotten = remember(&writer, settings, &learned);
@@ -115,6 +118,39 @@ pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Re
     report.generated = generated;
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// The version as it was before its lock was taken.
+struct Before {
+    held: Held,
+    glance: Glance,
+}
+
+impl Before {
+    /// Reads the version and refuses one that means something else.
+    fn look(settings: &Settings, store: &Store) -> Result<Self> {
+        let (profile, version) = (&settings.profile, &settings.version);
+        let (glance, held) = (store.glance(profile, version)?, store.load(profile, version)?);
+        let wanted = identity(settings);
+        let is_same = |held: &Identity| {
+            (&held.dataset, held.signal, held.labels) == (&wanted.dataset, wanted.signal, wanted.labels)
+        };
+        if !held.identity.as_ref().is_some_and(is_same) || matches!(held.manifest, ManifestState::Later(_)) {
+            // Only a survey knows what differs, and what files say where nothing else does.
+            let library = Library::new(store.clone());
+            refuse_mismatch(&survey(settings.clone(), &library, None, Options::LOOK)?)?;
+        }
+        Ok(Self { held, glance })
+    }
+
+    /// Under the lock, what was read before need not be read again where no manifest and no journal changed meanwhile.
+    fn lend(self, settings: &Settings, library: &Library) -> Result<()> {
+        let (profile, version) = (&settings.profile, &settings.version);
+        if library.store().glance(profile, version)? == self.glance {
+            library.put(profile, version, self.held)?;
+        }
+        Ok(())
+    }
 }
 
 /// Waits for another build of the version, saying once for whom, until a signal asks to stop.
@@ -164,9 +200,6 @@ fn carry_out(
     options: BuildOptions,
 ) -> Result<BuildReport> {
     let (plan, inventory) = survey.plan()?;
-    if plan.tasks.iter().any(|task| task.kind() != Kind::Present) {
-        writer.begin(&survey.wanted, &mismatch::recipe_value(&survey.settings))?;
-    }
     let may_use = |method: &LinkMethod| !options.link_only || *method != LinkMethod::Copy;
     let methods: Vec<LinkMethod> = survey.settings.link.iter().copied().filter(may_use).collect();
     let bench = Bench {
@@ -181,7 +214,13 @@ fn carry_out(
         links: Mutex::default(),
         warnings: Mutex::default(),
     };
-    let outcomes = Run { cx, bench: &bench, survey, inventory }.all(&plan.tasks);
+    let run = Run { cx, bench: &bench, survey, inventory };
+    let known: Vec<Option<Outcome>> = plan.tasks.par_iter().map(|task| run.known(task)).collect();
+    let is_idle = known.iter().all(Option::is_some);
+    if !is_idle {
+        writer.begin(&survey.wanted, &mismatch::recipe_value(&survey.settings))?;
+    }
+    let outcomes = run.all(&plan.tasks, known);
     let outcomes = outcomes.map_err(|error| estimate::explain_full_disk(survey, error))?;
     bench.remember(1);
     let Bench { links, warnings, .. } = bench;
@@ -189,9 +228,30 @@ fn carry_out(
     let mut report = report(survey, inventory, &ledger);
     report.links = into_inner(links);
     report.warnings.extend(writer.note.iter().cloned().chain(into_inner(warnings)));
-    let committed = writer.commit(&ledger.into_manifest(survey), report.left == 0)?;
+    let committed = commit(survey, writer, ledger, is_idle, report.left == 0)?;
     report.warnings.extend(committed.notes);
     Ok(report)
+}
+
+/// Writes the manifest. A build that changed nothing is only counted, where the manifest on disk says all that a new
+/// one would: writing a hundred megabytes durably takes longer than all the rest.
+fn commit(
+    survey: &Survey,
+    writer: &Writer,
+    ledger: Ledger,
+    is_idle: bool,
+    complete: bool,
+) -> Result<Committed> {
+    let kept = ledger.count(Kind::Present) as u64;
+    let mut manifest = ledger.into_manifest(survey);
+    if let Some(before) = survey.own.held.merged().filter(|_| is_idle) {
+        let history = std::mem::replace(&mut manifest.history, before.history);
+        if manifest == *before {
+            return writer.count(before.history.runs, kept, complete);
+        }
+        manifest.history = history;
+    }
+    writer.commit(&manifest, complete)
 }
 
 /// The memo is an accelerator: where it cannot be written, the next build hashes again.
@@ -233,15 +293,16 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs all tasks; `None` stands for one that was not begun because of an interruption.
-    fn all(&self, tasks: &[Task]) -> Result<Vec<Option<Outcome>>> {
+    /// Runs all tasks whose outcome is not known; `None` stands for one that was not begun because of an interruption.
+    fn all(&self, tasks: &[Task], known: Vec<Option<Outcome>>) -> Result<Vec<Option<Outcome>>> {
         let open = |task: &&Task| matches!(task.kind(), Kind::Build | Kind::Link | Kind::Relabel);
         let bytes = tasks.iter().filter(open).map(|task| self.source(task).file.stamp.bytes).sum();
         let recordings = tasks.iter().filter(open).count() as u64;
         self.cx.progress.start(self.survey.settings.profile.as_str(), recordings, bytes);
-        let (long, short): (Vec<usize>, Vec<usize>) =
-            (0..tasks.len()).partition(|index| matches!(tasks[*index].kind(), Kind::Build | Kind::Relabel));
-        let mut outcomes: Vec<Option<Outcome>> = tasks.iter().map(|_| None).collect();
+        let (long, short): (Vec<usize>, Vec<usize>) = (0..tasks.len())
+            .filter(|index| known[*index].is_none())
+            .partition(|index| matches!(tasks[*index].kind(), Kind::Build | Kind::Relabel));
+        let mut outcomes = known;
         let done = self.short(tasks, &short).and_then(|mut done| {
             done.extend(self.long(tasks, &long)?);
             Ok(done)
@@ -270,9 +331,8 @@ impl Run<'_> {
         for batch in indices.chunks(BATCH) {
             let one = |index: &usize| Ok((*index, self.one(&tasks[*index])?));
             let done: Vec<(usize, Option<Outcome>)> = batch.par_iter().map(one).collect::<Result<_>>()?;
-            let known = |index: usize| self.known(&tasks[index]).is_some();
-            let new = done.iter().filter(|(index, _)| !known(*index));
-            let lines: Vec<Line> = new.filter_map(|(_, outcome)| outcome.as_ref().map(line)).collect();
+            let lines: Vec<Line> =
+                done.iter().filter_map(|(_, outcome)| outcome.as_ref().map(line)).collect();
             if !lines.is_empty() {
                 self.bench.writer.record_all(&lines)?;
             }
@@ -285,9 +345,29 @@ impl Run<'_> {
         &self.inventory.recordings[task.recording]
     }
 
-    /// The entry of a recording that is present exactly as the manifest or a journal says.
-    fn known(&self, task: &Task) -> Option<&Entry> {
-        let id = self.source(task).id.as_ref().ok().filter(|_| task.kind() == Kind::Present)?;
+    /// The outcome of a recording that is present, or failed, exactly as the manifest or a journal says.
+    fn known(&self, task: &Task) -> Option<Outcome> {
+        let (source, held) = (self.source(task), &self.survey.own.held);
+        match (&task.work, &source.id) {
+            (Work::Files(_), Ok(id)) => {
+                let entry = self.known_entry(task, id)?;
+                Some(Outcome::Done(Kind::Present, refreshed(entry, source)))
+            }
+            (Work::Quarantined(failure), id) => {
+                let is_held = id.as_ref().is_ok_and(|id| held.entries.contains_key(id));
+                let outcome = self.bench.failed(source, failure.clone());
+                let is_same = |failed: &Quarantined| held.quarantine.get(&failed.name) == Some(failed);
+                let is_known = matches!(&outcome, Outcome::Failed(failed) if is_same(failed));
+                (task.drop.is_empty() && !is_held && is_known).then_some(outcome)
+            }
+            (Work::Files(_), Err(_)) => None,
+        }
+    }
+
+    fn known_entry(&self, task: &Task, id: &RecordingId) -> Option<&Arc<Entry>> {
+        if task.kind() != Kind::Present {
+            return None;
+        }
         let entry = self.survey.own.held.entries.get(id)?;
         let files = &entry.files;
         let in_place = files.signal.name == plan::signal_name(task.split, id)
@@ -297,9 +377,6 @@ impl Run<'_> {
 
     fn one(&self, task: &Task) -> Result<Option<Outcome>> {
         let source = self.source(task);
-        if let Some(entry) = self.known(task) {
-            return Ok(Some(Outcome::Done(Kind::Present, Box::new(refreshed(entry, source)))));
-        }
         if self.cx.is_stopped() {
             return Ok(None);
         }
@@ -313,15 +390,18 @@ impl Run<'_> {
 
 fn line(outcome: &Outcome) -> Line {
     match outcome {
-        Outcome::Done(_, entry) => Line::Entry(entry.clone()),
+        Outcome::Done(_, entry) => Line::Entry(Box::new((**entry).clone())),
         Outcome::Failed(failed) => Line::Quarantined((**failed).clone()),
     }
 }
 
 /// A kept entry with the path and subject that the dataset file gives it now.
-fn refreshed(entry: &Entry, recording: &SourceRecording) -> Entry {
-    let mut entry = entry.clone();
+fn refreshed(entry: &Arc<Entry>, recording: &SourceRecording) -> Arc<Entry> {
+    if (&entry.source.path, &entry.subject) == (&recording.file.path, &recording.subject) {
+        return Arc::clone(entry);
+    }
+    let mut entry = (**entry).clone();
     entry.source.path.clone_from(&recording.file.path);
     entry.subject.clone_from(&recording.subject);
-    entry
+    Arc::new(entry)
 }

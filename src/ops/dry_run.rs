@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::model::id::ProfileName;
 use crate::model::settings::Settings;
+use crate::ops::library::Library;
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, survey, unreachable_dataset, walk};
 use crate::ops::{Context, estimate};
@@ -40,14 +41,16 @@ pub struct DryRun {
 
 /// Plans without doing.
 pub fn dry_run(cx: &Context<'_>, settings: &Settings, retry_failed: bool) -> Result<DryRun> {
-    let store = Store::new(settings.cache_root.clone());
-    let taken = walk(settings, &store)?.ok_or_else(|| unreachable_dataset(settings))?;
+    let library = Library::new(Store::new(settings.cache_root.clone()));
+    let taken = walk(settings, &library, std::slice::from_ref(&settings.profile))?;
+    let taken = taken.ok_or_else(|| unreachable_dataset(settings))?;
     let survey = survey(
         settings.clone(),
+        &library,
         Some(&taken),
         Options { retry: if retry_failed { Retry::Everything } else { Retry::Transient }, ..Options::LOOK },
     )?;
-    let bytes_free = store.free_bytes()?;
+    let bytes_free = library.store().free_bytes()?;
     let mut dry = DryRun {
         profile: settings.profile.clone(),
         cache_dir: settings.cache_dir(),

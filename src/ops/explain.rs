@@ -6,6 +6,7 @@ use crate::model::id::Split;
 use crate::model::inventory::Inventory;
 use crate::model::manifest::{Entry, Event, Quarantined};
 use crate::model::window::{self, Span};
+use crate::ops::library::Library;
 use crate::ops::load::Resolved;
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, State, Survey, survey, unreachable_dataset, walk};
@@ -76,9 +77,9 @@ pub struct FileExplanation {
 /// Explains a recording by its id (or its path, where it has no valid id).
 pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
     let settings = &resolved.settings;
-    let store = Store::new(settings.cache_root.clone());
-    let taken = walk(settings, &store)?;
-    let survey = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
+    let library = Library::new(Store::new(settings.cache_root.clone()));
+    let taken = walk(settings, &library, std::slice::from_ref(&settings.profile))?;
+    let survey = survey(settings.clone(), &library, taken.as_ref(), Options::LOOK)?;
     let Some(inventory) = &survey.inventory else { return recorded(&survey, name) };
     let found = inventory.recordings.iter().position(|r| r.name() == name || r.file.path == name);
     let index = found.ok_or_else(|| unknown(&survey, name))?;
@@ -106,13 +107,13 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
             .collect(),
         position: Some(index + 1),
         is_member: index < inventory.members,
-        state: survey.state(),
+        state: survey.state,
         configured: survey.mismatch.as_ref().map(|m| configured(resolved, m)).unwrap_or_default(),
         mismatch: survey.mismatch.clone(),
         files,
         failure: survey.own.held.quarantine.get(recording.name()).map(failure),
-        seizures: entry.map_or(0, seizures),
-        entry: entry.cloned(),
+        seizures: entry.map_or(0, |entry| seizures(entry)),
+        entry: entry.map(|entry| (**entry).clone()),
     })
 }
 
@@ -134,14 +135,14 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
         sha256: sha256.map(|sha256| sha256.to_string()),
         annotations: entry.iter().flat_map(|e| &e.annotation.files).map(|file| file.path.clone()).collect(),
         position: None,
-        is_member: survey.members.contains_key(name),
-        state: survey.state(),
+        is_member: survey.members.contains(name),
+        state: survey.state,
         mismatch: survey.mismatch.clone(),
         configured: Vec::new(),
         files: Vec::new(),
         failure: failed.map(failure),
-        seizures: entry.map_or(0, seizures),
-        entry: entry.cloned(),
+        seizures: entry.map_or(0, |entry| seizures(entry)),
+        entry: entry.map(|entry| (**entry).clone()),
     })
 }
 
@@ -175,7 +176,7 @@ fn failure(failed: &Quarantined) -> String {
 }
 
 fn unknown(survey: &Survey, name: &str) -> Error {
-    let names = survey.inventory.iter().flat_map(|inventory| &inventory.recordings);
+    let names = survey.inventory.iter().flat_map(|inventory| inventory.recordings.iter());
     let scored = names.map(|r| (strsim::jaro_winkler(name, r.name()), r.name()));
     let nearest = scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.8);
     Error::usage(

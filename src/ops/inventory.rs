@@ -11,12 +11,12 @@ use crate::ops::{Context, Kind, Step};
 use crate::source;
 use crate::store::{Memo, MemoLine};
 use rayon::prelude::*;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// The recordings of the dataset and what was learned on the way.
 pub struct Taken {
     /// All recordings in the one order; the profile is not yet cut.
-    pub recordings: Vec<SourceRecording>,
+    pub recordings: Arc<Vec<SourceRecording>>,
     /// Contents that the memo did not know; `build` remembers them.
     pub learned: Vec<MemoLine>,
 }
@@ -40,7 +40,8 @@ pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<T
         let balanced = settings.family == Family::Balanced;
         read_annotations(settings, recording, balanced, began_ns, &learned);
     });
-    Ok(Some(Taken { recordings: in_order(recordings, settings.family), learned: into_inner(learned) }))
+    let recordings = Arc::new(in_order(recordings, settings.family));
+    Ok(Some(Taken { recordings, learned: into_inner(learned) }))
 }
 
 /// A poisoned lock means a panic elsewhere, which does not make the collected lines wrong.
@@ -53,12 +54,15 @@ impl Taken {
     #[must_use]
     pub fn profile(&self, settings: &Settings) -> Inventory {
         let size = settings.profile_spec().subset.size(self.recordings.len());
+        if Split::ALL.iter().all(|split| settings.splits.contains(split)) {
+            return Inventory { recordings: Arc::clone(&self.recordings), members: size };
+        }
         let (prefix, rest) = self.recordings.split_at(size);
         // `data.splits` leaves out, it does not make room for others: who is a member does not depend on it.
         let (members, left_out): (Vec<_>, Vec<_>) =
             prefix.iter().cloned().partition(|recording| settings.splits.contains(&recording.split));
         let count = members.len();
-        Inventory { recordings: [members, left_out, rest.to_vec()].concat(), members: count }
+        Inventory { recordings: Arc::new([members, left_out, rest.to_vec()].concat()), members: count }
     }
 }
 
@@ -123,7 +127,7 @@ fn read_annotations(
 pub fn settle(
     cx: &Context<'_>,
     settings: &Settings,
-    recordings: &mut [SourceRecording],
+    recordings: &mut Arc<Vec<SourceRecording>>,
     indices: &[usize],
 ) -> Vec<MemoLine> {
     if indices.is_empty() {
@@ -142,6 +146,7 @@ pub fn settle(
     };
     let hashed: Vec<(usize, MemoLine)> = indices.par_iter().filter_map(hash).collect();
     cx.progress.finish();
+    let recordings = Arc::make_mut(recordings);
     for (index, line) in &hashed {
         let file = &mut recordings[*index].file;
         (file.sha256, file.stamp) = (Some(line.sha256), line.stamp);

@@ -45,7 +45,7 @@ impl Bench<'_> {
         made: &str,
     ) -> Result<Labelled, Trouble> {
         let name = plan::labels_name(recording.split, id);
-        let found = self.existing(decision, self.shelves[0].labels.get(id), &name)?;
+        let found = self.existing(decision, self.shelves[0].labels(id), &name)?;
         if let Some((record, made, Facts::Labels(facts))) = found {
             let fits = facts.fingerprint == self.wanted.labels
                 && &facts.id == id

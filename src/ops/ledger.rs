@@ -2,7 +2,7 @@
 
 use crate::model::failure::FailureClass;
 use crate::model::id::Split;
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, Event, History, MANIFEST_SCHEMA, Manifest, Member, Quarantined, Totals};
 use crate::model::recipe::{CONTAINER_REVISION, READER_REVISION};
 use crate::model::settings::Settings;
@@ -13,13 +13,14 @@ use crate::ops::survey::Survey;
 use crate::plan::Kind;
 use crate::store::ManifestState;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// What became of every recording.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// Finished recordings.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Arc<Entry>>,
     /// Recordings in quarantine.
     pub failed: Vec<Quarantined>,
     /// Recordings that were not begun because of an interruption.
@@ -41,7 +42,7 @@ impl Ledger {
         let mut ledger = Self::default();
         for (outcome, recording) in outcomes.into_iter().zip(inventory.profile()) {
             match outcome {
-                Some(Outcome::Done(kind, entry)) => ledger.enter(kind, *entry),
+                Some(Outcome::Done(kind, entry)) => ledger.enter(kind, entry),
                 Some(Outcome::Failed(failed)) => ledger.failed.push(*failed),
                 None => {
                     ledger.left += 1;
@@ -62,7 +63,7 @@ impl Ledger {
     fn carry_over(&mut self, survey: &Survey) {
         let ManifestState::Read(manifest) = &survey.own.held.manifest else { return };
         let is_aside = |name: &str, split: Split| {
-            !survey.settings.splits.contains(&split) && !survey.members.contains_key(name)
+            !survey.settings.splits.contains(&split) && !survey.members.contains(name)
         };
         let members = manifest.membership.iter().filter(|member| is_aside(&member.name, member.split));
         self.aside.extend(members.cloned());
@@ -73,7 +74,7 @@ impl Ledger {
         self.carried.extend(failed.cloned());
     }
 
-    fn enter(&mut self, kind: Kind, entry: Entry) {
+    fn enter(&mut self, kind: Kind, entry: Arc<Entry>) {
         *self.counts.entry(kind).or_default() += 1;
         if kind == Kind::Build {
             self.bytes_read += entry.source.bytes;
@@ -118,18 +119,13 @@ impl Ledger {
 
     /// The members that were looked at, and those of splits that were not.
     fn membership(&self, survey: &Survey) -> Vec<Member> {
-        let looked_at =
-            survey.members.iter().map(|(name, split)| Member { name: name.clone(), split: *split });
-        let mut all: Vec<Member> = looked_at.chain(self.aside.iter().cloned()).collect();
+        let mut all: Vec<Member> = survey.members.iter().chain(&self.aside).cloned().collect();
         all.sort();
         all
     }
 
     fn history(&self, survey: &Survey) -> History {
-        let before = match &survey.own.held.manifest {
-            ManifestState::Read(manifest) => manifest.history,
-            _ => History::default(),
-        };
+        let before = survey.own.held.history;
         let killed = unmerged(survey);
         let killed = |kind| killed.iter().filter(|k| **k == kind).count() as u64;
         let count = |kind| self.count(kind) as u64 + killed(kind);
@@ -146,14 +142,18 @@ impl Ledger {
     #[must_use]
     pub fn warnings(&self, settings: &Settings, inventory: &Inventory) -> Vec<String> {
         let mut warnings = Vec::new();
+        let is_empty = settings.dataset.known_defects.is_empty();
+        let recordings = inventory.recordings.iter().filter(|_| !is_empty);
+        let on_disk: HashSet<&str> = recordings.map(SourceRecording::name).collect();
         for (id, class) in &settings.dataset.known_defects {
             let known = format!("known defect `{id}: {class}` of dataset `{}`", settings.dataset.name);
-            if !inventory.recordings.iter().any(|r| r.name() == id.as_str()) {
+            let failed = || self.failed.binary_search_by(|failed| failed.name.as_str().cmp(id.as_str()));
+            if !on_disk.contains(id.as_str()) {
                 warnings.push(format!("{known} names no recording on disk"));
-            } else if self.entries.iter().any(|entry| &entry.id == id) {
+            } else if self.entries.binary_search_by(|entry| entry.id.cmp(id)).is_ok() {
                 warnings.push(format!("{known} builds now: remove it from `known_defects`"));
             } else if let Some(other) =
-                self.failed.iter().find(|f| f.name == id.as_str() && f.class != *class)
+                failed().ok().map(|index| &self.failed[index]).filter(|failed| failed.class != *class)
             {
                 warnings.push(format!("{known} fails otherwise now: {}: {}", other.class, other.message));
             }
@@ -196,12 +196,14 @@ pub fn quarantine_lines<'a>(
 /// True where the dataset file acknowledges this recording with this class.
 #[must_use]
 pub fn is_known(settings: &Settings, failed: &Quarantined) -> bool {
-    let known = settings.dataset.known_defects.iter();
-    known.into_iter().any(|(id, class)| id.as_str() == failed.name && *class == failed.class)
+    settings.dataset.known_defects.get(failed.name.as_str()) == Some(&failed.class)
 }
 
 /// How the entries were made that only journals know: the work of builds that did not come to their end.
 fn unmerged(survey: &Survey) -> Vec<Kind> {
+    if survey.own.held.merged().is_some() {
+        return Vec::new();
+    }
     let merged: BTreeMap<_, _> = match &survey.own.held.manifest {
         ManifestState::Read(manifest) => manifest.entries.iter().map(|entry| (&entry.id, entry)).collect(),
         _ => BTreeMap::new(),
@@ -216,7 +218,7 @@ fn unmerged(survey: &Survey) -> Vec<Kind> {
     .collect()
 }
 
-fn totals(entries: &[Entry]) -> BTreeMap<Split, Totals> {
+fn totals(entries: &[Arc<Entry>]) -> BTreeMap<Split, Totals> {
     let mut totals: BTreeMap<Split, Totals> = BTreeMap::new();
     let mut subjects: BTreeMap<Split, BTreeSet<&str>> = BTreeMap::new();
     for entry in entries {

@@ -16,6 +16,7 @@ pub mod leak;
 pub mod ledger;
 pub mod library;
 pub mod load;
+pub mod members;
 pub mod mismatch;
 pub mod preflight;
 pub mod process;

@@ -7,13 +7,14 @@ use crate::model::order::Subset;
 use crate::model::settings::Settings;
 use crate::ops::Context;
 use crate::ops::build::{self, BuildOptions};
+use crate::ops::library::Library;
 use crate::ops::status::{self, SplitStatus};
 use crate::ops::survey::{Options, State, Survey, survey, walk};
 use crate::ops::{ledger, mismatch};
 use crate::plan::Kind;
 use crate::store::{Store, Wait};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -84,9 +85,10 @@ pub enum Verdict {
 
 /// Checks the profile of `settings`; links what other profiles hold if that is all that is missing.
 pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightReport> {
-    let store = Store::new(settings.cache_root.clone());
-    let taken = walk(settings, &store)?;
-    let mut survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
+    let library = || Library::new(Store::new(settings.cache_root.clone()));
+    let before = library();
+    let taken = walk(settings, &before, std::slice::from_ref(&settings.profile))?;
+    let mut survey_now = survey(settings.clone(), &before, taken.as_ref(), Options::LOOK)?;
     let mut linked = 0;
     let mut warnings = settings.warnings.clone();
     if is_linkable(&survey_now) {
@@ -97,7 +99,7 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
                 settings.build_command()
             )),
         }
-        survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
+        survey_now = survey(settings.clone(), &library(), taken.as_ref(), Options::LOOK)?;
     }
     if taken.is_none() {
         warnings.push("sources not reachable: not checked".to_owned());
@@ -105,14 +107,14 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
     let splits = status::splits(&survey_now);
     let gates = gates(&survey_now, &splits);
     let ready = gates.iter().all(|gate| matches!(gate.verdict, Verdict::Pass | Verdict::Warn { .. }));
-    let (cache_dir, state) = (settings.cache_dir(), survey_now.state());
+    let (cache_dir, state) = (settings.cache_dir(), survey_now.state);
     Ok(PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings })
 }
 
 fn is_linkable(survey: &Survey) -> bool {
     let Some(plan) = &survey.plan else { return false };
     survey.mismatch.is_none()
-        && survey.damage().is_none()
+        && survey.damage.is_none()
         && plan.count(Kind::Link) > 0
         && plan.tasks.iter().all(|t| matches!(t.kind(), Kind::Link | Kind::Present | Kind::Quarantined))
 }
@@ -160,11 +162,11 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
     let settings = &survey.settings;
     let directory = settings.cache_dir().display().to_string();
     let not_ready = |message| Verdict::NotReady { message, hint: build_command(settings) };
-    match survey.state() {
+    match survey.state {
         State::Valid => Verdict::Pass,
         State::NotFound => not_ready(format!("NOT_FOUND: there is no cache at `{directory}`")),
         State::Corrupt => Verdict::Damaged {
-            message: format!("CORRUPT: `{directory}`: {}", survey.damage().unwrap_or_default()),
+            message: format!("CORRUPT: `{directory}`: {}", survey.damage.clone().unwrap_or_default()),
             hint: repair_hint(survey),
         },
         State::VersionMismatch => {
@@ -254,7 +256,7 @@ fn expected_share(survey: &Survey, split: Split, status: &SplitStatus) -> Option
 }
 
 fn subjects(entries: &[&Entry]) -> Verdict {
-    let mut seen: BTreeMap<&str, &Entry> = BTreeMap::new();
+    let mut seen: HashMap<&str, &Entry> = HashMap::new();
     for entry in entries {
         let first = seen.entry(&entry.subject).or_insert(entry);
         if first.split != entry.split {
@@ -270,7 +272,7 @@ fn subjects(entries: &[&Entry]) -> Verdict {
 }
 
 fn recordings(entries: &[&Entry]) -> Verdict {
-    let mut seen: BTreeMap<Digest, &Entry> = BTreeMap::new();
+    let mut seen: HashMap<Digest, &Entry> = HashMap::new();
     for entry in entries {
         let first = seen.entry(entry.source.sha256).or_insert(entry);
         if first.split != entry.split {
@@ -292,7 +294,7 @@ fn expect(survey: &Survey) -> Option<Verdict> {
     }
     let mut wrong = Vec::new();
     for (split, counts) in expected.iter().filter(|(split, _)| survey.settings.splits.contains(split)) {
-        let recordings = survey.members.values().filter(|member| *member == split).count() as u64;
+        let recordings = survey.members.iter().filter(|member| member.split == *split).count() as u64;
         let subjects = subject_count(survey, *split);
         if let Some(right) = counts.recordings.filter(|right| *right != recordings) {
             wrong.push(format!("{split}: {recordings} recordings instead of {right}"));

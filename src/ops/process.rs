@@ -8,16 +8,16 @@ use crate::dsp;
 use crate::error::{Error, Result};
 use crate::model::artifact::{Facts, SignalFacts};
 use crate::model::failure::{Failure, FailureClass};
-use crate::model::id::{RecordingId, Split};
+use crate::model::id::{Digest, RecordingId, Split};
 use crate::model::inventory::SourceRecording;
 use crate::model::manifest::{Entry, FileRecord, Files, Identity, Made, Quarantined, Source};
 use crate::model::settings::{LinkMethod, Settings};
 use crate::ops::labelling::{Labelled, Timeline};
 use crate::plan::{self, Action, Decision, FileWork, Kind, Shelf, Task, Work};
 use crate::store::{Line, MemoLine, Store, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// How many contents are learned before they are handed to the memo.
 pub const REMEMBER_EVERY: usize = 16;
@@ -49,15 +49,23 @@ pub struct Bench<'a> {
 /// Contents in the order in which they were learned; the first `handed` are in the memo already.
 #[derive(Debug, Default)]
 pub struct Learned {
-    pub(super) lines: Vec<MemoLine>,
+    lines: Vec<MemoLine>,
     handed: usize,
+    contents: HashMap<String, Digest>,
+}
+
+impl Learned {
+    pub(super) fn push(&mut self, line: MemoLine) {
+        self.contents.insert(line.path.clone(), line.sha256);
+        self.lines.push(line);
+    }
 }
 
 /// What became of a recording.
 #[derive(Debug)]
 pub enum Outcome {
     /// It is in the cache.
-    Done(Kind, Box<Entry>),
+    Done(Kind, Arc<Entry>),
     /// It is not, and why.
     Failed(Box<Quarantined>),
 }
@@ -112,7 +120,7 @@ impl Bench<'_> {
         let done =
             catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(contained(&*panic).into()));
         let outcome = match done {
-            Ok(entry) => Outcome::Done(task.kind(), Box::new(entry)),
+            Ok(entry) => Outcome::Done(task.kind(), Arc::new(entry)),
             Err(Trouble::Recording(failure)) => self.failed(recording, failure),
             Err(Trouble::Cache(error)) => return Err(error),
         };
@@ -143,9 +151,7 @@ impl Bench<'_> {
     /// Makes it durable that what is listed for the recording is not to be believed any more, before
     /// the first of its files changes: a build that is killed in between must not be taken for done.
     fn invalidate(&self, recording: &SourceRecording, drop: &[String]) -> Result<()> {
-        let is_listed = recording.id.as_ref().is_ok_and(|id| {
-            self.shelves[0].signals.contains_key(id) || self.shelves[0].labels.contains_key(id)
-        });
+        let is_listed = recording.id.as_ref().is_ok_and(|id| self.shelves[0].holds(id));
         if drop.is_empty() && !is_listed {
             return Ok(());
         }
@@ -158,16 +164,11 @@ impl Bench<'_> {
         self.writer.remove(&plan::labels_name(split, id))
     }
 
-    fn failed(&self, recording: &SourceRecording, failure: Failure) -> Outcome {
+    pub(super) fn failed(&self, recording: &SourceRecording, failure: Failure) -> Outcome {
         let mut memory = plan::memory(self.wanted, recording);
         if memory.source.is_none() {
             let learned = lock(&self.learned);
-            memory.source = learned
-                .lines
-                .iter()
-                .rev()
-                .find(|line| line.path == recording.file.path)
-                .map(|line| line.sha256);
+            memory.source = learned.contents.get(&recording.file.path).copied();
         }
         Outcome::Failed(Box::new(Quarantined {
             name: recording.name().to_owned(),
@@ -213,8 +214,7 @@ impl Bench<'_> {
         decision: &Decision,
     ) -> Result<Option<Artifact<SignalFacts>>, Trouble> {
         let name = plan::signal_name(recording.split, id);
-        let Some((record, made, facts)) = self.existing(decision, self.shelves[0].signals.get(id), &name)?
-        else {
+        let Some((record, made, facts)) = self.existing(decision, self.shelves[0].signal(id), &name)? else {
             return Ok(None);
         };
         let source = recording.file.sha256;
@@ -239,13 +239,13 @@ impl Bench<'_> {
     pub(super) fn existing(
         &self,
         decision: &Decision,
-        own: Option<&plan::Offer>,
+        own: Option<plan::Offer<'_>>,
         name: &str,
     ) -> Result<Option<(FileRecord, String, Facts)>, Trouble> {
         let found = match &decision.action {
             Action::Make | Action::Nothing => return Ok(None),
             Action::Keep => {
-                let Some(record) = own.and_then(|offer| offer.record.clone()) else { return Ok(None) };
+                let Some(record) = own.and_then(|offer| offer.record.cloned()) else { return Ok(None) };
                 self.kept(record, name)
             }
             Action::Link { shelf, record } => self.linked(&self.shelves[*shelf], record, name),

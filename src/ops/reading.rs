@@ -64,7 +64,7 @@ impl Bench<'_> {
             let message = format!("`{path}` is not the file any more that was there when the build began");
             return Err(Failure::new(FailureClass::ChangedWhileReading, message));
         }
-        lock(&self.learned).lines.push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
+        lock(&self.learned).push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
         let (header, selection, recording) = parsed?;
         Ok(Raw { source: sha256, header, selection, recording })
     }

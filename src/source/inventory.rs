@@ -8,7 +8,7 @@ use crate::model::order::Seizures;
 use crate::source::identity::{Identity, identify, stem};
 use crate::source::walk::walk;
 use rayon::prelude::*;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// True where the root of the dataset exists and is a readable directory.
@@ -26,80 +26,60 @@ pub fn is_reachable(spec: &DatasetSpec) -> bool {
 pub fn recordings(
     spec: &DatasetSpec,
     splits: &[Split],
-    memo: &dyn Fn(&str, &Stamp) -> Option<Digest>,
+    memo: &(dyn Fn(&str, &Stamp) -> Option<Digest> + Sync),
 ) -> Result<Vec<SourceRecording>> {
     let listing = walk(&spec.root, &spec.recordings)?;
     let identities = identify(spec, &listing.recordings)?;
-    let in_force = identities.into_iter().filter(|one| splits.contains(&one.split));
-    let found = in_force.map(|one| Found::new(spec, one, &listing.seen)).collect::<Result<Vec<_>>>()?;
-    let stamps: Vec<Stamps> = found.par_iter().map(|one| one.stamps(&spec.root)).collect();
-    Ok(found.into_iter().zip(stamps).map(|(found, stamps)| found.with(stamps, memo)).collect())
+    let put_together = Found { spec, seen: &listing.seen, memo };
+    let in_force: Vec<_> = identities
+        .into_iter()
+        .zip(&listing.recordings)
+        .filter(|(one, _)| splits.contains(&one.split))
+        .collect();
+    in_force.into_par_iter().map(|(one, listed)| put_together.recording(one, listed.stamp)).collect()
 }
 
-/// A recording and the paths that belong to it, before its files are looked at.
-struct Found {
-    identity: Identity,
-    annotation: Option<String>,
-    cross_check: Option<String>,
+/// What a walk found and what is remembered of it.
+struct Found<'a> {
+    spec: &'a DatasetSpec,
+    seen: &'a HashMap<String, Option<Stamp>>,
+    memo: &'a (dyn Fn(&str, &Stamp) -> Option<Digest> + Sync),
 }
 
-#[derive(Clone, Copy)]
-struct Stamps {
-    file: Stamp,
-    annotation: Option<Stamp>,
-    cross_check: Option<Stamp>,
-}
-
-impl Found {
-    fn new(spec: &DatasetSpec, identity: Identity, seen: &HashSet<String>) -> Result<Self> {
-        let find = |pattern: &Option<String>| -> Result<Option<String>> {
-            let Some(pattern) = pattern else { return Ok(None) };
-            let path = beside(&identity.path, pattern).ok_or_else(|| {
-                Error::usage(
-                    format!(
-                        "annotation pattern `{pattern}` of dataset `{}` leaves the root for `{}`",
-                        spec.name, identity.path
-                    ),
-                    "write a pattern relative to the recording's directory that stays below `root`",
-                )
-            })?;
-            Ok(Some(path).filter(|path| seen.contains(path)))
-        };
-        let annotation = find(&spec.annotations.file)?;
-        let cross_check = find(&spec.annotations.cross_check)?;
-        Ok(Self { identity, annotation, cross_check })
+impl Found<'_> {
+    fn recording(&self, identity: Identity, stamp: Stamp) -> Result<SourceRecording> {
+        let annotation = self.beside(&identity, self.spec.annotations.file.as_deref())?;
+        let cross_check = self.beside(&identity, self.spec.annotations.cross_check.as_deref())?;
+        let Identity { path, id, subject, split } = identity;
+        let file = self.file(path, stamp);
+        Ok(SourceRecording { id, subject, split, file, annotation, cross_check, seizures: Seizures::Unknown })
     }
 
-    fn stamps(&self, root: &Path) -> Stamps {
-        let of = |path: &Option<String>| path.as_ref().map(|path| stamp_of(&root.join(path)));
-        Stamps {
-            file: stamp_of(&root.join(&self.identity.path)),
-            annotation: of(&self.annotation),
-            cross_check: of(&self.cross_check),
-        }
+    fn file(&self, path: String, stamp: Stamp) -> SourceFile {
+        SourceFile { sha256: (self.memo)(&path, &stamp), path, stamp }
     }
 
-    fn with(self, stamps: Stamps, memo: &dyn Fn(&str, &Stamp) -> Option<Digest>) -> SourceRecording {
-        let file = |path: String, stamp| SourceFile { sha256: memo(&path, &stamp), path, stamp };
-        let Identity { path, id, subject, split } = self.identity;
-        SourceRecording {
-            id,
-            subject,
-            split,
-            file: file(path, stamps.file),
-            annotation: self.annotation.zip(stamps.annotation).map(|(path, stamp)| file(path, stamp)),
-            cross_check: self.cross_check.zip(stamps.cross_check).map(|(path, stamp)| file(path, stamp)),
-            seizures: Seizures::Unknown,
-        }
+    /// The annotation file that a pattern names, where it exists.
+    fn beside(&self, identity: &Identity, pattern: Option<&str>) -> Result<Option<SourceFile>> {
+        let Some(pattern) = pattern else { return Ok(None) };
+        let path = beside(&identity.path, pattern).ok_or_else(|| {
+            Error::usage(
+                format!(
+                    "annotation pattern `{pattern}` of dataset `{}` leaves the root for `{}`",
+                    self.spec.name, identity.path
+                ),
+                "write a pattern relative to the recording's directory that stays below `root`",
+            )
+        })?;
+        let Some(stamp) = self.seen.get(&path) else { return Ok(None) };
+        let stamp = stamp.unwrap_or_else(|| stamp_of(&self.spec.root.join(&path)));
+        Ok(Some(self.file(path, stamp)))
     }
 }
 
-/// Returns the stamp of a file, of the link itself where it leads nowhere, or zeros where nothing can be
-/// said. Opening such a file says what is wrong with it, so it is not dropped here.
+/// Returns the stamp of a directory that has the name of an annotation file; reading it says what is wrong.
 fn stamp_of(path: &Path) -> Stamp {
-    const NOTHING: Stamp = Stamp { bytes: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
-    let metadata = fs_err::metadata(path).or_else(|_| fs_err::symlink_metadata(path));
-    metadata.map_or(NOTHING, |metadata| super::stamp(&metadata))
+    fs_err::symlink_metadata(path).map_or(super::NO_STAMP, |metadata| super::stamp(&metadata))
 }
 
 /// Returns the path that `pattern` names for a recording, or nothing where it leaves the root.

@@ -143,8 +143,15 @@ impl Dir {
         synced.map_err(Error::io("sync", &self.path))
     }
 
-    /// Lists the names and their types; names that are no UTF-8 are none of ours and left out.
+    /// Lists the names and their types, sorted; names that are no UTF-8 are none of ours and left out.
     pub(super) fn list(&self) -> Result<Vec<(String, FileType)>> {
+        let mut names = self.list_unsorted()?;
+        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(names)
+    }
+
+    /// As `list`, in the order of the file system.
+    pub(super) fn list_unsorted(&self) -> Result<Vec<(String, FileType)>> {
         let mut names = Vec::new();
         for entry in
             rustix::fs::Dir::read_from(&self.fd).map_err(|e| Error::io("read", &self.path)(e.into()))?
@@ -164,7 +171,6 @@ impl Dir {
             };
             names.push((name.to_owned(), kind));
         }
-        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(names)
     }
 

@@ -3,12 +3,13 @@
 use super::dir::{Dir, is_absent};
 use super::journal::{self, Header, Line, Recorded};
 use super::layout::{BUILD, MANIFEST};
-use super::manifest;
+use super::{history, manifest};
 use crate::error::Result;
 use crate::model::id::{ProfileName, RecordingId, VersionName};
-use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
+use crate::model::manifest::{Entry, History, Identity, Manifest, Quarantined};
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 
 /// The manifest on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,10 +33,12 @@ pub struct Held {
     pub identity: Option<Identity>,
     /// The full recipe, from the same place.
     pub recipe: Option<serde_json::Value>,
-    /// The finished recordings.
-    pub entries: BTreeMap<RecordingId, Entry>,
+    /// The finished recordings; those that no journal changed are the manifest's own.
+    pub entries: BTreeMap<RecordingId, Arc<Entry>>,
     /// The recordings that could not be processed, by name.
     pub quarantine: BTreeMap<String, Quarantined>,
+    /// Hits and misses, with the builds that changed nothing since the manifest was written.
+    pub history: History,
     /// How many journals there are.
     pub journals: usize,
     /// What people should hear about: journals that could not be used, and why.
@@ -50,16 +53,28 @@ impl Held {
             recipe: None,
             entries: BTreeMap::new(),
             quarantine: BTreeMap::new(),
+            history: History::default(),
             journals: 0,
             notes: Vec::new(),
         };
         if let ManifestState::Read(manifest) = &held.manifest {
             held.identity = Some(manifest.identity.clone());
             held.recipe = Some(manifest.recipe.clone());
-            held.entries = manifest.entries.iter().map(|entry| (entry.id.clone(), entry.clone())).collect();
+            held.history = manifest.history;
+            held.entries =
+                manifest.entries.iter().map(|entry| (entry.id.clone(), Arc::clone(entry))).collect();
             held.quarantine = manifest.quarantine.iter().map(|one| (one.name.clone(), one.clone())).collect();
         }
         held
+    }
+
+    /// The manifest, where no journal tells more than it does.
+    #[must_use]
+    pub fn merged(&self) -> Option<&Manifest> {
+        match &self.manifest {
+            ManifestState::Read(manifest) if self.journals == 0 => Some(manifest),
+            _ => None,
+        }
     }
 
     /// Reads manifest and journals of an open version.
@@ -67,7 +82,10 @@ impl Held {
         let Some(dir) = dir else { return Ok(Self::new(ManifestState::Absent)) };
         let mut held = Self::new(read_manifest(dir, profile, version)?);
         match dir.child(BUILD) {
-            Ok(build) => held.merge_journals(&build, profile, version)?,
+            Ok(build) => {
+                held.history = history::read(&build, held.history);
+                held.merge_journals(&build, profile, version)?;
+            }
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(dir.error("open", BUILD)(error)),
         }
@@ -127,7 +145,7 @@ impl Held {
             Line::Entry(entry) => match manifest::check_names(&entry) {
                 Ok(()) => {
                     self.quarantine.remove(entry.id.as_str());
-                    self.entries.insert(entry.id.clone(), *entry);
+                    self.entries.insert(entry.id.clone(), Arc::new(*entry));
                 }
                 Err(reason) => self.notes.push(format!("a line of a journal is not used: {reason}")),
             },
@@ -148,11 +166,47 @@ impl Held {
         if let Ok(id) = id {
             let is_meant =
                 |entry: &Entry| entry.id.as_str() == name || entry.files.iter().any(|file| file.name == name);
-            if self.entries.get(&id).is_some_and(is_meant) {
+            if self.entries.get(&id).is_some_and(|entry| is_meant(entry)) {
                 self.entries.remove(&id);
             }
         }
         self.quarantine.remove(name);
+    }
+}
+
+/// What the file system says of a version's manifest and journals: where it says the same again, they hold the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance(Vec<(String, [i128; 4])>);
+
+impl Glance {
+    /// Looks at an open version.
+    pub(super) fn at(dir: Option<&Dir>) -> Result<Self> {
+        let Some(dir) = dir else { return Ok(Self(Vec::new())) };
+        let mut seen = Vec::new();
+        Self::look(dir, MANIFEST, &mut seen)?;
+        match dir.child(BUILD) {
+            Ok(build) => {
+                journal::names(&build)?.iter().try_for_each(|name| Self::look(&build, name, &mut seen))?
+            }
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(dir.error("open", BUILD)(error)),
+        }
+        Ok(Self(seen))
+    }
+
+    fn look(dir: &Dir, name: &str, seen: &mut Vec<(String, [i128; 4])>) -> Result<()> {
+        let nanoseconds = |seconds: i64, rest: i128| i128::from(seconds) * 1_000_000_000 + rest;
+        match dir.stat(name) {
+            Ok(stat) => {
+                let modified = nanoseconds(stat.st_mtime, i128::from(stat.st_mtime_nsec));
+                let changed = nanoseconds(stat.st_ctime, i128::from(stat.st_ctime_nsec));
+                let (inode, bytes) = (i128::from(stat.st_ino), i128::from(stat.st_size));
+                seen.push((name.to_owned(), [inode, bytes, modified, changed]));
+                Ok(())
+            }
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(error) => Err(dir.error("read", name)(error)),
+        }
     }
 }
 

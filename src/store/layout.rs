@@ -14,6 +14,7 @@
 //!         └── .build/
 //!             ├── lock                made once, never removed
 //!             ├── journal-*.jsonl     one a writer
+//!             ├── history.jsonl       builds that found everything present since the manifest was written
 //!             └── tmp/                files that are being written
 //! ```
 
@@ -39,6 +40,8 @@ pub const MANIFEST: &str = "manifest.json";
 pub const BUILD: &str = ".build";
 /// Name of the lock file, below `BUILD`.
 pub const LOCK: &str = "lock";
+/// Name of the counts that the manifest does not hold yet, below `BUILD`.
+pub const HISTORY: &str = "history.jsonl";
 /// Directory of unfinished files, below `BUILD`.
 pub const TEMPORARIES: &str = "tmp";
 
@@ -135,6 +138,20 @@ impl FileName {
         Some(Self { split, id: RecordingId::new(stem).ok()?, part })
     }
 
+    /// True where `parse` would read the text; makes no text of its own.
+    #[must_use]
+    pub fn is_name(text: &str) -> bool {
+        let leaf = text.split_once('/').filter(|(split, _)| Split::from_name(split).is_some());
+        leaf.is_some_and(|(_, leaf)| Self::is_leaf(leaf))
+    }
+
+    /// True where `text` is the name of a finished file inside the directory of a split.
+    #[must_use]
+    pub fn is_leaf(text: &str) -> bool {
+        let stem = text.strip_suffix(LABELS_SUFFIX).or_else(|| text.strip_suffix(FILE_SUFFIX));
+        stem.is_some_and(RecordingId::is_valid)
+    }
+
     /// True where `text` is the name of that part of that recording; makes no text of its own.
     #[must_use]
     pub fn is(text: &str, split: Split, id: &RecordingId, part: Part) -> bool {
@@ -185,6 +202,7 @@ mod tests {
             assert_eq!(name.to_string(), good);
             assert!(FileName::is(good, name.split, &name.id, name.part));
             assert!(!FileName::is(&format!("{good}x"), name.split, &name.id, name.part));
+            assert!(FileName::is_name(good));
         }
         let long = format!("train/{}.npz", "a".repeat(129));
         for bad in [
@@ -210,6 +228,7 @@ mod tests {
             &long,
         ] {
             assert_eq!(FileName::parse(bad), None, "{bad:?}");
+            assert!(!FileName::is_name(bad), "{bad:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use super::lock::{self, Lock, Patience};
 use super::memo::{self, Memo, MemoLine};
 use super::publish::{self, SplitDir, Temporary, Verdict};
 use super::setup::{self, Directories};
-use super::{Store, Wait, manifest, npz};
+use super::{Store, Wait, history, manifest, npz};
 use crate::error::{Error, Result};
 use crate::model::artifact::{Facts, LabelFacts, SignalFacts};
 use crate::model::id::{ProfileName, Split, VersionName};
@@ -278,11 +278,23 @@ impl Writer {
         let text = manifest::encode(manifest).map_err(|e| self.version.error("write", MANIFEST)(e.into()))?;
         self.replace_file(&self.version, MANIFEST, &text)?;
         self.remove_journals(&mut journals)?;
+        history::clear(&self.build)?;
+        Ok(self.set_latest(complete, manifest.version.as_str()))
+    }
+
+    /// Counts a build that found `kept` recordings present and nothing to change behind a manifest of `after`
+    /// runs: the manifest stays as it is. `complete` also points `latest` at the version.
+    pub fn count(&self, after: u64, kept: u64, complete: bool) -> Result<Committed> {
+        history::append(&self.build, after, kept, self.store.is_durable())?;
+        Ok(self.set_latest(complete, self.journals().header.version.as_str()))
+    }
+
+    fn set_latest(&self, complete: bool, version: &str) -> Committed {
         let mut committed = Committed::default();
-        if complete && let Err(error) = self.point_latest(manifest.version.as_str()) {
+        if complete && let Err(error) = self.point_latest(version) {
             committed.notes.push(format!("`{LATEST}` could not be set: {error}"));
         }
-        Ok(committed)
+        committed
     }
 
     fn remove_journals(&self, journals: &mut Journals) -> Result<()> {
