@@ -26,15 +26,17 @@
 //! |---|---|---|
 //! | `model`, `error` | – | nothing |
 //! | `config`, `formats`, `dsp`, `plan` | `model`, `error` | nothing (`formats` sees only `Read`, once, forward) |
+//! | `container` | – | nothing: bytes of `.npy` headers and ZIP frames |
 //! | `source`, `demo` | `model`, `error` | dataset roots, read-only; the demo's own directory |
-//! | `store` | `model`, `error` | below the cache root only |
+//! | `store` | `model`, `error`, `container` | below the cache root only |
+//! | `exchange` | `model`, `error`, `container` | a directory that it is handed, for other programs' files |
 //! | `ops` | all above | threads, clock, configuration files |
 //! | `cli` | `ops`, `model`, `config`, `error` | terminal, arguments, environment |
 //!
 //! What is deliberately absent:
 //! * `dsp` and `formats` never see a path; `plan` never sees a file; `config` never opens one.
 //! * No dataset is named in `src/`: a new dataset is a YAML file. (An annotation *format* is code.)
-//! * Nothing but `store` writes below the cache root; nothing writes below a dataset root.
+//! * Nothing but `store` writes below the cache root; nothing writes below a dataset root. Files for other programs go elsewhere.
 //! * A finished file never changes after it was published.
 //! * No modification time, absolute path, host name or thread count enters a fingerprint.
 //! * A lost or torn manifest costs time, never correctness.
@@ -43,9 +45,11 @@
 
 pub mod cli;
 pub mod config;
+pub mod container;
 pub mod demo;
 pub mod dsp;
 pub mod error;
+pub mod exchange;
 pub mod formats;
 pub mod model;
 pub mod ops;

@@ -19,6 +19,8 @@ pub struct Wanted<'a> {
     pub identity: &'a Identity,
     /// What a recording without annotation file means.
     pub unlabelled: Unlabelled,
+    /// True where annotations lie in the recordings themselves and not in files beside them.
+    pub annotations_inside: bool,
     /// Which remembered failures are tried again.
     pub retry: Retry,
 }
@@ -618,7 +620,8 @@ fn decide_labels(
 ) -> Decision {
     let is_right = |name: &str| is_name(name, recording.split, id, LABELS);
     let own = shelves.first().and_then(|shelf| shelf.labels(id));
-    if recording.annotation.is_none() && wanted.unlabelled == Unlabelled::Keep {
+    let is_silent = recording.annotation.is_none() && !wanted.annotations_inside;
+    if is_silent && wanted.unlabelled == Unlabelled::Keep {
         return unlabelled(own);
     }
     let why_not = match own.map(|offer| judge(offer, wanted.identity.labels, recording, true, is_right)) {

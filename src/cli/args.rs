@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write the deterministic demo corpus
     Demo(DemoArgs),
+    /// Write the windows of a cache as the files that other programs read
+    Export(ExportArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -158,6 +160,15 @@ pub(crate) struct InspectArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    /// With `--json`: minimum, maximum, sum and SHA-256 of the digital samples of every signal
+    #[arg(long, requires = "json")]
+    pub(crate) samples: bool,
+    /// Draw ten seconds of all channels, before and after the recipe
+    #[arg(long, value_name = "OUT.SVG")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Where the drawing begins; without it at the first seizure, else at the first annotation
+    #[arg(long, value_name = "SECONDS", requires = "plot")]
+    pub(crate) at: Option<String>,
     /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -173,4 +184,21 @@ pub(crate) struct DemoArgs {
     /// Seed: the same seed gives the same bytes
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// How windows lie in files: `<id>_windows.npz`, pairs of `.npy`, or such pairs with listings
+    #[arg(long, value_name = "LAYOUT", value_parser = ["windows", "npy", "brain-brr"])]
+    pub(crate) layout: String,
+    /// An empty or absent directory, or one that `export` made
+    pub(crate) directory: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Worker threads (default: all cores)
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }

@@ -2,6 +2,9 @@
 
 mod args;
 pub mod config;
+mod exchange;
+mod inspect;
+mod plot;
 mod progress;
 mod render;
 mod table;
@@ -10,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::ProfileName;
 use crate::model::settings::Settings;
 use crate::ops::build::{BuildOptions, BuildReport};
+use crate::ops::inspect::InspectOptions;
 use crate::ops::load::{Request, Resolved};
 use crate::ops::preflight::{PreflightReport, Verdict};
 use crate::ops::survey::State;
@@ -61,6 +65,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Config(ConfigCommand::Check { files, json }) => config_check(&files, json),
         Command::Inspect(args) => inspect(&args),
         Command::Demo(args) => demo(&args),
+        Command::Export(args) => exchange::export(&args),
         Command::Completions { shell } => completions(shell),
     }
 }
@@ -159,13 +164,15 @@ fn stop_flag() -> Arc<AtomicBool> {
     flag
 }
 
+/// Starts so many worker threads, or one a core.
+fn start_threads(jobs: Option<u16>) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from)).build_global();
+    pool.map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
+}
+
 fn build(args: &BuildArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
-    let threads = args.jobs.map_or(0, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    if let Err(error) = pool {
-        return Err(Error::io("start", "worker threads")(std::io::Error::other(error)));
-    }
+    start_threads(args.jobs)?;
     let (talk, stop) = (Talk::new(), stop_flag());
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     if args.dry_run {
@@ -246,6 +253,8 @@ fn preflight_code(report: &PreflightReport) -> u8 {
 /// Replaces this process; only a command that cannot be started comes back.
 fn become_command(args: &PreflightArgs, report: &PreflightReport) -> Result<u8> {
     use std::os::unix::process::CommandExt;
+    // The descriptor goes on to the command and its children: `gc` leaves the version alone until they end.
+    report.hold.as_ref().map_or(Ok(()), ops::Hold::inherit)?;
     let error = std::process::Command::new(&args.command[0])
         .args(&args.command[1..])
         .env("EEGCACHE_DIR", &report.cache_dir)
@@ -304,9 +313,15 @@ fn config_check(files: &[PathBuf], json: bool) -> Result<u8> {
 
 fn inspect(args: &InspectArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
-    let report = ops::inspect::inspect(&settings, &current_directory()?.join(&args.file))?;
-    out(&if args.json { render::json(&report) } else { render::inspect(&report) })?;
-    Ok(if report.failure.is_none() { exit::DONE } else { exit::QUARANTINE })
+    let start_s = args.at.as_deref().map(plot::start).transpose()?;
+    let options = InspectOptions { samples: args.samples, page: args.plot.is_some(), page_start_s: start_s };
+    let here = current_directory()?;
+    let (report, page) = ops::inspect::inspect(&settings, &here.join(&args.file), options)?;
+    out(&if args.json { render::json(&report) } else { inspect::text(&report) })?;
+    if let Some(path) = &args.plot {
+        plot::write(&settings, &here.join(path), &report, page.as_ref())?;
+    }
+    Ok(if report.class.is_none() { exit::DONE } else { exit::QUARANTINE })
 }
 
 fn demo(args: &DemoArgs) -> Result<u8> {

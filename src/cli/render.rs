@@ -7,8 +7,8 @@ use crate::ops::build::BuildReport;
 use crate::ops::demo::Corpus;
 use crate::ops::dry_run::DryRun;
 use crate::ops::explain::Explanation;
-use crate::ops::inspect::Inspection;
 use crate::ops::ledger::QuarantineLine;
+use crate::ops::marks::Mark;
 use crate::ops::mismatch::FieldDifference;
 use crate::ops::preflight::{PreflightReport, Verdict};
 use crate::ops::status::{ProfileStatus, SplitStatus, StatusReport};
@@ -408,6 +408,9 @@ pub(crate) fn explain(e: &Explanation) -> String {
             entry.rate_hz,
             count(e.seizures, "seizure")
         );
+        for mark in &e.marks {
+            let _ = writeln!(text, "  seizure      {}", seizure(mark));
+        }
         for note in entry.notes.iter().filter(|note| is_for_people(note)) {
             let _ = writeln!(text, "  note         {}: {}", note.code, plain(&note.text));
         }
@@ -415,74 +418,13 @@ pub(crate) fn explain(e: &Explanation) -> String {
     text
 }
 
+/// `417 s to 532 s: seiz`.
+pub(crate) fn seizure(mark: &Mark) -> String {
+    let codes: Vec<String> = mark.codes.iter().map(|code| plain(code)).collect();
+    format!("{} s to {} s: {}", mark.start_s, mark.end_s, codes.join(", "))
+}
+
 /// The share of early variance is recorded for every channel of every recording; it speaks up as `dc-transient`.
-fn is_for_people(note: &Note) -> bool {
+pub(crate) fn is_for_people(note: &Note) -> bool {
     note.code != "early-variance"
-}
-
-/// What is in a recording.
-pub(crate) fn inspect(report: &Inspection) -> String {
-    let mut text = format!("{} ({})\n", plain(&report.file.display().to_string()), bytes(report.bytes));
-    let mut say = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            let _ = writeln!(text, "  {name:<12} {}", plain(&value));
-        }
-    };
-    say("format", report.format.clone());
-    say("start", report.start.clone());
-    say(
-        "records",
-        report.records.map(|(promised, held)| match promised {
-            Some(promised) if promised == held => held.to_string(),
-            Some(promised) => format!("{held}, the header promises {promised}"),
-            None => format!("{held}, the header does not know"),
-        }),
-    );
-    say("record", report.record_duration_s.as_ref().map(|seconds| format!("{seconds} s")));
-    say("duration", report.duration_s.map(duration));
-    say("offset", report.offset_s.as_ref().filter(|s| *s != "0").map(|seconds| format!("{seconds} s")));
-    say("sha256", report.sha256.clone());
-    say("interpolate", (!report.interpolated.is_empty()).then(|| report.interpolated.join(" ")));
-    text.push('\n');
-    text.push_str(&signals(report));
-    for (onset, length, what) in &report.annotations {
-        let length = length.as_ref().map_or_else(String::new, |length| format!(" for {length} s"));
-        let _ = writeln!(text, "annotation at {onset} s{length}: {}", plain(what));
-    }
-    for note in report.notes.iter().filter(|note| is_for_people(note)) {
-        let _ = writeln!(text, "note: {}: {}", note.code, plain(&note.text));
-    }
-    match &report.failure {
-        Some(failure) => {
-            let _ = writeln!(text, "quarantine: {}: {}", failure.class, plain(&failure.message));
-        }
-        None => text.push_str("usable under the configured recipe\n"),
-    }
-    text
-}
-
-fn signals(report: &Inspection) -> String {
-    let mut table = Table::new(&[
-        ("#", Align::Right),
-        ("LABEL", Align::Left),
-        ("NAME", Align::Left),
-        ("USED AS", Align::Left),
-        ("RATE HZ", Align::Right),
-        ("UNIT", Align::Left),
-        ("RANGE UV", Align::Left),
-        ("", Align::Left),
-    ]);
-    for (index, signal) in report.signals.iter().enumerate() {
-        table.row(vec![
-            (index + 1).to_string(),
-            plain(&signal.label),
-            plain(&signal.key),
-            signal.used.to_owned(),
-            signal.rate_hz.clone().unwrap_or_default(),
-            plain(&signal.dimension),
-            signal.range_uv.map_or_else(String::new, |(low, high)| format!("{low:.1} … {high:.1}")),
-            if signal.flat { "flat".to_owned() } else { String::new() },
-        ]);
-    }
-    table.render()
 }

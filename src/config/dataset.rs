@@ -1,24 +1,26 @@
 //! `dataset`: the section of a dataset file.
 
+use crate::config::annotations::{self, Annotations};
 use crate::config::check::Cursor;
 use crate::config::paths;
 use crate::config::sections::Sections;
 use crate::config::spelling::one_of_two;
 use crate::config::splits;
 use crate::config::suggest::did_you_mean;
-use crate::model::dataset::{AnnotationFiles, DatasetSpec, ExpectedCounts, Generate, SplitRule};
+use crate::model::dataset::{DatasetSpec, ExpectedCounts, Generate, SplitRule};
 use crate::model::failure::FailureClass;
 use crate::model::id::{RecordingId, Split};
-use crate::model::recipe::{AnnotationFormat, Fix, NoRowMeans};
+use crate::model::recipe::Fix;
 use crate::model::units::Seconds;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "title",
     "licence",
     "root",
     "recordings",
+    "exclude",
     "id",
     "subject",
     "subject_aliases",
@@ -32,13 +34,7 @@ const KEYS: [&str; 15] = [
     "generate",
 ];
 
-/// The annotation part of the section.
-#[derive(Debug, Clone)]
-pub(crate) struct Annotations {
-    pub(crate) format: AnnotationFormat,
-    pub(crate) files: AnnotationFiles,
-    pub(crate) no_row_means: NoRowMeans,
-}
+const GLOB_HINT: &str = "write a pattern below the root, for instance `recordings: \"**/*.edf\"`";
 
 /// The section, as far as it can be read.
 #[derive(Debug, Default)]
@@ -68,7 +64,7 @@ pub(crate) fn read(sections: &Sections<'_>, name: &str, project_root: &Path) -> 
     let mut dataset = Dataset {
         root_origin: root.as_ref().map_or_else(|| at.at("root").place(), |(at, _)| at.place()),
         root: root.map(|(_, path)| path),
-        annotations: annotations(&at.at("annotations")),
+        annotations: annotations::read(&at.at("annotations")),
         fixes: fixes(&at.at("fixes")),
         mains_hz: at.at("mains_hz").number(),
         splits: splits::rule(&at.at("splits"), &at.at("subject_aliases")),
@@ -93,6 +89,7 @@ fn spec(at: &Cursor<'_>, name: &str, dataset: &Dataset) -> Option<DatasetSpec> {
     let title = at.at("title").optional(Cursor::text);
     let licence = at.at("licence").optional(Cursor::text);
     let recordings = recordings(&at.at("recordings"));
+    let exclude = at.at("exclude").optional(globs);
     let id = at.at("id").optional(|at| pattern(at, "id"));
     let subject = at.at("subject").optional(|at| pattern(at, "subject"));
     let subject_aliases = splits::aliases(&at.at("subject_aliases"));
@@ -108,6 +105,7 @@ fn spec(at: &Cursor<'_>, name: &str, dataset: &Dataset) -> Option<DatasetSpec> {
         root: dataset.root.clone()?,
         root_origin: String::new(),
         recordings: recordings?,
+        exclude: exclude.ok()?.unwrap_or_default(),
         id: id.ok()?,
         subject: subject.ok()?,
         subject_aliases: subject_aliases?,
@@ -122,10 +120,13 @@ fn spec(at: &Cursor<'_>, name: &str, dataset: &Dataset) -> Option<DatasetSpec> {
 }
 
 fn recordings(at: &Cursor<'_>) -> Option<Vec<globset::Glob>> {
-    let hint = "write a pattern below the root, for instance `recordings: \"**/*.edf\"`";
-    let items = at.required(hint).then(|| at.texts())??;
+    at.required(GLOB_HINT).then(|| globs(at))?
+}
+
+fn globs(at: &Cursor<'_>) -> Option<Vec<globset::Glob>> {
+    let items = at.texts()?;
     if items.is_empty() {
-        return at.fail(format!("`{}` is an empty list", at.key), hint);
+        return at.fail(format!("`{}` is an empty list", at.key), GLOB_HINT);
     }
     items.into_iter().map(|(text, item)| glob(&item, &text)).collect()
 }
@@ -164,54 +165,6 @@ fn pattern(at: &Cursor<'_>, group: &str) -> Option<regex::Regex> {
         );
     }
     Some(regex)
-}
-
-fn annotations(at: &Cursor<'_>) -> Option<Annotations> {
-    let none = Annotations {
-        format: AnnotationFormat::None,
-        files: AnnotationFiles::default(),
-        no_row_means: NoRowMeans::Empty,
-    };
-    if !at.is_given() || at.node.is_some_and(|node| node.to_flow() == "none") {
-        return Some(none);
-    }
-    at.keys(&["format", "file", "cross_check", "no_row_means"]).then_some(())?;
-    at.at("format").required("write for instance `format: none`");
-    let format = at.at("format").choice(AnnotationFormat::ALL, AnnotationFormat::as_str);
-    let file = at.at("file").optional(file_pattern);
-    let cross_check = at.at("cross_check").optional(file_pattern);
-    let no_row = at.at("no_row_means").optional(|at| at.choice(NoRowMeans::ALL, NoRowMeans::as_str));
-    let (format, file, cross_check) = (format?, file.ok()?, cross_check.ok()?);
-    match (format, &file, &cross_check) {
-        (AnnotationFormat::None, Some(_), _) => at.at("file").fail(
-            format!("`{}.file` has no effect with `format: none`", at.key),
-            "name the format of the file, or delete `file`",
-        )?,
-        (_, None, Some(_)) => at.at("cross_check").fail(
-            format!("`{}.cross_check` has no deciding file to check", at.key),
-            "write `file: \"{stem}.csv\"` as well",
-        )?,
-        (AnnotationFormat::None, None, None) | (_, Some(_), _) => {}
-        (_, None, None) => at.at("file").fail(
-            format!("`{}.file` is not set", at.key),
-            "write which file belongs to a recording: `file: \"{stem}.csv\"`",
-        )?,
-    }
-    let no_row_means = no_row.ok()?.unwrap_or(NoRowMeans::Empty);
-    Some(Annotations { format, files: AnnotationFiles { file, cross_check }, no_row_means })
-}
-
-fn file_pattern(at: &Cursor<'_>) -> Option<String> {
-    let text = at.text()?;
-    let hint = "write it relative to the recording's folder, for instance `\"{stem}.csv\"`";
-    if text.starts_with('/') || text.split('/').any(|part| part == "..") {
-        return at.fail(format!("`{}` is `{text}`, which leaves the recording's folder", at.key), hint);
-    }
-    if !text.contains("{stem}") || text.replace("{stem}", "").contains(['{', '}']) {
-        let message = format!("`{}` is `{text}`; it must hold `{{stem}}`, and no other `{{…}}`", at.key);
-        return at.fail(message, hint);
-    }
-    Some(text)
 }
 
 fn known_defects(at: &Cursor<'_>) -> Option<BTreeMap<RecordingId, FailureClass>> {

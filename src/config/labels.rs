@@ -1,7 +1,7 @@
 //! `labels` and `windows`.
 
+use crate::config::annotations::Annotations;
 use crate::config::check::{Cursor, Noted};
-use crate::config::dataset::Annotations;
 use crate::config::sections::Sections;
 use crate::config::spelling::one_of_two;
 use crate::model::recipe::{AnnotationFormat, Fix, LabelRecipe, SignalRecipe, Unlabelled};
@@ -23,7 +23,9 @@ pub(crate) struct Context<'a> {
 /// Returns the label recipe.
 pub(crate) fn recipe(at: &Cursor<'_>, context: Context<'_>) -> Option<LabelRecipe> {
     at.keys(&["seizure", "background", "unlabelled", "expected_share"]);
-    let (seizure, background) = (codes(&at.at("seizure"), true), codes(&at.at("background"), false));
+    let texts = context.annotations.is_some_and(|a| a.format == AnnotationFormat::EdfAnnotations);
+    let (seizure, background) =
+        (codes(&at.at("seizure"), true, texts), codes(&at.at("background"), false, texts));
     if let (Some(seizure), Some(background)) = (&seizure, &background) {
         check_disjoint(at, seizure, background);
     }
@@ -44,6 +46,7 @@ pub(crate) fn recipe(at: &Cursor<'_>, context: Context<'_>) -> Option<LabelRecip
     Some(LabelRecipe {
         format: annotations?.format,
         no_row_means: annotations?.no_row_means,
+        names: annotations?.names.clone(),
         seizure: seizure?,
         background: background?,
         unlabelled: unlabelled?,
@@ -53,7 +56,8 @@ pub(crate) fn recipe(at: &Cursor<'_>, context: Context<'_>) -> Option<LabelRecip
     })
 }
 
-fn codes(at: &Cursor<'_>, required: bool) -> Option<BTreeSet<String>> {
+/// Codes; where they are the texts of a recording (`texts`) they may hold blanks.
+fn codes(at: &Cursor<'_>, required: bool, texts: bool) -> Option<BTreeSet<String>> {
     let hint = "write for instance `labels: {seizure: [seiz], background: [bckg]}`";
     if !at.is_given() {
         return if required { at.required(hint).then(BTreeSet::new) } else { Some(BTreeSet::new()) };
@@ -64,10 +68,16 @@ fn codes(at: &Cursor<'_>, required: bool) -> Option<BTreeSet<String>> {
     }
     let mut codes = BTreeSet::new();
     for (code, item) in items {
-        if code.contains(|c: char| c.is_whitespace() || c == ',') {
+        if !texts && code.contains(|c: char| c.is_whitespace() || c == ',') {
             return item.fail(
                 format!("`{}` is `{code}`, which is no single code", item.key),
                 "write a list: `[seiz, gnsz]`",
+            );
+        }
+        if code.strip_suffix('*').unwrap_or(&code).contains('*') {
+            return item.fail(
+                format!("`{}` is `{code}`, with a `*` that is not at its end", item.key),
+                "`sz*` stands for all codes that begin with `sz`",
             );
         }
         if !codes.insert(code.clone()) {

@@ -4,6 +4,7 @@
 //! way is `Layer` (one origin, values with places) → `node` (figment merges, every value keeps its place) →
 //! one reader a section (each notes problems and goes on) → `Resolution`.
 
+mod annotations;
 mod cache;
 mod check;
 mod dataset;

@@ -1,5 +1,6 @@
 //! All layers become one checked value, or a list of everything that is wrong.
 
+use crate::config::annotations::Annotations;
 use crate::config::cache;
 use crate::config::check::{Cursor, Findings};
 use crate::config::dataset;
@@ -15,6 +16,7 @@ use crate::config::splits;
 use crate::config::suggest::quoted;
 use crate::error::Problem;
 use crate::model::id::ProfileName;
+use crate::model::order::Family;
 use crate::model::recipe::{LabelRecipe, Recipe, SignalRecipe, Step};
 use crate::model::settings::Settings;
 use std::collections::BTreeMap;
@@ -137,6 +139,7 @@ fn checked(
     let names: Vec<&str> = cache.profiles.iter().flat_map(BTreeMap::keys).map(ProfileName::as_str).collect();
     cache::check_experiment(&experiment, cache.profile.as_ref(), &names.into_iter().collect());
     check_generated(&at, name, dataset.is_generated, around);
+    check_family(&at, &cache, dataset.annotations.as_ref());
     check_mains(findings, dataset.mains_hz, signal.as_ref());
     let outline =
         outline(&at, &experiment, name, &cache, &dataset, signal.as_ref(), label_recipe.as_ref(), around);
@@ -227,6 +230,16 @@ fn check_generated(at: &Sections<'_>, name: Option<&str>, generated: bool, aroun
             quoted(others)
         ),
     );
+}
+
+/// A balanced order has to know beforehand which recordings hold seizures.
+fn check_family(at: &Sections<'_>, cache: &cache::Cache, annotations: Option<&Annotations>) {
+    if cache.family == Some(Family::Balanced) && annotations.is_some_and(Annotations::is_inside) {
+        at.cache.at("profiles").fail::<()>(
+            "`balanced_N_files` asks which recordings hold seizures, but the annotations lie inside of the recordings",
+            "write `first_N_files`: the order must be known before recordings are read",
+        );
+    }
 }
 
 fn check_mains(findings: &Findings, mains_hz: Option<f64>, signal: Option<&SignalRecipe>) {

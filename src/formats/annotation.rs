@@ -3,9 +3,15 @@
 //! A row that cannot be read is a failure with its line, never a row less: a lost seizure is worse than a
 //! lost recording.
 
-use crate::formats::{tusz_csv, tusz_csv_bi};
+use crate::formats::date::Start;
+use crate::formats::{
+    bids_events, chbmit_summary, edf_annotations, siena_list, tuh_tse, tusz_csv, tusz_csv_bi, wfdb_seizures,
+};
 use crate::model::recipe::AnnotationFormat;
 use crate::model::{Failure, FailureClass, Note, Seconds};
+
+/// The code of rows whose format knows seizures only.
+pub const SEIZURE: &str = "seiz";
 
 /// What an annotation file says about one recording.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -14,6 +20,10 @@ pub struct AnnotationTable {
     pub rows: Vec<AnnotationRow>,
     /// The length that the file claims the recording has, in seconds.
     pub duration: Option<Seconds>,
+    /// What the times of the rows count from.
+    pub origin: TimeOrigin,
+    /// True where the file says in so many words that the recording has no seizure.
+    pub says_none: bool,
     /// Oddities of the file that changed nothing.
     pub notes: Vec<Note>,
 }
@@ -23,36 +33,77 @@ pub struct AnnotationTable {
 pub struct AnnotationRow {
     /// The channel; nothing where the row speaks of the whole recording.
     pub channel: Option<String>,
-    /// Begin in seconds from sample 0.
+    /// Begin in seconds from the table's origin.
     pub start: Seconds,
-    /// End in seconds from sample 0.
-    pub end: Seconds,
+    /// End in seconds from the table's origin, where the file names one.
+    pub end: Option<Seconds>,
     /// The code as written.
     pub code: String,
-    /// The line in the file, counted from 1.
+    /// The line in the file, counted from 1; the number of the annotation in files without lines.
     pub line: usize,
 }
 
-/// Reads an annotation file of a format; everything that cannot be read is class `bad-annotation`.
-pub fn read_annotations(format: AnnotationFormat, bytes: &[u8]) -> Result<AnnotationTable, Failure> {
+/// What times count from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeOrigin {
+    /// Sample 0 of the recording.
+    #[default]
+    SampleZero,
+    /// Midnight: they are clock times, of the day on which the recording starts or of the next.
+    Midnight {
+        /// When the file says that the recording begins, for comparison with its header.
+        begins: Option<Seconds>,
+    },
+    /// The start in the header of the file that holds them.
+    Header(Start),
+}
+
+impl AnnotationTable {
+    /// True where both say the same of a recording.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let rows = |table: &Self| -> Vec<_> {
+            table.rows.iter().map(|row| (row.start, row.end, row.code.clone())).collect()
+        };
+        rows(self) == rows(other)
+    }
+}
+
+/// Reads what an annotation file says about the recording `name`, the name of its file.
+///
+/// Only formats with many recordings in one file look at the name. Classes: `bad-annotation` for what cannot be read,
+/// `annotation-incomplete` where the file shows that something is missing.
+pub fn read_annotations(
+    format: AnnotationFormat,
+    bytes: &[u8],
+    name: &str,
+) -> Result<AnnotationTable, Failure> {
     match format {
         AnnotationFormat::None => Ok(AnnotationTable::default()),
         AnnotationFormat::TuszCsv => tusz_csv::read(bytes),
         AnnotationFormat::TuszCsvBi => tusz_csv_bi::read(bytes),
+        AnnotationFormat::TuhTse => tuh_tse::read(bytes),
+        AnnotationFormat::ChbmitSummary => chbmit_summary::read(bytes, name),
+        AnnotationFormat::WfdbSeizures => wfdb_seizures::read(bytes),
+        AnnotationFormat::SienaList => siena_list::read(bytes, name),
+        AnnotationFormat::BidsEvents => bids_events::read(bytes),
+        AnnotationFormat::EdfAnnotations => edf_annotations::read(bytes),
     }
 }
 
 /// True where the rows of each channel must cover the recording from begin to end.
 pub(super) fn is_tiling(format: AnnotationFormat) -> bool {
-    match format {
-        AnnotationFormat::None => false,
-        AnnotationFormat::TuszCsv | AnnotationFormat::TuszCsvBi => true,
-    }
+    use AnnotationFormat::{TuhTse, TuszCsv, TuszCsvBi};
+    matches!(format, TuszCsv | TuszCsvBi | TuhTse)
 }
 
 /// Returns a failure of class `bad-annotation` that names the line.
 pub(super) fn bad_line(line: usize, what: impl std::fmt::Display) -> Failure {
     Failure::new(FailureClass::BadAnnotation, format!("line {line}: {what}"))
+}
+
+/// Returns a number of seconds, exactly; anything else is class `bad-annotation`.
+pub(super) fn read_time(line: usize, text: &str) -> Result<Seconds, Failure> {
+    Seconds::parse(text).ok_or_else(|| bad_line(line, format!("`{text}` is no time in seconds")))
 }
 
 /// Returns the text of a file: UTF-8, with or without byte order mark, or Latin-1, which is noted.
@@ -63,4 +114,19 @@ pub(super) fn decode_file(bytes: &[u8]) -> (String, Option<Note>) {
     }
     let note = Note::new("non-ascii", "the annotation file is no UTF-8 and was read as Latin-1");
     (bytes.iter().copied().map(char::from).collect(), Some(note))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// `start-end code channel` of every row, `?` for no end.
+    pub(in crate::formats) fn shape(table: &AnnotationTable) -> String {
+        let row = |row: &AnnotationRow| {
+            let end = row.end.map_or("?".to_owned(), |end| end.to_string());
+            let channel = row.channel.as_ref().map_or(String::new(), |channel| format!(" {channel}"));
+            format!("{}-{end} {}{channel}", row.start, row.code)
+        };
+        table.rows.iter().map(row).collect::<Vec<_>>().join(", ")
+    }
 }

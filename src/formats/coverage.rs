@@ -16,12 +16,13 @@ const DIFFERENCE: i128 = ATTOSECONDS;
 /// Checks that the rows tile 0 … duration for each channel, and that the duration is the signal's.
 ///
 /// `corrected` are rows of the same table that a fix moved; they cover as well as the recorded ones. Where the file names no
-/// duration the signal's own length, less 1 s, has to be reached, and that is noted.
+/// duration the signal's own length, less 1 s, has to be reached, which is noted where it `names_durations` otherwise.
 pub(super) fn check(
     table: &AnnotationTable,
     corrected: &[AnnotationRow],
     samples: u64,
     rate: Rate,
+    names_durations: bool,
 ) -> Result<Option<Note>, Failure> {
     let signal = length_attoseconds(samples, rate);
     let (end, note) = match table.duration.map(attoseconds) {
@@ -31,12 +32,13 @@ pub(super) fn check(
         }
         Some(claimed) => (claimed, None),
         None => {
-            (signal - DIFFERENCE, Some(Note::new("no-duration", "the annotation file names no duration")))
+            let note = Note::new("no-duration", "the annotation file names no duration");
+            (signal - DIFFERENCE, names_durations.then_some(note))
         }
     };
     let mut channels: BTreeMap<Option<&str>, Vec<(i128, i128)>> = BTreeMap::new();
     for row in table.rows.iter().chain(corrected) {
-        let stretch = (attoseconds(row.start), attoseconds(row.end));
+        let stretch = (attoseconds(row.start), attoseconds(row.end.unwrap_or(row.start)));
         channels.entry(row.channel.as_deref()).or_default().push(stretch);
     }
     if channels.is_empty() && end > HOLE {

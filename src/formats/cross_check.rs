@@ -1,6 +1,6 @@
 //! The second annotation file: it decides nothing, and a difference is worth a note.
 
-use crate::formats::annotation::AnnotationTable;
+use crate::formats::annotation::{AnnotationRow, AnnotationTable};
 use crate::formats::{ATTOSECONDS, attoseconds, shown};
 use crate::model::Note;
 use crate::model::recipe::LabelRecipe;
@@ -22,8 +22,9 @@ pub(super) fn note(
 
 /// Length of the union of all seizure rows in attoseconds.
 fn seizure_time(table: &AnnotationTable, recipe: &LabelRecipe) -> i128 {
-    let seizures = table.rows.iter().filter(|row| recipe.seizure.contains(&row.code));
-    let mut stretches: Vec<_> = seizures.map(|row| (attoseconds(row.start), attoseconds(row.end))).collect();
+    let seizures = table.rows.iter().filter(|row| recipe.is_seizure(&row.code));
+    let stretch = |row: &AnnotationRow| Some((attoseconds(row.start), attoseconds(row.end?)));
+    let mut stretches: Vec<_> = seizures.filter_map(stretch).collect();
     stretches.sort_unstable();
     let (mut total, mut covered) = (0_i128, i128::MIN);
     for (from, to) in stretches {

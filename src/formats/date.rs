@@ -1,6 +1,24 @@
 //! Start dates and times: odd ones are noted, and never fatal, because no sample depends on them.
 
 use crate::model::Note;
+use crate::model::recording::Header;
+
+/// When a recording starts, as far as its header says so; exact to the second, which is all that the format holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Start {
+    /// Days since 1970-01-01.
+    pub day: Option<i64>,
+    /// Seconds since midnight.
+    pub second: Option<u32>,
+}
+
+/// Returns the start that a header names. Colons are taken for dots here: they leave no doubt about a time.
+#[must_use]
+pub fn start(header: &Header) -> Start {
+    let day = parse_date(&header.start_date.replace(':', ".")).map(|date| date.days());
+    let time = two_digits_each(&header.start_time.replace(':', ".")).filter(is_of_a_day);
+    Start { day, second: time.map(|[hour, minute, second]| hour * 3600 + minute * 60 + second) }
+}
 
 /// Returns what is odd about the start fields of a header.
 pub(super) fn date_notes(date: &str, time: &str, recording: &str) -> Vec<Note> {
@@ -22,6 +40,21 @@ pub(super) fn date_notes(date: &str, time: &str, recording: &str) -> Vec<Note> {
     notes
 }
 
+/// Returns the start of a recording as `2021-03-15T22:10:05`, or as it is written where that is no date or time.
+#[must_use]
+pub fn iso_start(header: &Header) -> String {
+    let (date, time) = (&header.start_date, &header.start_time);
+    match parse_date(date).filter(|_| is_time(time)) {
+        Some(main) => {
+            let long =
+                recording_date(&header.recording).filter(|long| !main.year_known && !disagree(main, *long));
+            let year = long.map_or(main.year, |long| long.year);
+            format!("{year:04}-{:02}-{:02}T{}", main.month, main.day, time.replace('.', ":"))
+        }
+        None => format!("{date} {time}"),
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Date {
     day: u32,
@@ -29,6 +62,15 @@ struct Date {
     /// With its century; nothing for `yy`, which the specification asks for after 2084.
     year: u32,
     year_known: bool,
+}
+
+impl Date {
+    /// Days since 1970-01-01 in the Gregorian calendar, counted in years that begin with March.
+    fn days(self) -> i64 {
+        let (year, month) = (i64::from(self.year) - i64::from(self.month <= 2), i64::from(self.month));
+        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + i64::from(self.day) - 1;
+        365 * year + year / 4 - year / 100 + year / 400 + of_year - 719_468
+    }
 }
 
 fn disagree(main: Date, long: Date) -> bool {
@@ -81,12 +123,28 @@ fn recording_date(recording: &str) -> Option<Date> {
 }
 
 fn is_time(text: &str) -> bool {
-    two_digits_each(text).is_some_and(|[hour, minute, second]| hour < 24 && minute < 60 && second < 60)
+    two_digits_each(text).is_some_and(|time| is_of_a_day(&time))
+}
+
+fn is_of_a_day([hour, minute, second]: &[u32; 3]) -> bool {
+    *hour < 24 && *minute < 60 && *second < 60
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (date, days) in [
+            ("01.01.70", Some(36_525)),
+            ("29.02.00", Some(11_016)),
+            ("24.04.89", Some(7053)),
+            ("21.11.26", Some(20_778)),
+        ] {
+            assert_eq!(parse_date(date).map(Date::days), days, "{date}");
+        }
+    }
 
     #[test]
     fn odd_dates_are_noted() {

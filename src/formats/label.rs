@@ -2,15 +2,33 @@
 //!
 //! The union over channels decides; every doubt about a seizure is a failure and not a guess.
 
-use crate::formats::annotation::{AnnotationRow, AnnotationTable, bad_line, is_tiling};
-use crate::formats::{ATTOSECONDS, attoseconds, coverage, cross_check, length_attoseconds, shown};
+use crate::formats::annotation::{AnnotationRow, AnnotationTable, is_tiling};
+use crate::formats::date::Start;
+use crate::formats::{
+    ATTOSECONDS, attoseconds, clock, coverage, cross_check, length_attoseconds, order, shown,
+};
 use crate::model::manifest::{Event, LabelStatus};
-use crate::model::recipe::{Fix, LabelRecipe, NoRowMeans, Unlabelled};
+use crate::model::recipe::{AnnotationFormat, Fix, LabelRecipe, NoRowMeans, Unlabelled};
 use crate::model::{Failure, FailureClass, Note, Rate, RecordingId, Seconds};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An event may reach this far out of the recording, in attoseconds: 1 s.
 const OVERHANG: i128 = ATTOSECONDS;
+
+/// The recording that is to be labelled, as far as labels depend on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Recorded<'a> {
+    /// Its id.
+    pub id: &'a RecordingId,
+    /// Samples at `rate`.
+    pub samples: u64,
+    /// The rate of the labels.
+    pub rate: Rate,
+    /// The start in its header: what clock times are compared with.
+    pub start: Start,
+    /// Onset of sample 0 behind that start.
+    pub offset: Seconds,
+}
 
 /// The labels of one recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,39 +58,45 @@ impl Labels {
 /// True where at least one row has a seizure code; corrections are not looked at.
 #[must_use]
 pub fn has_seizures(table: &AnnotationTable, recipe: &LabelRecipe) -> bool {
-    table.rows.iter().any(|row| recipe.seizure.contains(&row.code))
+    table.rows.iter().any(|row| recipe.is_seizure(&row.code))
 }
 
-/// Turns the rows of a recording with `samples` samples at `rate` into labels.
+/// Turns the rows of a recording into labels.
 ///
 /// No `table` means no annotation file, and `recipe.unlabelled` decides; so it does for a table without a row where
-/// `no_row_means` is `unlabelled`. A format whose rows tile the recording never has no row: that is class
-/// `annotation-incomplete`. Further classes: `no-annotation`, `unknown-label`, `bad-annotation` (a row that ends
-/// before it begins, a fix that meets no seizure), `event-outside`.
+/// `no_row_means` is `unlabelled`, unless the file says that there is no seizure. A format whose rows tile the recording
+/// never has no row: that is class `annotation-incomplete`. Further classes: `no-annotation`, `unknown-label`,
+/// `bad-annotation` (a row without end or that ends before it begins, a clock time that cannot be placed, a fix that
+/// meets no seizure), `event-outside`.
 pub fn label(
-    table: Option<&AnnotationTable>,
-    cross_check: Option<&AnnotationTable>,
+    table: Option<AnnotationTable>,
+    cross_check: Option<AnnotationTable>,
     recipe: &LabelRecipe,
-    id: &RecordingId,
-    samples: u64,
-    rate: Rate,
+    recorded: &Recorded<'_>,
 ) -> Result<Labels, Failure> {
-    let fixes = recipe.fixes.get(id.as_str()).map_or(&[][..], Vec::as_slice);
-    let says_nothing =
-        |table: &&AnnotationTable| table.rows.is_empty() && recipe.no_row_means == NoRowMeans::Unlabelled;
-    let Some(table) = table.filter(|table| !says_nothing(table)) else {
+    let Recorded { samples, rate, .. } = *recorded;
+    let fixes = recipe.fixes.get(recorded.id.as_str()).map_or(&[][..], Vec::as_slice);
+    let says_nothing = |table: &AnnotationTable| {
+        table.rows.is_empty() && !table.says_none && recipe.no_row_means == NoRowMeans::Unlabelled
+    };
+    let Some(mut table) = table.filter(|table| !says_nothing(table)) else {
         return without_table(recipe, fixes);
     };
-    check_codes(table, recipe)?;
-    let seizures = table.rows.iter().filter(|row| recipe.seizure.contains(&row.code));
+    check_codes(&table, recipe)?;
+    clock::settle(&mut table, recorded)?;
+    let seizures = table.rows.iter().filter(|row| recipe.is_seizure(&row.code));
     let seizures = correct(seizures, fixes)?;
-    check_order(table, &seizures, recipe)?;
     let mut notes = table.notes.clone();
+    notes.extend(order::check(&table, &seizures, recipe)?);
     if is_tiling(recipe.format) {
-        notes.extend(coverage::check(table, &seizures, samples, rate)?);
+        let names_durations = recipe.format != AnnotationFormat::TuhTse;
+        notes.extend(coverage::check(&table, &seizures, samples, rate, names_durations)?);
+    } else {
+        notes.extend(order::notes(&table, &seizures, samples, rate));
     }
     let events = place(&seizures, samples, rate, &mut notes)?;
-    notes.extend(cross_check.and_then(|other| cross_check::note(table, other, recipe)));
+    // Only lengths are compared, so what the other file's times count from does not matter.
+    notes.extend(cross_check.and_then(|other| cross_check::note(&table, &other, recipe)));
     let status = if events.is_empty() { LabelStatus::LabelledEmpty } else { LabelStatus::Labelled };
     Ok(Labels { events, status, notes })
 }
@@ -95,9 +119,7 @@ fn without_table(recipe: &LabelRecipe, fixes: &[Fix]) -> Result<Labels, Failure>
 }
 
 fn check_codes(table: &AnnotationTable, recipe: &LabelRecipe) -> Result<(), Failure> {
-    let is_known =
-        |row: &&AnnotationRow| recipe.seizure.contains(&row.code) || recipe.background.contains(&row.code);
-    match table.rows.iter().find(|row| !is_known(row)) {
+    match table.rows.iter().find(|row| recipe.meaning(&row.code).is_none()) {
         None => Ok(()),
         Some(row) => {
             let message = format!(
@@ -126,7 +148,7 @@ fn correct<'a>(
         met[index] = true;
         let fix = &fixes[index];
         if fix.start.is_some() || fix.end.is_some() {
-            let (start, end) = (fix.start.unwrap_or(row.start), fix.end.unwrap_or(row.end));
+            let (start, end) = (fix.start.unwrap_or(row.start), fix.end.or(row.end));
             rows.push(AnnotationRow { start, end, ..row.clone() });
         }
     }
@@ -139,22 +161,6 @@ fn correct<'a>(
     }
 }
 
-/// Every row ends behind its begin: background as recorded, seizures as corrected.
-fn check_order(
-    table: &AnnotationTable,
-    seizures: &[AnnotationRow],
-    recipe: &LabelRecipe,
-) -> Result<(), Failure> {
-    let background = table.rows.iter().filter(|row| !recipe.seizure.contains(&row.code));
-    match background.chain(seizures).find(|row| row.end <= row.start) {
-        None => Ok(()),
-        Some(row) => Err(bad_line(
-            row.line,
-            format!("`{}` ends at {} s, begins at {} s", row.code, row.end, row.start),
-        )),
-    }
-}
-
 /// Rows of several channels with equal times and code are one event.
 fn place(
     seizures: &[AnnotationRow],
@@ -164,7 +170,8 @@ fn place(
 ) -> Result<Vec<Event>, Failure> {
     let mut stretches: BTreeMap<(Seconds, Seconds, &str), (usize, BTreeSet<&str>)> = BTreeMap::new();
     for row in seizures {
-        let stretch = stretches.entry((row.start, row.end, &row.code)).or_insert((row.line, BTreeSet::new()));
+        let end = row.end.unwrap_or(row.start);
+        let stretch = stretches.entry((row.start, end, &row.code)).or_insert((row.line, BTreeSet::new()));
         stretch.1.extend(row.channel.as_deref());
     }
     let mut events: BTreeMap<(u64, u64, &str), BTreeSet<&str>> = BTreeMap::new();
@@ -220,7 +227,7 @@ fn to_span(start: Seconds, end: Seconds, samples: u64, rate: Rate) -> Result<Pla
 mod tests {
     use super::*;
     use crate::formats::read_annotations;
-    use crate::model::recipe::{AnnotationFormat, GapPolicy};
+    use crate::model::recipe::GapPolicy;
 
     const HZ: u64 = 100;
     const SAMPLES: u64 = 30 * HZ;
@@ -236,6 +243,7 @@ mod tests {
             background: codes(&["bckg"]),
             unlabelled: Unlabelled::Error,
             no_row_means: NoRowMeans::Empty,
+            names: BTreeMap::new(),
             fixes: BTreeMap::new(),
             rate_hz: None,
             gaps: GapPolicy::Error,
@@ -247,12 +255,18 @@ mod tests {
         let head = "# duration = 30.0000 secs\nchannel,start_time,stop_time,label,confidence\n";
         let text =
             head.to_owned() + &rows.iter().map(|row| format!("{row},1.0")).collect::<Vec<_>>().join("\n");
-        read_annotations(AnnotationFormat::TuszCsv, text.as_bytes()).unwrap()
+        read_annotations(AnnotationFormat::TuszCsv, text.as_bytes(), "").unwrap()
+    }
+
+    fn recorded(id: &RecordingId, samples: u64) -> Recorded<'_> {
+        let rate = Rate::new(HZ, 1).unwrap();
+        let start = Start { day: Some(0), second: Some(3600) };
+        Recorded { id, samples, rate, start, offset: Seconds::ZERO }
     }
 
     fn run(table: Option<&AnnotationTable>, recipe: &LabelRecipe, samples: u64) -> Result<Labels, Failure> {
         let id = RecordingId::new("a_s001_t000").unwrap();
-        label(table, None, recipe, &id, samples, Rate::new(HZ, 1).unwrap())
+        label(table.cloned(), None, recipe, &recorded(&id, samples))
     }
 
     /// `start-end code channels`, the codes of the notes behind `|`; or the class.
@@ -430,6 +444,64 @@ mod tests {
     }
 
     #[test]
+    fn formats_that_only_mark_what_happened_have_rules_of_their_own() {
+        let head = "onset\tduration\teventType\tchannels\trecordingDuration\n";
+        for (rows, expected) in [
+            (&["0 30 bckg n/a 30"][..], "|"),
+            (&["5 10 fnsz n/a 30"], "500-1500 fnsz |"),
+            (&["5 10 fnsz F3 30", "5 10 fnsz C3 30"], "500-1500 fnsz C3+F3|"),
+            (
+                &["5 10 fnsz n/a 30", "3 0 bckg n/a 30", "2 -1 bckg n/a 30"],
+                "500-1500 fnsz |empty-row,unsorted-rows",
+            ),
+            (
+                &["5 10 fnsz n/a 30", "8 10 gnsz n/a 30"],
+                "500-1500 fnsz , 800-1800 gnsz |overlapping-seizures",
+            ),
+            (&["5 10 fnsz F3 30", "8 10 fnsz C3 30"], "500-1500 fnsz F3, 800-1800 fnsz C3|"),
+            (&["5 10 fnsz n/a 31"], "500-1500 fnsz |"),
+            (&["5 10 fnsz n/a 32"], "500-1500 fnsz |duration-differs"),
+            (&["3 n/a bckg n/a 30"], "|empty-row"),
+            (&["5 n/a fnsz n/a 30"], "bad-annotation"),
+            (&["5 0 fnsz n/a 30"], "bad-annotation"),
+            (&["5 -1 fnsz n/a 30"], "bad-annotation"),
+            (&["5 100 fnsz n/a 30"], "event-outside"),
+            (&["5 100 bckg n/a 30"], "|"),
+            (&["5 10 impd n/a 30"], "unknown-label"),
+        ] {
+            let text = head.to_owned() + &rows.join("\n").replace(' ', "\t");
+            let table = read_annotations(AnnotationFormat::BidsEvents, text.as_bytes(), "").unwrap();
+            let recipe = LabelRecipe { format: AnnotationFormat::BidsEvents, ..recipe() };
+            assert_eq!(shape(&run(Some(&table), &recipe, SAMPLES)), expected, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn a_fix_gives_an_end_to_a_seizure_without_one() {
+        let text = "onset\tduration\teventType\n5\tn/a\tfnsz\n";
+        let table = read_annotations(AnnotationFormat::BidsEvents, text.as_bytes(), "").unwrap();
+        let seconds = |text: &str| Seconds::parse(text).unwrap();
+        let fix = Fix { onset: seconds("5"), start: None, end: Some(seconds("7")), why: "seen".to_owned() };
+        let mut recipe = LabelRecipe { format: AnnotationFormat::BidsEvents, ..recipe() };
+        recipe.fixes.insert("a_s001_t000".to_owned(), vec![fix]);
+        assert_eq!(shape(&run(Some(&table), &recipe, SAMPLES)), "500-700 fnsz |");
+    }
+
+    #[test]
+    fn a_file_that_says_there_is_none_is_not_silent() {
+        let recipe = LabelRecipe {
+            format: AnnotationFormat::ChbmitSummary,
+            no_row_means: NoRowMeans::Unlabelled,
+            ..recipe()
+        };
+        let text = b"File Name: x.edf\nNumber of Seizures in File: 0\n";
+        for (name, expected) in [("x.edf", "|"), ("y.edf", "no-annotation")] {
+            let table = read_annotations(AnnotationFormat::ChbmitSummary, text, name).unwrap();
+            assert_eq!(shape(&run(Some(&table), &recipe, SAMPLES)), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn the_cross_check_only_notes() {
         let deciding = table(&["A,0,30,bckg", "A,10,20,fnsz", "B,0,30,bckg", "B,15,25,gnsz"]);
         let id = RecordingId::new("a").unwrap();
@@ -440,8 +512,8 @@ mod tests {
             (&["TERM,0,30,bckg"], "cross-check"),
             (&["TERM,25,10,seiz", "TERM,10,25,seiz"], ""),
         ] {
-            let rate = Rate::new(HZ, 1).unwrap();
-            let labels = label(Some(&deciding), Some(&table(rows)), &recipe(), &id, SAMPLES, rate).unwrap();
+            let (deciding, other) = (Some(deciding.clone()), Some(table(rows)));
+            let labels = label(deciding, other, &recipe(), &recorded(&id, SAMPLES)).unwrap();
             let notes: Vec<_> = labels.notes.iter().map(|note| note.code.as_str()).collect();
             assert_eq!(notes.join(","), expected, "{rows:?}");
             assert_eq!(labels.status, LabelStatus::Labelled);

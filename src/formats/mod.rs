@@ -6,25 +6,37 @@
 //! believed before the file's size has confirmed it.
 
 mod annotation;
+mod bids_events;
 mod calibration;
+mod chbmit_summary;
+mod clock;
 mod coverage;
 mod cross_check;
 mod date;
+mod edf_annotations;
 mod field;
 mod header;
 mod input;
 mod label;
+mod order;
 mod records;
+mod samples;
+mod siena_list;
 mod tal;
 mod timeline;
+mod tuh_tse;
 mod tusz_csv;
 mod tusz_csv_bi;
+mod wfdb_seizures;
 
-pub use annotation::{AnnotationRow, AnnotationTable, read_annotations};
+pub use annotation::{AnnotationRow, AnnotationTable, SEIZURE, TimeOrigin, read_annotations};
 pub use calibration::calibration;
+pub use date::{Start, iso_start, start};
+pub use edf_annotations::own_annotations;
 pub use header::read_header;
-pub use label::{Labels, has_seizures, label};
+pub use label::{Labels, Recorded, has_seizures, label};
 pub use records::{read_recording, records_to_read};
+pub use samples::{Annotated, TimeGap, visit_samples};
 
 use crate::model::units::{Rate, Seconds};
 

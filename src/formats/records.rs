@@ -135,14 +135,14 @@ fn allocate(kind: Kind, count: u64) -> Option<Digital> {
 }
 
 /// Where things lie inside of a record.
-struct Layout {
+pub(super) struct Layout {
     record_bytes: usize,
-    picked: Vec<Range<usize>>,
-    annotations: Vec<Range<usize>>,
+    pub(super) picked: Vec<Range<usize>>,
+    pub(super) annotations: Vec<Range<usize>>,
 }
 
 impl Layout {
-    fn new(header: &Header, picks: &[usize]) -> Result<Self, Failure> {
+    pub(super) fn new(header: &Header, picks: &[usize]) -> Result<Self, Failure> {
         let record_bytes = record_bytes(&header.signals, header.kind)?;
         let record_bytes = usize::try_from(record_bytes)
             .map_err(|_| Failure::new(FailureClass::TooLong, "a record does not fit into memory"))?;
@@ -164,7 +164,7 @@ impl Layout {
     }
 }
 
-fn read_blocks<R: Read>(
+pub(super) fn read_blocks<R: Read>(
     input: &mut Input<'_, R>,
     layout: &Layout,
     records: u64,
@@ -215,7 +215,7 @@ fn watch(
 }
 
 /// The length in time, where a signal has a rate.
-fn recorded_length(header: &Header, records: u64) -> Option<i128> {
+pub(super) fn recorded_length(header: &Header, records: u64) -> Option<i128> {
     let signal = header.signals.iter().find(|signal| signal.rate.is_some())?;
     Some(length_attoseconds(records.checked_mul(signal.samples_per_record)?, signal.rate?))
 }

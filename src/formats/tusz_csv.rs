@@ -3,7 +3,7 @@
 //! `#` lines are comments, one of them `# duration = 301.0000 secs`; the header row starts with `channel`
 //! and names the columns `channel,start_time,stop_time,label,confidence`. Columns are found by name.
 
-use crate::formats::annotation::{AnnotationRow, AnnotationTable, bad_line, decode_file};
+use crate::formats::annotation::{AnnotationRow, AnnotationTable, bad_line, decode_file, read_time};
 use crate::model::{Failure, Seconds};
 
 /// Reads the file; anything that is neither comment, header row nor complete row is class `bad-annotation`.
@@ -81,10 +81,7 @@ impl Columns {
             let found = fields.len();
             return Err(bad_line(line, format!("{found} fields where the header row names {}", self.count)));
         }
-        let time = |place: usize| {
-            let text = fields[place];
-            Seconds::parse(text).ok_or_else(|| bad_line(line, format!("`{text}` is no time in seconds")))
-        };
+        let time = |place: usize| read_time(line, fields[place]);
         let filled = |place: usize, name: &str| {
             let text = fields[place];
             if text.is_empty() {
@@ -96,7 +93,7 @@ impl Columns {
         Ok(AnnotationRow {
             channel: Some(filled(self.channel, "channel")?),
             start: time(self.start)?,
-            end: time(self.stop)?,
+            end: Some(time(self.stop)?),
             code: filled(self.label, "label")?,
             line,
         })
@@ -113,7 +110,14 @@ mod tests {
 
     fn rows(table: &AnnotationTable) -> Vec<String> {
         let row = |r: &AnnotationRow| {
-            format!("{}:{} {}-{} {}", r.line, r.channel.as_deref().unwrap_or("-"), r.start, r.end, r.code)
+            format!(
+                "{}:{} {}-{} {}",
+                r.line,
+                r.channel.as_deref().unwrap_or("-"),
+                r.start,
+                r.end.unwrap(),
+                r.code
+            )
         };
         table.rows.iter().map(row).collect()
     }

@@ -3,6 +3,7 @@
 use crate::model::canonical::{Canonical, Encoder};
 use crate::model::failure::FailureClass;
 use crate::model::id::{Digest, RecordingId, Split};
+use crate::model::recipe::AnnotationFormat;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -21,6 +22,8 @@ pub struct DatasetSpec {
     pub root_origin: String,
     /// Globs below the root that match recordings.
     pub recordings: Vec<globset::Glob>,
+    /// Globs below the root of files that `recordings` matches and that are none.
+    pub exclude: Vec<globset::Glob>,
     /// Applied to the relative path; group `id`, or the first group, is the id. Default: the stem.
     pub id: Option<regex::Regex>,
     /// Applied to the relative path; group `subject`, or the first group, is the subject. Default: the stem.
@@ -63,13 +66,16 @@ pub struct Generate {
 
 /// Which annotation files belong to a recording, as patterns relative to the recording's directory.
 ///
-/// `{stem}` stands for the recording's file name without its extension.
+/// `{name}` stands for the recording's file name, `{stem}` for that without its extension, `{id}` for its id, `{dir}` for
+/// the name of its folder and `{parent}` for that of the folder above; `*` and `?` are wildcards in the last part.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AnnotationFiles {
-    /// The deciding file.
-    pub file: Option<String>,
-    /// A second file that only cross-checks.
-    pub cross_check: Option<String>,
+    /// The deciding file: the first of these that exists.
+    pub file: Vec<String>,
+    /// A second file that only cross-checks: the first of these that exists.
+    pub cross_check: Vec<String>,
+    /// The format of the second file, where it is written down.
+    pub cross_check_format: Option<AnnotationFormat>,
 }
 
 /// How recordings are divided into train, val and eval.

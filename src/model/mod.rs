@@ -6,6 +6,7 @@
 pub mod artifact;
 pub mod canonical;
 pub mod channel;
+pub mod code;
 pub mod dataset;
 pub mod failure;
 pub mod id;

@@ -170,6 +170,18 @@ choice! {
         TuszCsv = 2 "tusz_csv",
         /// TUH EEG Seizure Corpus `.csv_bi`, two classes, one `TERM` channel.
         TuszCsvBi = 3 "tusz_csv_bi",
+        /// TUH EEG `.tse` and `.tse_bi` of older releases.
+        TuhTse = 4 "tuh_tse",
+        /// CHB-MIT `-summary.txt`, one file for the recordings of a patient.
+        ChbmitSummary = 5 "chbmit_summary",
+        /// Binary `.seizures` beside a recording.
+        WfdbSeizures = 6 "wfdb_seizures",
+        /// Siena `Seizures-list-*.txt`, clock times, one file for the recordings of a patient.
+        SienaList = 7 "siena_list",
+        /// BIDS and SzCORE `events.tsv`.
+        BidsEvents = 8 "bids_events",
+        /// EDF+ annotations, of the recording itself or of another file.
+        EdfAnnotations = 9 "edf_annotations",
     }
 }
 
@@ -295,7 +307,7 @@ impl Step {
 pub struct LabelRecipe {
     /// The format of the deciding annotation file.
     pub format: AnnotationFormat,
-    /// Codes that are seizures.
+    /// Codes that are seizures; one that ends with `*` stands for all that begin so.
     pub seizure: BTreeSet<String>,
     /// Codes that are not.
     pub background: BTreeSet<String>,
@@ -303,6 +315,9 @@ pub struct LabelRecipe {
     pub unlabelled: Unlabelled,
     /// What an annotation file means that has no row for the recording.
     pub no_row_means: NoRowMeans,
+    /// What a file for many recordings calls a recording, by its id, where that is not the name of its file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
     /// Corrections by recording id.
     pub fixes: BTreeMap<String, Vec<Fix>>,
     /// The rate of the labels; nothing where the recording's own rate is kept.
@@ -482,6 +497,9 @@ impl Canonical for LabelRecipe {
         // Rounding of events (down, exact) and the offset rule have one revision and no parameter.
         encoder.field(9, &1_u64);
         encoder.field(10, &CONTAINER_REVISION);
+        if !self.names.is_empty() {
+            encoder.field(11, &self.names);
+        }
         encoder.end();
     }
 }

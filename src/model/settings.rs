@@ -3,7 +3,7 @@
 use crate::model::dataset::DatasetSpec;
 use crate::model::id::{ProfileName, Split, VersionName};
 use crate::model::order::{Family, Subset};
-use crate::model::recipe::Recipe;
+use crate::model::recipe::{AnnotationFormat, Recipe};
 use crate::model::units::{Rate, Seconds};
 use crate::model::window::{Windowing, whole_samples};
 use std::collections::BTreeMap;
@@ -103,6 +103,13 @@ impl Settings {
     pub fn profile_spec(&self) -> &ProfileSpec {
         // Cannot fail: `config::resolve` refuses a profile that is not in the map.
         &self.profiles[&self.profile]
+    }
+
+    /// True where annotations lie in the recordings themselves and not in files beside them.
+    #[must_use]
+    pub fn annotations_inside(&self) -> bool {
+        let is_own = self.recipe.labels.format == AnnotationFormat::EdfAnnotations;
+        is_own && self.dataset.annotations.file.is_empty()
     }
 
     /// `data.cache_dir`: `<cache.root>/<profile>/<cache.version>`.

@@ -126,6 +126,33 @@ impl Seconds {
     /// No time.
     pub const ZERO: Self = Self { mantissa: 0, scale: 0 };
 
+    /// Returns a whole number of seconds.
+    #[must_use]
+    pub fn whole(seconds: i64) -> Self {
+        Self { mantissa: seconds.into(), scale: 0 }
+    }
+
+    /// Returns when a sample is taken; where that is no decimal of 18 digits, the next one behind it, so that
+    /// [`Self::floor_samples`] gives the sample back.
+    #[must_use]
+    pub fn of_sample(sample: i64, rate: Rate) -> Self {
+        const SCALE: u32 = 18;
+        let ticks = i128::from(sample) * i128::from(rate.denominator);
+        let rate = i128::from(rate.numerator);
+        let (whole, rest) = (ticks.div_euclid(rate), ticks.rem_euclid(rate));
+        let unit = 10_i128.pow(SCALE);
+        let behind = (rest * unit + rate - 1) / rate;
+        Self { mantissa: whole.saturating_mul(unit).saturating_add(behind), scale: SCALE }.reduced()
+    }
+
+    /// Drops zeros at the end, so that what is equal is written equally.
+    fn reduced(mut self) -> Self {
+        while self.scale > 0 && self.mantissa % 10 == 0 {
+            (self.mantissa, self.scale) = (self.mantissa / 10, self.scale - 1);
+        }
+        self
+    }
+
     /// Reads a plain decimal: an optional sign, digits, an optional point and digits.
     ///
     /// Exponents, `nan`, `inf` and a decimal comma are refused, and so are more than 18 significant
@@ -249,6 +276,22 @@ mod tests {
         ] {
             assert_eq!(Seconds::parse(text).unwrap().floor_samples(rate), sample, "{text} s at {rate} Hz");
         }
+    }
+
+    #[test]
+    fn samples_and_their_times_are_one_and_the_same() {
+        for rate in [Rate::new(256, 1), Rate::new(3, 1), Rate::new(512, 3), Rate::new(999, 5)] {
+            let rate = rate.unwrap();
+            for sample in [0, 1, 2, 83_712, 1_000_003, i64::from(u32::MAX), -5] {
+                assert_eq!(
+                    Seconds::of_sample(sample, rate).floor_samples(rate),
+                    sample,
+                    "{sample} at {rate} Hz"
+                );
+            }
+        }
+        assert_eq!(Seconds::of_sample(83_712, Rate::new(256, 1).unwrap()).to_string(), "327");
+        assert_eq!(Seconds::of_sample(1, Rate::new(256, 1).unwrap()).to_string(), "0.00390625");
     }
 
     #[test]

@@ -4,10 +4,10 @@ use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::model::id::Split;
 use crate::model::inventory::Inventory;
-use crate::model::manifest::{Entry, Event, Quarantined};
-use crate::model::window::{self, Span};
+use crate::model::manifest::{Entry, Quarantined};
 use crate::ops::library::Library;
 use crate::ops::load::Resolved;
+use crate::ops::marks::{self, Mark};
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, State, Survey, survey, unreachable_dataset, walk};
 use crate::plan::{Action, Decision, Plan, Reason, Shelf, Task, Work};
@@ -44,8 +44,10 @@ pub struct Explanation {
     pub files: Vec<FileExplanation>,
     /// The remembered failure.
     pub failure: Option<String>,
-    /// Stretches of seizure; events of single channels may overlap in one.
+    /// How many stretches of seizure there are; events of single channels may overlap in one.
     pub seizures: usize,
+    /// The stretches.
+    pub marks: Vec<Mark>,
     /// What the manifest holds.
     pub entry: Option<Entry>,
 }
@@ -104,6 +106,7 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
                 Some(sha256) => format!("{} ({sha256})", file.path),
                 None => format!("{} (not readable)", file.path),
             })
+            .chain(settings.annotations_inside().then(|| "in the recording itself".to_owned()))
             .collect(),
         position: Some(index + 1),
         is_member: index < inventory.members,
@@ -112,7 +115,8 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         mismatch: survey.mismatch.clone(),
         files,
         failure: survey.own.held.quarantine.get(recording.name()).map(failure),
-        seizures: entry.map_or(0, |entry| seizures(entry)),
+        seizures: entry.map_or(0, |entry| marks(entry).len()),
+        marks: entry.map(|entry| marks(entry)).unwrap_or_default(),
         entry: entry.map(|entry| (**entry).clone()),
     })
 }
@@ -141,7 +145,8 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
         configured: Vec::new(),
         files: Vec::new(),
         failure: failed.map(failure),
-        seizures: entry.map_or(0, |entry| seizures(entry)),
+        seizures: entry.map_or(0, |entry| marks(entry).len()),
+        marks: entry.map(|entry| marks(entry)).unwrap_or_default(),
         entry: entry.map(|entry| (**entry).clone()),
     })
 }
@@ -166,9 +171,8 @@ fn configured(resolved: &Resolved, mismatch: &Mismatch) -> Vec<Configured> {
     values.map(value).collect()
 }
 
-fn seizures(entry: &Entry) -> usize {
-    let spans: Vec<Span> = entry.events.iter().map(Event::span).collect();
-    window::merge(&spans).len()
+fn marks(entry: &Entry) -> Vec<Mark> {
+    marks::marks(&entry.events, entry.rate_hz)
 }
 
 fn failure(failed: &Quarantined) -> String {

@@ -6,6 +6,7 @@ use crate::model::Split;
 use crate::model::inventory::{Inventory, SourceFile, SourceRecording, Stamp};
 use crate::model::order::{Family, Key, Seizures, order};
 use crate::model::settings::Settings;
+use crate::ops::labelling;
 use crate::ops::survey::now_ns;
 use crate::ops::{Context, Kind, Step};
 use crate::source;
@@ -115,7 +116,8 @@ fn read_annotations(
         learn(cross_check);
     }
     let labels = &settings.recipe.labels;
-    let table = deciding.and_then(|bytes| formats::read_annotations(labels.format, &bytes).ok());
+    let name = labelling::written_name(labels, recording);
+    let table = deciding.and_then(|bytes| formats::read_annotations(labels.format, &bytes, name).ok());
     recording.seizures = match table {
         Some(table) if formats::has_seizures(&table, labels) => Seizures::Some,
         Some(_) => Seizures::None,

@@ -6,10 +6,13 @@ use crate::model::failure::{Failure, FailureClass, Note};
 use crate::model::id::{Digest, RecordingId};
 use crate::model::inventory::{SourceFile, SourceRecording};
 use crate::model::manifest::{Annotation, LabelStatus, Source};
-use crate::model::units::Rate;
+use crate::model::recipe::LabelRecipe;
+use crate::model::recording::Tal;
+use crate::model::units::{Rate, Seconds};
 use crate::ops::process::{Artifact, Bench, Trouble};
 use crate::plan::{self, Decision};
 use crate::source;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What is known about a recording's signal before its labels are made.
@@ -17,6 +20,28 @@ pub(super) struct Timeline {
     pub(super) source: Digest,
     pub(super) samples: u64,
     pub(super) rate: Rate,
+    /// Onset of sample 0 behind the start in the header.
+    pub(super) offset: Seconds,
+    /// What the recording says itself, where it was read just now.
+    pub(super) told: Option<Told>,
+}
+
+/// What a recording says itself that its labels may need.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    pub(super) start: formats::Start,
+    pub(super) annotations: Vec<Tal>,
+    pub(super) notes: Vec<Note>,
+}
+
+/// The deciding annotations, the file they are from, and what the recording has to say to them.
+type Deciding<'a> = (Option<formats::AnnotationTable>, Option<Source>, Cow<'a, Told>);
+
+/// Returns what a file for many recordings calls this one: the name of its file, or what the dataset says.
+pub(super) fn written_name<'a>(recipe: &'a LabelRecipe, recording: &'a SourceRecording) -> &'a str {
+    let path = &recording.file.path;
+    let written = recording.id.as_ref().ok().and_then(|id| recipe.names.get(id.as_str()));
+    written.map_or_else(|| path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name), String::as_str)
 }
 
 /// The labels of a recording.
@@ -73,11 +98,12 @@ impl Bench<'_> {
         made: &str,
     ) -> Result<Labelled, Trouble> {
         let recipe = &self.settings.recipe.labels;
-        let (deciding, first) = self.deciding(recording)?;
+        let (deciding, first, told) = self.deciding(recording, time)?;
         let cross = self.cross_check(recording)?;
         let files: Vec<Source> = first.into_iter().chain(cross.source).collect();
-        let mut labels =
-            formats::label(deciding.as_ref(), cross.table.as_ref(), recipe, id, time.samples, time.rate)?;
+        let Timeline { samples, rate, offset, .. } = *time;
+        let recorded = formats::Recorded { id, samples, rate, start: told.start, offset };
+        let mut labels = formats::label(deciding, cross.table, recipe, &recorded)?;
         labels.notes.extend(cross.note);
         let annotation = Annotation { files, status: labels.status };
         if labels.status == LabelStatus::Unlabelled {
@@ -101,17 +127,48 @@ impl Bench<'_> {
         Ok(Labelled { annotation, artifact: Some(artifact), notes: Vec::new() })
     }
 
-    fn deciding(
-        &self,
-        recording: &SourceRecording,
-    ) -> Result<(Option<formats::AnnotationTable>, Option<Source>), Failure> {
-        let Some(file) = &recording.annotation else { return Ok((None, None)) };
+    fn deciding<'a>(&self, recording: &SourceRecording, time: &'a Timeline) -> Result<Deciding<'a>, Failure> {
+        let told = |needed: bool| match &time.told {
+            Some(told) => Ok(Cow::Borrowed(told)),
+            None if needed => self.ask(recording, time.source).map(Cow::Owned),
+            None => Ok(Cow::Owned(Told::default())),
+        };
+        if self.settings.annotations_inside() {
+            let told = told(true)?;
+            let table = formats::own_annotations(&told.annotations, &told.notes)?;
+            return Ok((Some(table), None, told));
+        }
+        let Some(file) = &recording.annotation else { return Ok((None, None, told(false)?)) };
         let (bytes, source) = self.annotation_bytes(file)?;
-        let table = formats::read_annotations(self.settings.recipe.labels.format, &bytes);
+        let recipe = &self.settings.recipe.labels;
+        let table = formats::read_annotations(recipe.format, &bytes, written_name(recipe, recording));
         let table = table.map_err(|failure| {
             Failure::new(failure.class, format!("`{}`: {}", file.path, failure.message))
         })?;
-        Ok((Some(table), Some(source)))
+        let told = told(table.origin != formats::TimeOrigin::SampleZero)?;
+        Ok((Some(table), Some(source), told))
+    }
+
+    /// Reads what a recording says itself: its header, and what is behind it only where the annotations lie there.
+    ///
+    /// The header alone is believed for the stamp under which the content is known; annotations for their content.
+    fn ask(&self, recording: &SourceRecording, source: Digest) -> Result<Told, Failure> {
+        let mut reader = source::open(&self.settings.dataset.root, &recording.file.path)?;
+        let (stamp, bytes) = (reader.stamp(), reader.file_bytes());
+        let header = formats::read_header(&mut reader, bytes)?;
+        let start = formats::start(&header);
+        let expect = |same: bool| {
+            let message = format!("`{}` changed after the build began", recording.file.path);
+            if same { Ok(()) } else { Err(Failure::new(FailureClass::ChangedWhileReading, message)) }
+        };
+        if !self.settings.annotations_inside() {
+            expect(stamp == recording.file.stamp)?;
+            return Ok(Told { start, ..Told::default() });
+        }
+        let recipe = &self.settings.recipe.signal;
+        let read = formats::read_recording(&mut reader, &header, &[], recipe.truncated, recipe.gaps)?;
+        expect(reader.finish()?.0 == source)?;
+        Ok(Told { start, annotations: read.annotations, notes: read.notes })
     }
 
     fn annotation_bytes(&self, file: &SourceFile) -> Result<(Vec<u8>, Source), Failure> {
@@ -123,14 +180,16 @@ impl Bench<'_> {
         Ok((bytes, Source { path: file.path.clone(), bytes: stamp.bytes, sha256 }))
     }
 
-    /// The cross-checking file has the two-class format beside a per-channel file, else the deciding file's. It
-    /// decides nothing: one that cannot be understood is noted.
+    /// The cross-checking file has the format that the dataset names, else the two-class one beside a per-channel file,
+    /// else the deciding file's. It decides nothing: one that cannot be understood is noted.
     fn cross_check(&self, recording: &SourceRecording) -> Result<CrossCheck, Failure> {
         use crate::model::recipe::AnnotationFormat::{TuszCsv, TuszCsvBi};
         let Some(file) = &recording.cross_check else { return Ok(CrossCheck::default()) };
-        let format = match self.settings.recipe.labels.format {
-            TuszCsv => TuszCsvBi,
-            other => other,
+        let recipe = &self.settings.recipe.labels;
+        let format = match (self.settings.dataset.annotations.cross_check_format, recipe.format) {
+            (Some(format), _) => format,
+            (None, TuszCsv) => TuszCsvBi,
+            (None, other) => other,
         };
         let (bytes, source) = match self.annotation_bytes(file) {
             Ok(read) => read,
@@ -140,7 +199,8 @@ impl Bench<'_> {
                 return Ok(CrossCheck { note: Some(note), ..CrossCheck::default() });
             }
         };
-        let (table, note) = match formats::read_annotations(format, &bytes) {
+        let name = written_name(recipe, recording);
+        let (table, note) = match formats::read_annotations(format, &bytes, name) {
             Ok(table) => (Some(table), None),
             Err(failure) => {
                 // No path here: the note becomes part of the file, which must not depend on where it lay.

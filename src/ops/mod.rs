@@ -9,6 +9,7 @@ pub mod demo;
 pub mod dry_run;
 pub mod estimate;
 pub mod explain;
+pub mod export;
 pub mod inspect;
 pub mod inventory;
 mod labelling;
@@ -16,17 +17,19 @@ pub mod leak;
 pub mod ledger;
 pub mod library;
 pub mod load;
+pub mod marks;
 pub mod members;
 pub mod mismatch;
 pub mod preflight;
 pub mod process;
+pub mod reader;
 mod reading;
 pub mod status;
 pub mod survey;
 pub mod verify;
 
 pub use crate::plan::Kind;
-pub use crate::store::Wait;
+pub use crate::store::{Hold, Wait};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a verb needs of the world besides files.

@@ -12,7 +12,7 @@ use crate::ops::status::{self, SplitStatus};
 use crate::ops::survey::{Options, State, Survey, survey, walk};
 use crate::ops::{ledger, mismatch};
 use crate::plan::Kind;
-use crate::store::{Store, Wait};
+use crate::store::{Hold, Store, Wait};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use std::time::Duration;
 const LINK_WAIT: Duration = Duration::from_secs(30);
 
 /// The verdict on a cache.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct PreflightReport {
     /// The resolved `data.cache_dir`.
     pub cache_dir: PathBuf,
@@ -38,6 +38,9 @@ pub struct PreflightReport {
     pub splits: BTreeMap<Split, SplitStatus>,
     /// Things the user should hear about.
     pub warnings: Vec<String>,
+    /// Keeps `gc` from what was judged, as long as the report lives.
+    #[serde(skip)]
+    pub hold: Option<Hold>,
 }
 
 /// One gate.
@@ -85,9 +88,10 @@ pub enum Verdict {
 
 /// Checks the profile of `settings`; links what other profiles hold if that is all that is missing.
 pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightReport> {
-    let library = || Library::new(Store::new(settings.cache_root.clone()));
-    let before = library();
+    let store = Store::new(settings.cache_root.clone());
+    let before = Library::new(store.clone());
     let taken = walk(settings, &before, std::slice::from_ref(&settings.profile))?;
+    let mut hold = store.hold(&settings.profile, &settings.version)?;
     let mut survey_now = survey(settings.clone(), &before, taken.as_ref(), Options::LOOK)?;
     let mut linked = 0;
     let mut warnings = settings.warnings.clone();
@@ -99,7 +103,10 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
                 settings.build_command()
             )),
         }
-        survey_now = survey(settings.clone(), &library(), taken.as_ref(), Options::LOOK)?;
+        // Linking may have made the directory.
+        hold = store.hold(&settings.profile, &settings.version)?;
+        let after = Library::new(store);
+        survey_now = survey(settings.clone(), &after, taken.as_ref(), Options::LOOK)?;
     }
     if taken.is_none() {
         warnings.push("sources not reachable: not checked".to_owned());
@@ -108,7 +115,33 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
     let gates = gates(&survey_now, &splits);
     let ready = gates.iter().all(|gate| matches!(gate.verdict, Verdict::Pass | Verdict::Warn { .. }));
     let (cache_dir, state) = (settings.cache_dir(), survey_now.state);
-    Ok(PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings })
+    Ok(PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold })
+}
+
+/// Fails with what the first shut gate says: damage, then data, then not ready.
+pub(super) fn refuse(survey: &Survey) -> Result<()> {
+    let gates = gates(survey, &status::splits(survey));
+    let mut errors: Vec<Error> =
+        gates.into_iter().filter_map(|gate| gate.verdict.into_error(survey)).collect();
+    errors.sort_by_key(|error| match error {
+        Error::Damaged { .. } => 0,
+        Error::Gate { .. } => 1,
+        _ => 2,
+    });
+    errors.into_iter().next().map_or(Ok(()), Err)
+}
+
+impl Verdict {
+    fn into_error(self, survey: &Survey) -> Option<Error> {
+        match self {
+            Self::Pass | Self::Warn { .. } => None,
+            Self::NotReady { message, hint } => Some(Error::NotReady { message, hint }),
+            Self::Data { message, hint } => Some(Error::Gate { message, hint }),
+            Self::Damaged { message, .. } => {
+                Some(Error::Damaged { path: survey.settings.cache_dir(), message })
+            }
+        }
+    }
 }
 
 fn is_linkable(survey: &Survey) -> bool {

@@ -192,6 +192,8 @@ impl Bench<'_> {
                 source: found.facts.source_sha256,
                 samples: found.facts.samples,
                 rate: found.facts.rate_hz,
+                offset: found.facts.offset_s,
+                told: None,
             };
             let labels = self.labels(recording, id, labels, &time, "relabelled")?;
             return Ok(assemble(recording, id, found, labels));
@@ -200,7 +202,8 @@ impl Bench<'_> {
         let raw = self.read(recording)?;
         let (input_samples, input_rate) = raw.length()?;
         let (samples, rate) = dsp::output_length(&self.settings.recipe.signal, input_samples, input_rate)?;
-        let time = Timeline { source: raw.source, samples, rate };
+        let (offset, told) = (raw.offset(), Some(raw.told()));
+        let time = Timeline { source: raw.source, samples, rate, offset, told };
         let labels = self.labels(recording, id, labels, &time, "built")?;
         let signal = self.make_signal(recording, id, raw)?;
         Ok(assemble(recording, id, signal, labels))

@@ -5,7 +5,8 @@ use crate::model::failure::{Failure, FailureClass};
 use crate::model::id::{Digest, RecordingId};
 use crate::model::inventory::SourceRecording;
 use crate::model::recording::{Header, Recording, Signal};
-use crate::model::units::Rate;
+use crate::model::units::{Rate, Seconds};
+use crate::ops::labelling::Told;
 use crate::ops::process::{Artifact, Bench, Trouble, lock};
 use crate::ops::survey::now_ns;
 use crate::store::MemoLine;
@@ -27,6 +28,20 @@ impl Raw {
         let lead =
             lead.ok_or_else(|| Failure::new(FailureClass::MissingChannels, "no channel was picked"))?;
         Ok((lead.samples.len() as u64, lead.rate))
+    }
+
+    /// Onset of sample 0 behind the start in the header.
+    pub(super) fn offset(&self) -> Seconds {
+        self.recording.offset
+    }
+
+    /// What the recording says itself that its labels may need.
+    pub(super) fn told(&self) -> Told {
+        Told {
+            start: formats::start(&self.header),
+            annotations: self.recording.annotations.clone(),
+            notes: self.recording.notes.clone(),
+        }
     }
 }
 

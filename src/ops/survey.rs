@@ -235,6 +235,7 @@ impl Survey {
         let wanted = plan::Wanted {
             identity: &self.wanted,
             unlabelled: self.settings.recipe.labels.unlabelled,
+            annotations_inside: self.settings.annotations_inside(),
             retry: options.retry,
         };
         if let Some(cx) = options.settle {

@@ -1,14 +1,14 @@
 //! The recordings of a dataset as they lie on disk: listed, identified, each file looked at once.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::dataset::DatasetSpec;
-use crate::model::id::{Digest, Split};
+use crate::model::id::{Digest, RecordingId, Split};
 use crate::model::inventory::{SourceFile, SourceRecording, Stamp};
 use crate::model::order::Seizures;
-use crate::source::identity::{Identity, identify, stem};
-use crate::source::walk::walk;
+use crate::source::annotation::Shelf;
+use crate::source::identity::{Identity, identify};
+use crate::source::walk::{Listed, Seen, matches, walk};
 use rayon::prelude::*;
-use std::collections::HashMap;
 use std::path::Path;
 
 /// True where the root of the dataset exists and is a readable directory.
@@ -28,9 +28,10 @@ pub fn recordings(
     splits: &[Split],
     memo: &(dyn Fn(&str, &Stamp) -> Option<Digest> + Sync),
 ) -> Result<Vec<SourceRecording>> {
-    let listing = walk(&spec.root, &spec.recordings)?;
+    let listing = walk(&spec.root, &spec.recordings, &spec.exclude)?;
     let identities = identify(spec, &listing.recordings)?;
-    let put_together = Found { spec, seen: &listing.seen, memo };
+    let (shelf, seen) = (Shelf::new(spec, &listing.seen), &listing.seen);
+    let put_together = Found { spec, shelf: &shelf, seen, memo };
     let in_force: Vec<_> = identities
         .into_iter()
         .zip(&listing.recordings)
@@ -39,17 +40,38 @@ pub fn recordings(
     in_force.into_par_iter().map(|(one, listed)| put_together.recording(one, listed.stamp)).collect()
 }
 
+/// Returns one recording of the dataset by its path below the root, with its annotation files; nothing where no glob of
+/// the dataset matches it. Only the recording's own directory is listed. Fails as [`recordings`] does.
+pub fn recording(spec: &DatasetSpec, relative: &str) -> Result<Option<SourceRecording>> {
+    if !matches(spec, relative)? {
+        return Ok(None);
+    }
+    let stamp = stamp_of(&spec.root.join(relative));
+    let one = Listed { path: relative.to_owned(), is_utf8: true, stamp };
+    let Some(identity) = identify(spec, &[one])?.pop() else { return Ok(None) };
+    let folder = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let listing = walk(&spec.root.join(folder), &[], &[])?;
+    let seen: Seen = listing.seen.into_iter().map(|(path, stamp)| (join(folder, &path), stamp)).collect();
+    let found = Found { spec, shelf: &Shelf::new(spec, &seen), seen: &seen, memo: &|_, _| None };
+    found.recording(identity, stamp).map(Some)
+}
+
+fn join(folder: &str, path: &str) -> String {
+    if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
+}
+
 /// What a walk found and what is remembered of it.
 struct Found<'a> {
     spec: &'a DatasetSpec,
-    seen: &'a HashMap<String, Option<Stamp>>,
+    shelf: &'a Shelf<'a>,
+    seen: &'a Seen,
     memo: &'a (dyn Fn(&str, &Stamp) -> Option<Digest> + Sync),
 }
 
 impl Found<'_> {
     fn recording(&self, identity: Identity, stamp: Stamp) -> Result<SourceRecording> {
-        let annotation = self.beside(&identity, self.spec.annotations.file.as_deref())?;
-        let cross_check = self.beside(&identity, self.spec.annotations.cross_check.as_deref())?;
+        let annotation = self.beside(&identity, &self.spec.annotations.file)?;
+        let cross_check = self.beside(&identity, &self.spec.annotations.cross_check)?;
         let Identity { path, id, subject, split } = identity;
         let file = self.file(path, stamp);
         Ok(SourceRecording { id, subject, split, file, annotation, cross_check, seizures: Seizures::Unknown })
@@ -59,63 +81,19 @@ impl Found<'_> {
         SourceFile { sha256: (self.memo)(&path, &stamp), path, stamp }
     }
 
-    /// The annotation file that a pattern names, where it exists.
-    fn beside(&self, identity: &Identity, pattern: Option<&str>) -> Result<Option<SourceFile>> {
-        let Some(pattern) = pattern else { return Ok(None) };
-        let path = beside(&identity.path, pattern).ok_or_else(|| {
-            Error::usage(
-                format!(
-                    "annotation pattern `{pattern}` of dataset `{}` leaves the root for `{}`",
-                    self.spec.name, identity.path
-                ),
-                "write a pattern relative to the recording's directory that stays below `root`",
-            )
-        })?;
-        let Some(stamp) = self.seen.get(&path) else { return Ok(None) };
+    /// The annotation file that patterns name, where it exists.
+    fn beside(&self, identity: &Identity, patterns: &[String]) -> Result<Option<SourceFile>> {
+        let id = identity.id.as_ref().ok().map(RecordingId::as_str);
+        let Some(path) = self.shelf.find(self.spec, patterns, &identity.path, id)? else { return Ok(None) };
+        let stamp = self.seen.get(&path).copied().flatten();
         let stamp = stamp.unwrap_or_else(|| stamp_of(&self.spec.root.join(&path)));
         Ok(Some(self.file(path, stamp)))
     }
 }
 
-/// Returns the stamp of a directory that has the name of an annotation file; reading it says what is wrong.
+/// Returns the stamp of a file, of the link itself where it leads nowhere, or zeros where nothing can be
+/// said. Opening such a file says what is wrong with it, so it is not dropped here.
 fn stamp_of(path: &Path) -> Stamp {
-    fs_err::symlink_metadata(path).map_or(super::NO_STAMP, |metadata| super::stamp(&metadata))
-}
-
-/// Returns the path that `pattern` names for a recording, or nothing where it leaves the root.
-fn beside(recording: &str, pattern: &str) -> Option<String> {
-    if pattern.starts_with('/') {
-        return None;
-    }
-    let mut parts: Vec<&str> = recording.split('/').collect();
-    parts.pop();
-    let written = pattern.replace("{stem}", stem(recording));
-    for part in written.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn annotation_patterns_stay_below_the_root() {
-        for (recording, pattern, expected) in [
-            ("a/b/x.edf", "{stem}.csv", Some("a/b/x.csv")),
-            ("x.edf", "{stem}.edf.seizures", Some("x.edf.seizures")),
-            ("a/b/x.v2.edf", "../csv/{stem}.csv", Some("a/csv/x.v2.csv")),
-            ("a/b/x.edf", "../../all.csv", Some("all.csv")),
-            ("a/b/x.edf", "./s/{stem}/{stem}.csv", Some("a/b/s/x/x.csv")),
-            ("a/x.edf", "../../{stem}.csv", None),
-            ("a/x.edf", "/etc/{stem}.csv", None),
-        ] {
-            assert_eq!(beside(recording, pattern).as_deref(), expected, "{recording} {pattern}");
-        }
-    }
+    let metadata = fs_err::metadata(path).or_else(|_| fs_err::symlink_metadata(path));
+    metadata.map_or(super::NO_STAMP, |metadata| super::stamp(&metadata))
 }

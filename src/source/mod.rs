@@ -6,12 +6,13 @@
 //! to directories are not. What the bytes mean is the business of `formats`; whether they may be used at
 //! all is decided here, by `SourceReader::finish`.
 
+mod annotation;
 mod identity;
 mod inventory;
 mod reader;
 mod walk;
 
-pub use inventory::{is_reachable, recordings};
+pub use inventory::{is_reachable, recording, recordings};
 pub use reader::{ANNOTATION_BYTES_LIMIT, SourceReader, hash, open, read_small};
 
 use crate::model::inventory::Stamp;

@@ -109,6 +109,12 @@ impl SourceReader {
         self.before.bytes
     }
 
+    /// What the file system said when it was opened.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.before
+    }
+
     /// Reads what is left and returns the identity of all bytes.
     ///
     /// Fails with class `changed-while-reading` where device, inode, size or times of the open file are

@@ -5,6 +5,7 @@
 //! dot (`.git` of a git-annex dataset, `._x.edf` of a Mac), unless a glob spells such a name out.
 
 use crate::error::{Error, Result};
+use crate::model::dataset::DatasetSpec;
 use crate::model::inventory::Stamp;
 use globset::{Glob, GlobSet};
 use rayon::prelude::*;
@@ -16,6 +17,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// Paths with what the file system says, where it was asked.
+pub(super) type Seen = HashMap<String, Option<Stamp>>;
+
 /// What a walk found.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
@@ -23,7 +27,7 @@ pub(super) struct Listing {
     pub recordings: Vec<Listed>,
     /// Every path below the root that is UTF-8: what exists need not be asked for again. Directories that no glob
     /// matches have no stamp.
-    pub seen: HashMap<String, Option<Stamp>>,
+    pub seen: Seen,
 }
 
 /// A path below the root that a glob matches.
@@ -37,12 +41,12 @@ pub(super) struct Listed {
     pub stamp: Stamp,
 }
 
-/// Lists everything below `root` and picks what the globs match.
-pub(super) fn walk(root: &Path, globs: &[Glob]) -> Result<Listing> {
-    let set = glob_set(globs)?;
+/// Lists everything below `root` and picks what the globs match, those of `exclude` left out.
+pub(super) fn walk(root: &Path, globs: &[Glob], exclude: &[Glob]) -> Result<Listing> {
+    let (set, excluded) = (glob_set(globs)?, glob_set(exclude)?);
     let dotted = globs.iter().any(|glob| glob.glob().split('/').any(|part| part.starts_with('.')));
     let top = open(CWD, root).map_err(|error| Error::io("list", root)(error.into()))?;
-    let found = Walk { root, top, set, dotted }.visit(Path::new(""))?;
+    let found = Walk { root, top, set, excluded, dotted }.visit(Path::new(""))?;
     let mut listing = Listing { recordings: Vec::new(), seen: HashMap::with_capacity(found.len()) };
     for Found { path, matches, stamp } in found {
         let text = path.to_str();
@@ -76,6 +80,7 @@ struct Walk<'a> {
     root: &'a Path,
     top: OwnedFd,
     set: GlobSet,
+    excluded: GlobSet,
     dotted: bool,
 }
 
@@ -111,7 +116,7 @@ impl Walk<'_> {
                 continue;
             }
             let path = directory.join(OsStr::from_bytes(name.to_bytes()));
-            let matches = self.set.is_match(&path);
+            let matches = self.set.is_match(&path) && !self.excluded.is_match(&path);
             let kind = match entry.file_type() {
                 FileType::Unknown => {
                     let stat = rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -140,6 +145,12 @@ fn stamp_at(directory: &OwnedFd, name: &CStr) -> Stamp {
         ctime_ns: super::nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
         inode: stat.st_ino,
     })
+}
+
+/// True where a path below the root is a recording of the dataset.
+pub(super) fn matches(spec: &DatasetSpec, relative: &str) -> Result<bool> {
+    let (set, excluded) = (glob_set(&spec.recordings)?, glob_set(&spec.exclude)?);
+    Ok(set.is_match(relative) && !excluded.is_match(relative))
 }
 
 fn glob_set(globs: &[Glob]) -> Result<GlobSet> {

@@ -1,7 +1,7 @@
 //! The channel names that a signal file carries: the one array that `entry.json` does not repeat.
 
 use super::Store;
-use super::npz::npy::Header;
+use crate::container::npy::Header;
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, VersionName};
 use std::os::unix::fs::FileExt;

@@ -4,7 +4,7 @@
 //! link that is planted or swapped in below the root leads nowhere. Only the root itself may be a link.
 
 use crate::error::{Error, Result};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
 use std::io;
@@ -172,6 +172,30 @@ impl Dir {
             names.push((name.to_owned(), kind));
         }
         Ok(names)
+    }
+
+    /// Takes a shared lock on the directory itself; false where somebody has locked it exclusively.
+    pub(super) fn try_share(&self) -> io::Result<bool> {
+        self.try_flock(FlockOperation::NonBlockingLockShared)
+    }
+
+    fn try_flock(&self, operation: FlockOperation) -> io::Result<bool> {
+        match retry_on_intr(|| rustix::fs::flock(&self.fd, operation)) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// True where both are one directory, whatever its name is.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let inode = |dir: &Self| rustix::fs::fstat(&dir.fd).map(|stat| (stat.st_dev, stat.st_ino));
+        matches!((inode(self), inode(other)), (Ok(a), Ok(b)) if a == b)
+    }
+
+    /// Leaves the directory open in programs that this process becomes or starts.
+    pub(super) fn inherit(&self) -> io::Result<()> {
+        Ok(rustix::io::fcntl_setfd(&self.fd, rustix::io::FdFlags::empty())?)
     }
 
     /// Returns the number by which the kernel knows the kind of the file system.

@@ -12,6 +12,7 @@ mod dir;
 mod faults;
 mod held;
 mod history;
+mod hold;
 mod journal;
 pub mod layout;
 mod link;
@@ -26,6 +27,7 @@ mod setup;
 mod writer;
 
 pub use held::{Glance, Held, ManifestState};
+pub use hold::Hold;
 pub use journal::{JOURNAL_SCHEMA, Line};
 pub use lock::Wait;
 pub use memo::{Memo, MemoLine};

@@ -102,7 +102,7 @@ fn annotations(c: &mut Criterion) {
     }
     let format = eegcache::model::recipe::AnnotationFormat::TuszCsv;
     c.bench_function("annotation file, 880 rows", |b| {
-        b.iter(|| formats::read_annotations(format, black_box(text.as_bytes())).unwrap());
+        b.iter(|| formats::read_annotations(format, black_box(text.as_bytes()), "").unwrap());
     });
 }
 

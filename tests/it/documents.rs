@@ -417,6 +417,10 @@ const PROBES: &[(&str, Probe)] = &[
         Probe::Edit(|s| s.recipe.labels.no_row_means = NoRowMeans::Unlabelled),
     ),
     (
+        "dataset.annotations.names",
+        Probe::Edit(|s| drop(s.recipe.labels.names.insert("a".to_owned(), "b".to_owned()))),
+    ),
+    (
         "dataset.fixes",
         Probe::Edit(|s| {
             let onset = Seconds::parse("7").unwrap();
@@ -450,10 +454,15 @@ const PROBES: &[(&str, Probe)] = &[
     ("dataset.licence", Probe::Edit(|s| s.dataset.licence.push('x'))),
     ("dataset.root", Probe::Edit(|s| s.dataset.root = PathBuf::from("/elsewhere"))),
     ("dataset.recordings", Probe::Edit(|s| s.dataset.recordings.clear())),
+    ("dataset.exclude", Probe::Edit(|s| s.dataset.exclude = s.dataset.recordings.clone())),
     ("dataset.id", Probe::Edit(|s| s.dataset.id = Some(Regex::new("(x)").unwrap()))),
     ("dataset.subject", Probe::Edit(|s| s.dataset.subject = None)),
-    ("dataset.annotations.file", Probe::Edit(|s| s.dataset.annotations.file = None)),
-    ("dataset.annotations.cross_check", Probe::Edit(|s| s.dataset.annotations.cross_check = None)),
+    ("dataset.annotations.file", Probe::Edit(|s| s.dataset.annotations.file.clear())),
+    ("dataset.annotations.cross_check", Probe::Edit(|s| s.dataset.annotations.cross_check.clear())),
+    (
+        "dataset.annotations.cross_check_format",
+        Probe::Edit(|s| s.dataset.annotations.cross_check_format = Some(AnnotationFormat::TuhTse)),
+    ),
     ("dataset.mains_hz", Probe::Edit(|s| s.dataset.mains_hz = None)),
     (
         "dataset.known_defects",
@@ -501,13 +510,23 @@ fn the_table_of_fingerprints_is_what_the_code_does() {
 
 #[test]
 fn the_table_of_fingerprints_knows_every_field_of_the_recipe() {
-    let settings = settings(&[]);
+    let mut settings = settings(&[]);
+    settings.recipe.labels.names.insert("a".to_owned(), "b".to_owned());
     let recipe = serde_json::to_value(&settings.recipe).unwrap();
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     // A new field needs a row and a probe above before it is added here.
     assert_eq!(keys(&recipe["signal"]), ["channels", "dtype", "flat", "gaps", "steps", "truncated"]);
     assert_eq!(keys(&recipe["signal"]["channels"]), ["aliases", "duplicates", "interpolate", "order"]);
-    let labels =
-        ["background", "fixes", "format", "gaps", "no_row_means", "rate_hz", "seizure", "unlabelled"];
+    let labels = [
+        "background",
+        "fixes",
+        "format",
+        "gaps",
+        "names",
+        "no_row_means",
+        "rate_hz",
+        "seizure",
+        "unlabelled",
+    ];
     assert_eq!(keys(&recipe["labels"]), labels);
 }

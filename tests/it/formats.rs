@@ -3,15 +3,12 @@
 
 use crate::edf_writer::{EdfFile, EdfSignal};
 use crate::shared::shared;
-use eegcache::formats::{calibration, label, read_annotations, read_header, read_recording, records_to_read};
-use eegcache::model::recipe::{
-    AnnotationFormat, GapPolicy, LabelRecipe, NoRowMeans, TruncationPolicy, Unlabelled,
-};
+use eegcache::formats::{calibration, read_header, read_recording, records_to_read};
+use eegcache::model::recipe::{GapPolicy, TruncationPolicy};
 use eegcache::model::recording::{Digital, Header, Kind, Recording, Variant};
-use eegcache::model::{Digest, Failure, FailureClass, Rate, RecordingId, Seconds};
+use eegcache::model::{Digest, Failure, FailureClass, Rate, Seconds};
 use proptest::prelude::*;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 fn load(path: &Path) -> Vec<u8> {
@@ -613,60 +610,6 @@ proptest! {
             bytes[236..256].copy_from_slice(b"-1      1       1   ");
         }
         survive(&bytes);
-    }
-}
-
-fn label_recipe() -> LabelRecipe {
-    let codes = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    LabelRecipe {
-        format: AnnotationFormat::TuszCsv,
-        seizure: codes(&["seiz", "fnsz"]),
-        background: codes(&["bckg"]),
-        unlabelled: Unlabelled::Error,
-        no_row_means: NoRowMeans::Empty,
-        fixes: BTreeMap::new(),
-        rate_hz: None,
-        gaps: GapPolicy::Error,
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    #[test]
-    fn annotation_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), headed: bool) {
-        let head: &[u8] = if headed { b"channel,start_time,stop_time,label,confidence\n" } else { b"" };
-        for format in AnnotationFormat::ALL {
-            let _ = read_annotations(*format, &[head, &bytes].concat());
-        }
-    }
-
-    /// Whatever the rows say: events lie within the signal, and labels are 1 exactly where an event is.
-    #[test]
-    fn labels_keep_within_the_signal(
-        rows in proptest::collection::vec(("-?[0-9]{1,18}(\\.[0-9]{0,18})?", "[0-9]{1,3}(\\.[0-9]{0,4})?", 0_usize..3), 0..8),
-        samples in 0_u64..5000,
-        rate in prop::sample::select(vec![(1, 1), (256, 1), (512, 3), (999, 5)]),
-        tiling: bool,
-    ) {
-        let mut lines = vec!["channel,start_time,stop_time,label\nA,0,1000,bckg".to_owned()];
-        for (start, end, code) in &rows {
-            lines.push(format!("A,{start},{end},{}\nA,{end},999,seiz", ["seiz", "fnsz", "bckg"][*code]));
-        }
-        let text = lines.join("\n");
-        let table = read_annotations(AnnotationFormat::TuszCsv, text.as_bytes()).unwrap();
-        let format = if tiling { AnnotationFormat::TuszCsv } else { AnnotationFormat::None };
-        let recipe = LabelRecipe { format, ..label_recipe() };
-        let (id, rate) = (RecordingId::new("a").unwrap(), Rate::new(rate.0, rate.1).unwrap());
-        if let Ok(labels) = label(Some(&table), Some(&table), &recipe, &id, samples, rate) {
-            let marked: std::collections::BTreeSet<u64> =
-                labels.events.iter().flat_map(|event| event.start..event.end).collect();
-            prop_assert!(labels.events.iter().all(|event| event.start < event.end && event.end <= samples));
-            let ones = labels.to_samples(samples);
-            prop_assert_eq!(ones.len() as u64, samples);
-            prop_assert!((0..samples).all(|i| (ones[i as usize] == 1) == marked.contains(&i)));
-            prop_assert!(labels.notes.iter().all(|note| note.code != "cross-check"));
-        }
     }
 }
 

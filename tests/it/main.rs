@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod annotations;
 mod build;
 mod config;
+mod datasets;
 mod demo;
 mod documents;
 mod edf_writer;
+mod export;
 mod faults;
 mod formats;
 mod golden_dsp;
+mod inspect;
 mod layers;
 mod project;
 mod reader;

@@ -34,6 +34,7 @@ fn spec(root: &Path) -> DatasetSpec {
         root: root.to_owned(),
         root_origin: "a test".to_owned(),
         recordings: vec![globset::Glob::new("**/*.edf").unwrap()],
+        exclude: Vec::new(),
         id: None,
         subject: Some(regex::Regex::new("^[^/]+/([^/]+)/").unwrap()),
         subject_aliases: BTreeMap::new(),
@@ -43,8 +44,9 @@ fn spec(root: &Path) -> DatasetSpec {
             ("eval".to_owned(), Split::Eval),
         ]),
         annotations: AnnotationFiles {
-            file: Some("{stem}.csv".to_owned()),
-            cross_check: Some("{stem}.csv_bi".to_owned()),
+            file: vec!["{stem}.csv".to_owned()],
+            cross_check: vec!["{stem}.csv_bi".to_owned()],
+            cross_check_format: None,
         },
         mains_hz: None,
         known_defects: BTreeMap::new(),
@@ -205,7 +207,7 @@ fn wrong_descriptions_are_refused() {
     assert!(error.to_string().contains("`test/p2/b.edf`"), "{error}");
     let root = tree(&["train/p1/a.edf"]);
     let mut leaving = spec(root.path());
-    leaving.annotations.file = Some("../../../{stem}.csv".to_owned());
+    leaving.annotations.file = vec!["../../../{stem}.csv".to_owned()];
     let Error::Config(error) = list(&leaving).unwrap_err() else { panic!() };
     assert!(error.to_string().contains("`../../../{stem}.csv`"), "{error}");
     let absent = spec(&root.path().join("absent"));

@@ -4,14 +4,12 @@
 //! `entry.json` from names, sizes and checksums alone. So the writer streams, and the reader accepts
 //! exactly what the writer would have written: there is no second reading of a damaged file.
 
-pub(in crate::store) mod npy;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
-mod zip;
 
-pub use npy::Element;
+pub use crate::container::npy::Element;
 pub use read::{Archive, Member};
 pub(super) use read::{hash, verify};
 pub(super) use write::{Array, label_arrays, signal_arrays, write};
@@ -24,7 +22,5 @@ pub const LABEL_MEMBERS: [&str; 2] = ["labels.npy", ENTRY];
 pub const ENTRY: &str = "entry.json";
 /// The schema number of `entry.json`.
 pub const ENTRY_SCHEMA: u64 = 1;
-/// The ending of members that are arrays; the array's name is what stands before it.
-const ARRAY_SUFFIX: &str = ".npy";
 /// Bytes handled at once: large enough for few system calls, small enough for the second-level cache.
 const CHUNK: usize = 256 * 1024;

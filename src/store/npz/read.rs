@@ -3,9 +3,9 @@
 //! No length is believed before it is compared with the file's; member names are an allow-list; and
 //! the whole frame is computed anew and compared, so no bit of a file is outside of some check.
 
-use super::npy::{Element, Header};
-use super::zip::{CENTRAL_BYTES, CENTRAL_SIGNATURE, Container, END_BYTES, END64_BYTES, Frame};
-use super::{ARRAY_SUFFIX, CHUNK, ENTRY_SCHEMA, LABEL_MEMBERS, SIGNAL_MEMBERS};
+use super::{CHUNK, ENTRY_SCHEMA, LABEL_MEMBERS, SIGNAL_MEMBERS};
+use crate::container::npy::{Element, Header, SUFFIX};
+use crate::container::zip::{CENTRAL_BYTES, CENTRAL_SIGNATURE, Container, END_BYTES, END64_BYTES, Frame};
 use crate::model::artifact::Facts;
 use crate::model::id::Digest;
 use sha2::{Digest as _, Sha256};
@@ -80,7 +80,7 @@ pub(in crate::store) fn verify(file: &File) -> Result<Verified, Reason> {
     let mut headers = Vec::new();
     for (index, frame) in archive.frames.iter().enumerate() {
         stream.expect(&archive.container.headers[index], frame.name)?;
-        if let Some(array) = frame.name.strip_suffix(ARRAY_SUFFIX) {
+        if let Some(array) = frame.name.strip_suffix(SUFFIX) {
             let (header, digest) = stream.array(frame)?;
             if archive.facts.arrays().get(array) != Some(&digest) {
                 return Err(format!("array `{array}` is not the one that `entry.json` names"));

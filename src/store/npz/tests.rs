@@ -1,8 +1,8 @@
 //! Files beyond 4 GiB, as sparse files: what `zipfile` and `numpy` make of them, and what our reader does.
 
-use super::npy::{Element, Header};
-use super::zip::{Container, Frame};
 use super::{Archive, ENTRY, SIGNAL_MEMBERS};
+use crate::container::npy::{Element, Header};
+use crate::container::zip::{Container, Frame};
 use crate::model::id::Digest;
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,8 +1,8 @@
 //! Arrays and facts out: one pass over every array for its checksums, one to write it.
 
-use super::npy::{Element, Header};
-use super::zip::{Container, Frame};
-use super::{ARRAY_SUFFIX, CHUNK, ENTRY, ENTRY_SCHEMA};
+use super::{CHUNK, ENTRY, ENTRY_SCHEMA};
+use crate::container::npy::{Element, Header, SUFFIX};
+use crate::container::zip::{Container, Frame};
 use crate::model::artifact::Facts;
 use crate::model::id::Digest;
 use crate::model::recipe::Dtype;
@@ -87,7 +87,7 @@ pub(in crate::store) fn write(
     for array in arrays {
         let (frame, digest) = array.measure()?;
         frames.push(frame);
-        digests.insert(array.member.trim_end_matches(ARRAY_SUFFIX).to_owned(), digest);
+        digests.insert(array.member.trim_end_matches(SUFFIX).to_owned(), digest);
     }
     match &mut facts {
         Facts::Signal(facts) => facts.arrays = digests,

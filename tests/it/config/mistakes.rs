@@ -27,7 +27,7 @@ const EXPERIMENT: &[(&str, &[&str])] = &[
     ),
     (
         "data: {dataset: ../../etc/passwd}\n",
-        &["x.yaml:1", "`../../etc/passwd`", "the datasets are `demo`, `folder`, `tusz`"],
+        &["x.yaml:1", "`../../etc/passwd`", "the datasets are `bids`, `chbmit`, `demo`"],
     ),
     // The cache directory.
     (
@@ -383,7 +383,37 @@ const DATASET: &[(&str, &[&str])] = &[
         "dataset: {annotations: {format: tusz_csv}}\n",
         &["`dataset.annotations.file` is not set", "{stem}.csv"],
     ),
-    ("dataset: {annotations: {format: tusz_csv, file: labels.csv}}\n", &["must hold `{stem}`"]),
+    (
+        "dataset: {annotations: {format: tusz_csv, file: labels.csv}}\n",
+        &["must hold one of `{stem}`, `{name}`"],
+    ),
+    (
+        "dataset: {annotations: {format: tusz_csv, file: '{stem}{x}.csv'}}\n",
+        &["the only places in it can be", "`{parent}`"],
+    ),
+    (
+        "dataset: {annotations: {format: tusz_csv, file: '*/{stem}.csv'}}\n",
+        &["a wildcard in the name of a folder"],
+    ),
+    (
+        "dataset: {annotations: {format: tusz_csv, file: '{stem}.csv', names: {a: b}}}\n",
+        &["has no effect: a file of format `tusz_csv` speaks of one recording"],
+    ),
+    (
+        "dataset: {annotations: {format: siena_list, file: l.txt, names: {a/b: c}}}\n",
+        &["is not a valid recording id", "PNO6-1.edf"],
+    ),
+    (
+        "dataset: {annotations: {format: tusz_csv, file: '{stem}.csv', cross_check_format: tuh_tse}}\n",
+        &["has no file to speak of"],
+    ),
+    (
+        "dataset: {annotations: {format: edf_annotations}}\ncache: {profiles: {smoke: {subset: balanced_5_files}, \
+         dev: {subset: balanced_9_files}}}\n",
+        &["`balanced_N_files` asks which recordings hold seizures"],
+    ),
+    ("labels: {seizure: ['s*z']}\n", &["with a `*` that is not at its end"]),
+    ("dataset: {exclude: []}\n", &["`dataset.exclude` is an empty list"]),
     (
         "dataset: {annotations: {format: tusz_csv, file: '../{stem}.csv'}}\n",
         &["leaves the recording's folder"],
@@ -556,10 +586,11 @@ fn every_key() -> (serde_json::Value, serde_json::Value) {
         "data": {"dataset": "own", "splits": ["train"], "window_size": 60},
     });
     let dataset = serde_json::json!({"dataset": {
-        "root": "d", "title": "t", "licence": "l", "recordings": ["*.edf"], "id": "(a)", "subject": "(a)",
+        "root": "d", "title": "t", "licence": "l", "recordings": ["*.edf"], "exclude": ["x*.edf"], "id": "(a)", "subject": "(a)",
         "subject_aliases": {"a": "b"},
         "splits": {"by_subject": {"seed": 1, "train": 0.5, "val": 0.2, "pin": {"val": ["x"]}}},
-        "annotations": {"format": "tusz_csv", "file": "{stem}.csv", "cross_check": "{stem}.b", "no_row_means": "empty"},
+        "annotations": {"format": "tusz_csv", "file": "{stem}.csv", "cross_check": "{stem}.b",
+            "cross_check_format": "tusz_csv_bi", "no_row_means": "empty"},
         "mains_hz": 60, "known_defects": {"a": "flat"}, "expect": {"train": {"recordings": 1, "subjects": 1}},
         "allow_no_seizures": true, "fixes": {"a": [{"onset": 1, "start": 1, "end": 2, "why": "w"}]},
     }});

@@ -3,6 +3,8 @@
 use super::zip::ALIGNMENT;
 use std::fmt;
 
+/// The ending of members and files that are arrays; the array's name is what stands before it.
+pub const SUFFIX: &str = ".npy";
 const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
 /// Longer headers are none of ours: a shape has at most two numbers.
 const LONGEST_HEADER: usize = 1024;
@@ -60,26 +62,29 @@ impl fmt::Display for Element {
 
 /// What a `.npy` header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store) struct Header {
+pub struct Header {
     /// The type of the elements.
-    pub(in crate::store) element: Element,
+    pub element: Element,
     /// The lengths of the axes, the slowest first.
-    pub(in crate::store) shape: Vec<u64>,
+    pub shape: Vec<u64>,
 }
 
 impl Header {
     /// Returns a header.
-    pub(in crate::store) fn new(element: Element, shape: &[u64]) -> Self {
+    #[must_use]
+    pub fn new(element: Element, shape: &[u64]) -> Self {
         Self { element, shape: shape.to_owned() }
     }
 
     /// Bytes of the array's data; nothing where hostile lengths overflow.
-    pub(in crate::store) fn data_bytes(&self) -> Option<u64> {
+    #[must_use]
+    pub fn data_bytes(&self) -> Option<u64> {
         self.shape.iter().try_fold(self.element.bytes()?, |bytes, length| bytes.checked_mul(*length))
     }
 
     /// Returns the header as bytes, padded with blanks to a multiple of 64.
-    pub(in crate::store) fn encode(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let shape = match &self.shape[..] {
             [length] => format!("({length},)"),
             lengths => {
@@ -98,14 +103,16 @@ impl Header {
     }
 
     /// Reads the length of a header from its first ten bytes.
-    pub(in crate::store) fn encoded_bytes(start: &[u8]) -> Option<usize> {
+    #[must_use]
+    pub fn encoded_bytes(start: &[u8]) -> Option<usize> {
         let length = start.strip_prefix(MAGIC)?.first_chunk::<2>()?;
         let bytes = MAGIC.len() + 2 + usize::from(u16::from_le_bytes(*length));
         (bytes <= LONGEST_HEADER).then_some(bytes)
     }
 
     /// Reads a header; only the very bytes that `encode` makes are accepted.
-    pub(in crate::store) fn decode(bytes: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes.get(MAGIC.len() + 2..)?).ok()?;
         let (element, rest) = text.strip_prefix("{'descr': '")?.split_once('\'')?;
         let (shape, _) = rest.strip_prefix(", 'fortran_order': False, 'shape': (")?.split_once(')')?;

@@ -3,10 +3,10 @@
 //! Sizes and CRC stand in the local headers, times are 1980-01-01, zip64 fields appear only where a
 //! number needs them, and every array's data begins at a multiple of 64 bytes.
 
-use super::ARRAY_SUFFIX;
+use super::npy::SUFFIX;
 
 /// The alignment of array data. `.npy` headers are padded to the same number.
-pub(super) const ALIGNMENT: u64 = 64;
+pub const ALIGNMENT: u64 = 64;
 /// From here on a size or an offset stands in a zip64 field.
 const LARGE: u64 = 0xFFFF_FFFF;
 /// 1980-01-01 in the format of MS-DOS; the time is 0.
@@ -21,39 +21,42 @@ const ZIP64_NEEDED: u16 = 0x2D;
 const ATTRIBUTES: u32 = 0o100_644 << 16;
 
 /// Length of the record that ends every ZIP, without comment.
-pub(super) const END_BYTES: usize = 22;
+pub const END_BYTES: usize = 22;
 /// Length of the zip64 record and its locator, which stand before it where they are needed.
-pub(super) const END64_BYTES: usize = 56 + 20;
-pub(super) const CENTRAL_SIGNATURE: u32 = 0x0201_4B50;
-pub(super) const CENTRAL_BYTES: usize = 46;
+pub const END64_BYTES: usize = 56 + 20;
+/// The number that begins an entry of the central directory.
+pub const CENTRAL_SIGNATURE: u32 = 0x0201_4B50;
+/// Length of such an entry, without name and fields.
+pub const CENTRAL_BYTES: usize = 46;
 
 /// What decides the frame of one member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Frame {
+pub struct Frame {
     /// The member's name.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// Bytes of its content, `.npy` header included.
-    pub(super) size: u64,
+    pub size: u64,
     /// CRC-32 of its content.
-    pub(super) crc: u32,
+    pub crc: u32,
 }
 
 /// Every byte of a ZIP that is no member's content.
 #[derive(Debug)]
-pub(super) struct Container {
+pub struct Container {
     /// The local header of each member.
-    pub(super) headers: Vec<Vec<u8>>,
+    pub headers: Vec<Vec<u8>>,
     /// Where each member's content begins in the file.
-    pub(super) offsets: Vec<u64>,
+    pub offsets: Vec<u64>,
     /// Central directory and end records.
-    pub(super) tail: Vec<u8>,
+    pub tail: Vec<u8>,
     /// Bytes of the whole file.
-    pub(super) bytes: u64,
+    pub bytes: u64,
 }
 
 impl Container {
     /// Lays out the members one after another; nothing where their sizes exceed any file.
-    pub(super) fn plan(frames: &[Frame]) -> Option<Self> {
+    #[must_use]
+    pub fn plan(frames: &[Frame]) -> Option<Self> {
         let (mut headers, mut offsets) = (Vec::new(), Vec::new());
         let (mut directory, mut position) = (Vec::new(), 0_u64);
         for frame in frames {
@@ -116,7 +119,7 @@ fn local_header(frame: &Frame, position: u64) -> Vec<u8> {
         put64(&mut extra, frame.size);
         put64(&mut extra, frame.size);
     }
-    if frame.name.ends_with(ARRAY_SUFFIX) {
+    if frame.name.ends_with(SUFFIX) {
         pad(&mut extra, position + 30 + frame.name.len() as u64);
     }
     let mut out = Vec::with_capacity(128);

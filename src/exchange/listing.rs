@@ -1,0 +1,69 @@
+//! The listings that the `brain_brr` loaders read beside the pairs: all of a split in three JSON files.
+
+use crate::model::dataset::SplitRule;
+use crate::model::window::WindowClass;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The word with which a loader believes that no subject is in two splits.
+const SPLIT_POLICY: &str = "official_tusz";
+
+/// What the listings say of a recording.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Name of the file with the windows, inside the directory of its split; nothing where it has no window.
+    pub file: Option<String>,
+    /// Path of the recording relative to the dataset root.
+    pub source: String,
+    /// The class of each window.
+    pub classes: Vec<WindowClass>,
+}
+
+#[derive(Serialize)]
+struct Window<'a> {
+    cache_file: &'a str,
+    window_idx: usize,
+}
+
+/// Returns `manifest.json`: the windows by class, each list by file name, then window.
+pub fn window_manifest<'a>(recordings: &'a [Listed]) -> serde_json::Result<String> {
+    let mut files: Vec<(&'a str, &Listed)> =
+        recordings.iter().filter_map(|listed| Some((listed.file.as_deref()?, listed))).collect();
+    files.sort_unstable_by_key(|(file, _)| *file);
+    let of = |class: WindowClass| -> Vec<Window<'a>> {
+        let windows = |(cache_file, listed): &(&'a str, &Listed)| {
+            let all = listed.classes.iter().enumerate().filter(|(_, one)| **one == class);
+            all.map(|(window_idx, _)| Window { cache_file, window_idx }).collect::<Vec<_>>()
+        };
+        files.iter().flat_map(windows).collect()
+    };
+    let lists: BTreeMap<&str, Vec<Window<'a>>> = BTreeMap::from([
+        ("partial_seizure", of(WindowClass::Partial)),
+        ("full_seizure", of(WindowClass::Full)),
+        ("no_seizure", of(WindowClass::None)),
+    ]);
+    line(&lists)
+}
+
+/// Returns `_dataset_index.json`: the recordings in path order and how many windows each has.
+pub fn dataset_index(recordings: &[Listed]) -> serde_json::Result<String> {
+    let mut sorted: Vec<&Listed> = recordings.iter().collect();
+    sorted.sort_unstable_by_key(|listed| &listed.source);
+    let files: Vec<&str> = sorted.iter().map(|listed| listed.source.as_str()).collect();
+    let counts: Vec<usize> = sorted.iter().map(|listed| listed.classes.len()).collect();
+    line(&serde_json::json!({ "files": files, "window_counts": counts }))
+}
+
+/// Returns `.cache_metadata.json`. The policy is the only one that loaders accept for splits without common
+/// subjects; how the split was really made stands beside it.
+pub fn metadata(dataset: &str, splits: &SplitRule) -> serde_json::Result<String> {
+    let made_by = match splits {
+        SplitRule::Directory(_) => "directory",
+        SplitRule::BySubject { .. } => "by_subject",
+    };
+    line(&serde_json::json!({ "split_policy": SPLIT_POLICY, "dataset": dataset, "splits": made_by }))
+}
+
+fn line(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(serde_json::to_string(value)? + "\n")
+}

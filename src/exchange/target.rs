@@ -1,0 +1,284 @@
+//! The directory of an export: whose it is, how files get into it, and which of them are still right.
+//!
+//! ```text
+//! .eegcache-export.jsonl     what the directory is for, then a line a finished file: name, bytes, made from
+//! .eegcache-export.lock      held while an export is at work
+//! train/<id>_windows.npz     and so on
+//! ```
+//! A file appears whole, by rename, and is recorded afterwards: a run that is killed at any instant costs at most the
+//! files in hand. The directory must be absent, empty, or carry the record of the same purpose.
+
+use crate::error::{Error, Result};
+use crate::model::id::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const RECORDS: &str = ".eegcache-export.jsonl";
+const LOCK: &str = ".eegcache-export.lock";
+const TEMPORARY: &str = ".eegcache-tmp-";
+const POLL: Duration = Duration::from_millis(100);
+
+/// What a directory is for. Another purpose needs another directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purpose {
+    /// The layout.
+    pub layout: String,
+    /// The dataset.
+    pub dataset: String,
+    /// The profile.
+    pub profile: String,
+}
+
+/// A file that is finished.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    name: String,
+    bytes: u64,
+    from: Digest,
+}
+
+/// A directory that is ours to write into, for as long as this value lives.
+#[derive(Debug)]
+pub struct Target {
+    root: PathBuf,
+    purpose: Purpose,
+    records: Mutex<BTreeMap<String, Record>>,
+    lock: File,
+}
+
+impl Target {
+    /// Makes sure that `root` is empty, absent or an export of the same purpose, and takes it.
+    ///
+    /// While another export is at work there, `on_wait` is asked again and again whether to go on waiting. Fails with
+    /// `Error::Config` where the directory holds anything else; nothing is touched then.
+    pub fn claim(root: &Path, purpose: Purpose, on_wait: &dyn Fn() -> bool) -> Result<Self> {
+        if root.exists() {
+            read_records(root, &purpose)?;
+        } else {
+            fs_err::create_dir_all(root).map_err(Error::io("create", root))?;
+        }
+        let (lock, is_exclusive) = lock(root, on_wait)?;
+        // What the other export did while this one waited.
+        let records = read_records(root, &purpose)?;
+        let target = Self { root: root.to_owned(), purpose, records: Mutex::new(records), lock };
+        if is_exclusive {
+            target.remove_temporaries()?;
+        }
+        // Also where there is a record already: its last line may be torn.
+        target.write_records()?;
+        Ok(target)
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// True where the file was finished, made from the same, and still has its size.
+    #[must_use]
+    pub fn is_done(&self, name: &str, from: Digest) -> bool {
+        let bytes = self.records().get(name).filter(|record| record.from == from).map(|record| record.bytes);
+        let on_disk = fs_err::symlink_metadata(self.root.join(name)).ok().filter(std::fs::Metadata::is_file);
+        bytes.is_some() && bytes == on_disk.map(|metadata| metadata.len())
+    }
+
+    /// Makes a file appear whole, and remembers what it was made from. `write` returns the bytes that it wrote.
+    pub fn publish(
+        &self,
+        name: &str,
+        from: Digest,
+        write: impl FnOnce(&mut File) -> io::Result<u64>,
+    ) -> Result<u64> {
+        let bytes = self.replace(name, write)?;
+        let record = Record { name: name.to_owned(), bytes, from };
+        let path = self.root.join(RECORDS);
+        let mut records = self.records();
+        let append =
+            |line: &str| fs_err::OpenOptions::new().append(true).open(&path)?.write_all(line.as_bytes());
+        line(&record)
+            .map_err(io::Error::from)
+            .and_then(|line| append(&line))
+            .map_err(Error::io("write", &path))?;
+        records.insert(name.to_owned(), record);
+        Ok(bytes)
+    }
+
+    /// Makes a file appear whole whose content follows from the others.
+    pub fn replace(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<u64>) -> Result<u64> {
+        let path = self.root.join(name);
+        let parent = path.parent().unwrap_or(&self.root);
+        // The root itself may be a link.
+        if parent != self.root {
+            make_directory(parent)?;
+        }
+        let leaf = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let temporary = parent.join(format!("{TEMPORARY}{}-{leaf}", std::process::id()));
+        let written =
+            write_new(&temporary, write).and_then(|bytes| fs_err::rename(&temporary, &path).map(|()| bytes));
+        written.map_err(|error| {
+            // Nothing is decided by whether this succeeds: the next run removes it.
+            let _ = fs_err::remove_file(&temporary);
+            Error::io("write", &path)(error)
+        })
+    }
+
+    /// Removes a file; one that is absent is removed already.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.root.join(name);
+        match fs_err::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes finished files that nobody wants any more and writes the record in order of names. Returns what went.
+    pub fn finish(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+        let old: Vec<String> = self.records().keys().filter(|name| !is_wanted(name)).cloned().collect();
+        for name in &old {
+            self.remove(name)?;
+            self.records().remove(name);
+        }
+        self.write_records()?;
+        Ok(old)
+    }
+
+    /// Returns the bytes that this user may still write here.
+    pub fn free_bytes(&self) -> Result<u64> {
+        let stat = rustix::fs::statvfs(&self.root);
+        let stat = stat.map_err(|error| Error::io("read", &self.root)(error.into()))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn records(&self) -> MutexGuard<'_, BTreeMap<String, Record>> {
+        // A panic elsewhere does not make the records wrong.
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_records(&self) -> Result<()> {
+        let mut text = line(&self.purpose).and_then(|first| {
+            self.records().values().try_fold(first, |text, record| Ok(text + &line(record)?))
+        });
+        let text = text.as_mut().map_err(|error| io::Error::other(error.to_string()));
+        let text = text.map_err(Error::io("write", self.root.join(RECORDS)))?;
+        self.replace(RECORDS, |file| file.write_all(text.as_bytes()).map(|()| text.len() as u64)).map(drop)
+    }
+
+    /// What a killed run left behind. Only with the lock, which says that no other run is at work.
+    fn remove_temporaries(&self) -> Result<()> {
+        let is_ours = |entry: &walkdir::DirEntry| entry.file_name().to_string_lossy().starts_with(TEMPORARY);
+        let found = walkdir::WalkDir::new(&self.root).max_depth(2).into_iter().flatten();
+        for entry in found.filter(|entry| entry.file_type().is_file() && is_ours(entry)) {
+            fs_err::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // Closing alone would not unlock where a forked process keeps the descriptor; nothing rests on it.
+        let _ = self.lock.unlock();
+    }
+}
+
+fn line(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(serde_json::to_string(value)? + "\n")
+}
+
+/// A directory of the target: made where it is absent, refused where a link would lead elsewhere.
+fn make_directory(path: &Path) -> Result<()> {
+    fs_err::create_dir_all(path).map_err(Error::io("create", path))?;
+    let metadata = fs_err::symlink_metadata(path).map_err(Error::io("look at", path))?;
+    if metadata.is_dir() {
+        return Ok(());
+    }
+    let link = io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link is not followed");
+    Err(Error::io("write into", path)(link))
+}
+
+fn write_new(path: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> io::Result<u64> {
+    let file = fs_err::OpenOptions::new().write(true).create_new(true).open(path)?;
+    let mut file = file.into_parts().0;
+    let bytes = write(&mut file)?;
+    // A file that is recorded as finished is finished, whatever happens to the machine.
+    file.sync_data()?;
+    Ok(bytes)
+}
+
+/// Returns what is finished in a directory. Refuses one that holds anything but an export of this purpose.
+fn read_records(root: &Path, purpose: &Purpose) -> Result<BTreeMap<String, Record>> {
+    let hint = "an export is written only into an empty directory or one that it made: choose another";
+    let foreign = |what: String| Error::usage(format!("`{}` {what}", root.display()), hint);
+    let text = match fs_err::read_to_string(root.join(RECORDS)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return first_foreign(root)?.map_or(Ok(BTreeMap::new()), |name| {
+                Err(foreign(format!("is not empty and no export: it holds `{name}`")))
+            });
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(foreign("is no directory".to_owned()));
+        }
+        Err(error) => return Err(Error::io("read", root.join(RECORDS))(error)),
+    };
+    let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let held: Purpose = serde_json::from_str(first)
+        .map_err(|error| foreign(format!("is not a readable export: `{RECORDS}` says {error}")))?;
+    if held != *purpose {
+        return Err(foreign(format!(
+            "holds another export: layout {}, dataset {}, profile {}, where layout {}, dataset {}, profile {} are wanted",
+            held.layout, held.dataset, held.profile, purpose.layout, purpose.dataset, purpose.profile
+        )));
+    }
+    // A torn last line is that of a file which is made again; a name that leads elsewhere is none of ours.
+    let records = rest.lines().filter_map(|line| serde_json::from_str::<Record>(line).ok());
+    let records = records.filter(|record| is_name_of_ours(&record.name));
+    Ok(records.map(|record| (record.name.clone(), record)).collect())
+}
+
+/// A directory and a file in it, both with plain names.
+fn is_name_of_ours(name: &str) -> bool {
+    let is_plain = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+    };
+    name.split_once('/').is_some_and(|(directory, leaf)| is_plain(directory) && is_plain(leaf))
+}
+
+/// The first name in a directory that no export left there.
+fn first_foreign(root: &Path) -> Result<Option<String>> {
+    let mut names: Vec<String> = fs_err::read_dir(root)
+        .map_err(Error::io("list", root))?
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        // A run that was killed at once leaves nothing else.
+        .filter(|name| name != LOCK && !name.starts_with(TEMPORARY))
+        .collect();
+    names.sort_unstable();
+    Ok(names.into_iter().next())
+}
+
+/// Takes the lock, and says whether it excludes: some file systems do not lock, and unique temporaries and whole
+/// files keep two exports from harming each other there.
+fn lock(root: &Path, on_wait: &dyn Fn() -> bool) -> Result<(File, bool)> {
+    let path = root.join(LOCK);
+    let file = fs_err::OpenOptions::new().create(true).append(true).open(&path);
+    let (file, _) = file.map_err(Error::io("open", &path))?.into_parts();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok((file, true)),
+            Err(TryLockError::Error(_)) => return Ok((file, false)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if !on_wait() {
+            let message = "gave up waiting for another export; nothing was begun".to_owned();
+            return Err(Error::Interrupted { message });
+        }
+        std::thread::sleep(POLL);
+    }
+}

@@ -1,0 +1,429 @@
+//! `export`: the windows of a profile as the files that other programs read.
+//!
+//! Only a cache that passes every gate of pre-flight is exported. A recording is done when its files are there with
+//! the sizes and the origins on record; listings are taken away before the first file changes and written when all
+//! are right, so that none ever describes other files than those beside it.
+
+use crate::error::{Error, Result};
+pub use crate::exchange::Layout;
+use crate::exchange::{self, Array, Listed, Purpose, Rows, Target};
+use crate::model::artifact::{Facts, SignalFacts};
+use crate::model::id::{Digest, ProfileName};
+use crate::model::manifest::{Entry, Event, Files, LabelStatus};
+use crate::model::settings::Settings;
+use crate::model::window::{self, Span, WindowClass, WindowCounts, Windowing};
+use crate::ops::library::Library;
+use crate::ops::survey::{Options, Survey, survey, walk};
+use crate::ops::{Context, Kind, Step, preflight};
+use crate::store::Store;
+use crate::store::npz::Archive;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Component, Path, PathBuf};
+use std::time::Instant;
+
+/// What an export did.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExportReport {
+    /// Where.
+    pub directory: PathBuf,
+    /// The layout.
+    pub layout: &'static str,
+    /// The profile.
+    pub profile: ProfileName,
+    /// The version's directory.
+    pub cache_dir: PathBuf,
+    /// Recordings written.
+    pub exported: usize,
+    /// Recordings found finished.
+    pub kept: usize,
+    /// Recordings left undone by an interruption.
+    pub left: usize,
+    /// What lies in each directory of a split.
+    pub splits: BTreeMap<&'static str, SplitExport>,
+    /// Recordings shorter than a window: they have no file.
+    pub without_windows: Vec<String>,
+    /// Recordings without labels: they are not exported.
+    pub unlabelled: Vec<String>,
+    /// Files of earlier runs that nobody wants any more and that were removed.
+    pub removed: Vec<String>,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Things the user should hear about.
+    pub warnings: Vec<String>,
+}
+
+/// What lies in the directory of a split.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct SplitExport {
+    /// Recordings with files.
+    pub recordings: usize,
+    /// Their windows.
+    pub windows: WindowCounts,
+}
+
+/// A recording on its way out.
+struct Job<'a> {
+    entry: &'a Entry,
+    windowing: Windowing,
+    starts: Vec<u64>,
+    classes: Vec<WindowClass>,
+    names: Vec<String>,
+    from: Digest,
+    /// Bytes of its arrays.
+    bytes: u64,
+}
+
+/// Exports the profile of `settings` into `directory`, which must be absolute.
+pub fn export(
+    cx: &Context<'_>,
+    settings: &Settings,
+    layout: Layout,
+    directory: &Path,
+) -> Result<ExportReport> {
+    let began = Instant::now();
+    refuse_place(settings, directory)?;
+    let library = Library::new(Store::new(settings.cache_root.clone()));
+    let taken = walk(settings, &library, std::slice::from_ref(&settings.profile))?;
+    let survey = survey(settings.clone(), &library, taken.as_ref(), Options::LOOK)?;
+    preflight::refuse(&survey)?;
+    let (entries, unlabelled) = entries(&survey);
+    let jobs: Vec<Job<'_>> =
+        entries.into_par_iter().map(|entry| job(&survey, layout, entry)).collect::<Result<_>>()?;
+    let target = claim(cx, settings, layout, directory)?;
+    let run = Run { cx, survey: &survey, layout, target: &target };
+    let mut report = run.all(&jobs)?;
+    report.unlabelled = unlabelled;
+    if taken.is_none() {
+        report.warnings.push("sources not reachable: not checked".to_owned());
+    }
+    if !report.unlabelled.is_empty() {
+        report.warnings.push(format!(
+            "{} without labels not exported: files of windows without labels would pass for background",
+            report.unlabelled.len()
+        ));
+    }
+    report.seconds = began.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// The recordings with labels, and the names of those without.
+fn entries(survey: &Survey) -> (Vec<&Entry>, Vec<String>) {
+    let all = survey.settings.splits.iter().flat_map(|split| survey.entries(*split));
+    let present = all.filter(|entry| survey.has(entry.id.as_str()));
+    let (labelled, unlabelled): (Vec<&Entry>, Vec<&Entry>) =
+        present.partition(|entry| entry.annotation.status != LabelStatus::Unlabelled);
+    (labelled, unlabelled.into_iter().map(|entry| entry.id.to_string()).collect())
+}
+
+/// What is to be written for a recording.
+fn job<'a>(survey: &Survey, layout: Layout, entry: &'a Entry) -> Result<Job<'a>> {
+    let settings = &survey.settings;
+    let windowing = settings.windows.at(entry.rate_hz).ok_or_else(|| {
+        let message =
+            format!("`{}` has {} Hz: `windows` are no whole number of samples", entry.id, entry.rate_hz);
+        Error::usage(message, "set `windows.length_s` and `windows.stride_s` to whole samples")
+    })?;
+    let (file, archive) = open(survey, entry, &entry.files.signal.name)?;
+    let facts = signal_facts(survey, entry, &archive)?;
+    let rows = rows(survey, &entry.files.signal.name, &file, &archive)?.rows() as u64;
+    let starts = windowing.starts(entry.samples, &facts.gaps);
+    let seizures = window::merge(&entry.events.iter().map(Event::span).collect::<Vec<Span>>());
+    Ok(Job {
+        entry,
+        windowing,
+        classes: starts.iter().map(|start| windowing.class_at(*start, &seizures)).collect(),
+        bytes: (starts.len() as u64).saturating_mul(windowing.length()).saturating_mul(4 * (rows + 1)),
+        names: if starts.is_empty() { Vec::new() } else { layout.names(entry.split, &entry.id) },
+        starts,
+        from: made_from(&entry.files, windowing),
+    })
+}
+
+/// The identity of everything that decides the bytes of a recording's files.
+fn made_from(files: &Files, windowing: Windowing) -> Digest {
+    let contents: Vec<String> = files.iter().map(|file| file.sha256.to_string()).collect();
+    let (length, stride) = (windowing.length(), windowing.stride());
+    let revision = exchange::EXPORT_REVISION;
+    Digest::of(format!("eegcache export {revision} {} {length} {stride}", contents.join(" ")).as_bytes())
+}
+
+fn open(survey: &Survey, entry: &Entry, name: &str) -> Result<(File, Archive)> {
+    debug_assert!(entry.files.iter().any(|file| file.name == name));
+    survey.store.open(&survey.settings.profile, &survey.settings.version, name)
+}
+
+/// What the signal file says of itself, which is what the manifest says of it.
+fn signal_facts<'a>(survey: &Survey, entry: &Entry, archive: &'a Archive) -> Result<&'a SignalFacts> {
+    match &archive.facts {
+        Facts::Signal(facts)
+            if (facts.fingerprint, facts.source_sha256, facts.samples)
+                == (survey.wanted.signal, entry.source.sha256, entry.samples) =>
+        {
+            Ok(facts)
+        }
+        _ => Err(contradiction(survey, &entry.files.signal.name)),
+    }
+}
+
+fn contradiction(survey: &Survey, name: &str) -> Error {
+    let message = "it is not the file that the manifest lists".to_owned();
+    Error::Damaged { path: survey.settings.cache_dir().join(name), message }
+}
+
+/// The first array of a finished file.
+fn rows<'a>(survey: &Survey, name: &str, file: &'a File, archive: &Archive) -> Result<Rows<'a>> {
+    let path = survey.settings.cache_dir().join(name);
+    let member = archive.members.first().ok_or_else(|| contradiction(survey, name))?;
+    Rows::open(file, member.offset, member.bytes).map_err(Error::io("read", path))
+}
+
+/// Takes the directory, waiting for another export of it.
+fn claim(cx: &Context<'_>, settings: &Settings, layout: Layout, directory: &Path) -> Result<Target> {
+    let purpose = Purpose {
+        layout: layout.as_str().to_owned(),
+        dataset: settings.dataset.name.clone(),
+        profile: settings.profile.to_string(),
+    };
+    let is_told = std::cell::Cell::new(false);
+    Target::claim(directory, purpose, &|| {
+        if !is_told.replace(true) {
+            cx.progress.say("waiting for another export into this directory");
+        }
+        !cx.is_stopped()
+    })
+}
+
+/// Nothing but `store` writes below the cache root, and nothing below a dataset root.
+pub(super) fn refuse_place(settings: &Settings, directory: &Path) -> Result<()> {
+    let place = resolved(directory);
+    for (what, root) in
+        [("the cache root", &settings.cache_root), ("the dataset root", &settings.dataset.root)]
+    {
+        if place.starts_with(resolved(root)) {
+            return Err(Error::usage(
+                format!("`{}` lies below {what} `{}`", directory.display(), root.display()),
+                "choose a directory outside of it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A path with every link and `..` resolved, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let existing =
+        path.ancestors().find_map(|ancestor| Some((ancestor, fs_err::canonicalize(ancestor).ok()?)));
+    let Some((ancestor, mut place)) = existing else { return path.to_owned() };
+    for part in path.strip_prefix(ancestor).unwrap_or(path).components() {
+        match part {
+            Component::ParentDir => drop(place.pop()),
+            Component::Normal(name) => place.push(name),
+            _ => {}
+        }
+    }
+    place
+}
+
+/// An export at work.
+struct Run<'a> {
+    cx: &'a Context<'a>,
+    survey: &'a Survey,
+    layout: Layout,
+    target: &'a Target,
+}
+
+impl Run<'_> {
+    fn all(&self, jobs: &[Job<'_>]) -> Result<ExportReport> {
+        let is_done = |job: &Job<'_>| job.names.iter().all(|name| self.target.is_done(name, job.from));
+        let (short, jobs): (Vec<&Job<'_>>, Vec<&Job<'_>>) = jobs.iter().partition(|job| job.names.is_empty());
+        let (kept, open): (Vec<&Job<'_>>, Vec<&Job<'_>>) = jobs.iter().partition(|job| is_done(job));
+        let needed: u64 = open.iter().map(|job| job.bytes).sum();
+        self.refuse_full_disk(needed)?;
+        if !open.is_empty() {
+            self.remove_listings()?;
+        }
+        let written = self.write(&open)?;
+        let done = || written.iter().flatten();
+        let mut report = ExportReport {
+            directory: self.target.root().to_owned(),
+            layout: self.layout.as_str(),
+            profile: self.survey.settings.profile.clone(),
+            cache_dir: self.survey.settings.cache_dir(),
+            exported: done().count(),
+            kept: kept.len(),
+            left: written.len() - done().count(),
+            splits: self.splits(&jobs),
+            without_windows: short.iter().map(|job| job.entry.id.to_string()).collect(),
+            unlabelled: Vec::new(),
+            removed: Vec::new(),
+            bytes: done().sum(),
+            seconds: 0.0,
+            warnings: self.survey.settings.warnings.clone(),
+        };
+        if report.left == 0 {
+            report.removed = self.remove_unwanted(&jobs)?;
+            self.write_listings(&[&jobs[..], &short[..]].concat())?;
+        }
+        Ok(report)
+    }
+
+    /// What is no recording of a split any more goes, and what moved to another split; splits that this run does
+    /// not look at keep the rest of their files.
+    fn remove_unwanted(&self, jobs: &[&Job<'_>]) -> Result<Vec<String>> {
+        let directories: BTreeSet<&str> =
+            self.survey.settings.splits.iter().map(|split| self.layout.directory(*split)).collect();
+        let wanted: BTreeMap<&str, &str> = jobs
+            .iter()
+            .flat_map(|job| &job.names)
+            .filter_map(|name| name.split_once('/'))
+            .map(|(d, l)| (l, d))
+            .collect();
+        self.target.finish(|name| {
+            let (directory, leaf) = name.split_once('/').unwrap_or_default();
+            wanted.get(leaf).map_or(!directories.contains(directory), |right| *right == directory)
+        })
+    }
+
+    fn splits(&self, jobs: &[&Job<'_>]) -> BTreeMap<&'static str, SplitExport> {
+        let wanted = self.survey.settings.splits.iter();
+        let mut splits: BTreeMap<_, SplitExport> =
+            wanted.map(|split| (self.layout.directory(*split), SplitExport::default())).collect();
+        for job in jobs {
+            let split = splits.entry(self.layout.directory(job.entry.split)).or_default();
+            split.recordings += 1;
+            for class in &job.classes {
+                match class {
+                    WindowClass::None => split.windows.none += 1,
+                    WindowClass::Partial => split.windows.partial += 1,
+                    WindowClass::Full => split.windows.full += 1,
+                }
+            }
+        }
+        splits
+    }
+
+    /// Writes recordings, many at once; nothing stands for one that was not begun because of an interruption.
+    fn write(&self, jobs: &[&Job<'_>]) -> Result<Vec<Option<u64>>> {
+        let progress = self.cx.progress;
+        progress.start(self.layout.as_str(), jobs.len() as u64, jobs.iter().map(|job| job.bytes).sum());
+        let one = |job: &&Job<'_>| -> Result<Option<u64>> {
+            if self.cx.is_stopped() {
+                return Ok(None);
+            }
+            let bytes = self.recording(job)?;
+            progress.step(Step { kind: Kind::Build, bytes: job.bytes });
+            Ok(Some(bytes))
+        };
+        let written: Result<Vec<Option<u64>>> = jobs.par_iter().map(one).collect();
+        progress.finish();
+        written.map_err(|error| self.explain_full_disk(jobs, error))
+    }
+
+    fn recording(&self, job: &Job<'_>) -> Result<u64> {
+        let (signal_name, labels) = (&job.entry.files.signal.name, &job.entry.files.labels);
+        let labels_name = &labels.as_ref().ok_or_else(|| contradiction(self.survey, signal_name))?.name;
+        let (signal_file, signal_archive) = open(self.survey, job.entry, signal_name)?;
+        let (labels_file, labels_archive) = open(self.survey, job.entry, labels_name)?;
+        let signal = rows(self.survey, signal_name, &signal_file, &signal_archive)?;
+        let labels = rows(self.survey, labels_name, &labels_file, &labels_archive)?;
+        for (rows, name) in [(&signal, signal_name), (&labels, labels_name)] {
+            if rows.samples() != job.entry.samples {
+                return Err(contradiction(self.survey, name));
+            }
+        }
+        let windows = Array::new(signal, job.windowing, &job.starts);
+        let labels = Array::new(labels, job.windowing, &job.starts);
+        match (&job.names[..], self.layout) {
+            ([name], _) => self.target.publish(name, job.from, |file| {
+                exchange::write_npz(file, &[("windows.npy", &windows), ("labels.npy", &labels)])
+            }),
+            (names, _) => {
+                let mut bytes = 0;
+                for (name, array) in names.iter().zip([&windows, &labels]) {
+                    bytes += self.target.publish(name, job.from, |file| exchange::write_npy(file, array))?;
+                }
+                Ok(bytes)
+            }
+        }
+    }
+
+    fn refuse_full_disk(&self, needed: u64) -> Result<()> {
+        let free = self.target.free_bytes()?;
+        if needed <= free {
+            return Ok(());
+        }
+        Err(Error::NoSpace { path: self.target.root().to_owned(), needed, free })
+    }
+
+    /// Says how much is missing where the disk filled up on the way.
+    fn explain_full_disk(&self, jobs: &[&Job<'_>], error: Error) -> Error {
+        let is_full =
+            |kind| matches!(kind, std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+        match error {
+            Error::Io { source, .. } if is_full(source.kind()) => {
+                let open = jobs
+                    .iter()
+                    .filter(|job| !job.names.iter().all(|name| self.target.is_done(name, job.from)));
+                let needed = open.map(|job| job.bytes).sum();
+                let free = self.target.free_bytes().unwrap_or_default();
+                Error::NoSpace { path: self.target.root().to_owned(), needed, free }
+            }
+            other => other,
+        }
+    }
+
+    fn listing_names(&self) -> Vec<String> {
+        if self.layout != Layout::BrainBrr {
+            return Vec::new();
+        }
+        let splits = self.survey.settings.splits.iter().map(|split| self.layout.directory(*split));
+        splits.flat_map(|split| exchange::LISTINGS.map(|name| format!("{split}/{name}"))).collect()
+    }
+
+    /// A listing never describes other files than those beside it.
+    fn remove_listings(&self) -> Result<()> {
+        self.listing_names().iter().try_for_each(|name| self.target.remove(name))
+    }
+
+    fn write_listings(&self, jobs: &[&Job<'_>]) -> Result<()> {
+        if self.layout != Layout::BrainBrr {
+            return Ok(());
+        }
+        let settings = &self.survey.settings;
+        for split in &settings.splits {
+            let of_split = jobs.iter().filter(|job| job.entry.split == *split);
+            let listed: Vec<Listed> = of_split.map(|job| listed(job)).collect();
+            let texts = [
+                exchange::window_manifest(&listed),
+                exchange::dataset_index(&listed),
+                exchange::metadata(&settings.dataset.name, &settings.dataset.splits),
+            ];
+            for (name, text) in exchange::LISTINGS.iter().zip(texts) {
+                self.write_text(&format!("{}/{name}", self.layout.directory(*split)), text)?;
+            }
+        }
+        let metadata = exchange::metadata(&settings.dataset.name, &settings.dataset.splits);
+        self.write_text(exchange::LISTINGS[2], metadata)
+    }
+
+    fn write_text(&self, name: &str, text: serde_json::Result<String>) -> Result<()> {
+        use std::io::Write;
+        let text = text.map_err(|error| Error::io("write", self.target.root().join(name))(error.into()))?;
+        let write = |file: &mut File| file.write_all(text.as_bytes()).map(|()| text.len() as u64);
+        self.target.replace(name, write).map(drop)
+    }
+}
+
+fn listed(job: &Job<'_>) -> Listed {
+    let leaf = |name: &String| name.rsplit('/').next().unwrap_or_default().to_owned();
+    Listed {
+        file: job.names.first().map(leaf),
+        source: job.entry.source.path.clone(),
+        classes: job.classes.clone(),
+    }
+}

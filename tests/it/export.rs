@@ -1,0 +1,225 @@
+//! `export` by numpy's eyes: every window is the slice of the cached signal, whatever the layout.
+
+use crate::project::{Project, Run};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+const FULL: &str = "cache/full/mini_v1";
+const CHECK: &str = include_str!("export_numpy.py");
+
+/// Runs a script with numpy; false, visibly, where there is none.
+#[expect(clippy::print_stderr, reason = "a skipped check must be seen")]
+pub(crate) fn numpy(script: &str, arguments: &[&Path]) -> bool {
+    let python = std::env::var_os("EEGCACHE_PYTHON").unwrap_or_else(|| "python3".into());
+    let probe = Command::new(&python).args(["-c", "import numpy"]).output();
+    if !probe.is_ok_and(|out| out.status.success()) {
+        eprintln!("skipped: {} has no numpy", python.display());
+        return false;
+    }
+    let out = Command::new(&python).arg("-c").arg(script).args(arguments).output().unwrap();
+    Run::of(&out).expect(0);
+    true
+}
+
+fn built() -> Project {
+    let project = Project::mini();
+    project.run(&["build"]).expect(0);
+    project
+}
+
+/// Every file of an export by name, the lock and the record of what was made from what left out.
+fn files(project: &Project, directory: &str) -> BTreeMap<String, Vec<u8>> {
+    let root = project.path(directory);
+    let entries = walkdir::WalkDir::new(&root).into_iter().map(|entry| entry.unwrap());
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    let named = files.map(|entry| {
+        let name = entry.path().strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+        (name, fs_err::read(entry.path()).unwrap())
+    });
+    named.filter(|(name, _)| !name.starts_with(".eegcache-export")).collect()
+}
+
+fn export(project: &Project, layout: &str, directory: &str, further: &[&str]) -> Value {
+    project.run(&[&["export", "--layout", layout, directory, "--json"], further].concat()).expect(0).json()
+}
+
+#[test]
+fn every_layout_holds_the_slices_of_the_signal() {
+    let project = built();
+    let short = ["--set", "windows.length_s=7", "--set", "windows.stride_s=3"];
+    let half = ["--set", "storage.dtype=float16", "--set", "cache.version=half"];
+    project.run(&[&["build"], &half[..]].concat()).expect(0);
+    for (layout, cache, further, length, stride) in [
+        ("windows", FULL, &[][..], 60, 10),
+        ("npy", FULL, &short, 7, 3),
+        ("npy", "cache/full/half", &half, 60, 10),
+        ("brain-brr", FULL, &[], 60, 10),
+    ] {
+        let out = format!("out/{layout}-{length}-{}", cache.rsplit('/').next().unwrap());
+        let report = export(&project, layout, &out, further);
+        assert!(report["exported"].as_u64().unwrap() > 8, "{report}");
+        project.write(
+            "expect.json",
+            &serde_json::json!({
+                "layout": layout, "length": length * 256, "stride": stride * 256, "report": report,
+            })
+            .to_string(),
+        );
+        numpy(CHECK, &[&project.path(cache), &project.path(&out), &project.path("expect.json")]);
+    }
+}
+
+#[test]
+fn an_export_is_resumed_and_a_changed_cache_is_exported_anew() {
+    let project = built();
+    let first = export(&project, "brain-brr", "out", &[]);
+    let all = first["exported"].as_u64().unwrap();
+    let before = files(&project, "out");
+    let counts = |report: &Value| ["exported", "kept"].map(|key| report[key].as_u64().unwrap());
+    assert_eq!(counts(&export(&project, "brain-brr", "out", &["-j", "1"])), [0, all]);
+    // A file that is gone, one that was cut, and what a killed run leaves.
+    let data: Vec<&String> = before.keys().filter(|name| name.ends_with("_data.npy")).collect();
+    fs_err::remove_file(project.path("out").join(data[0])).unwrap();
+    fs_err::write(project.path("out").join(data[1]), b"cut").unwrap();
+    project.write("out/train/.eegcache-tmp-1-x", "torn");
+    let record = project.read("out/.eegcache-export.jsonl");
+    project.write("out/.eegcache-export.jsonl", &format!("{record}{{\"name\":\"train/torn"));
+    assert_eq!(counts(&export(&project, "brain-brr", "out", &[])), [2, all - 2]);
+    assert_eq!(files(&project, "out"), before);
+    assert_eq!(project.read("out/.eegcache-export.jsonl"), record);
+    // Labels alone change: everything is exported anew, and the listings follow.
+    let relabelled = ["--set", "labels.seizure=[fnsz]", "--set", "cache.version=relabelled"];
+    let background = ["--set", "labels.background=[bckg, seiz, gnsz, cpsz, absz, spsz, tcsz, tnsz, mysz]"];
+    let relabelled = [&relabelled[..], &background[..], &["--set", "labels.expected_share=null"]].concat();
+    let run = project.run(&[&["build"], &relabelled[..4], &background[..]].concat());
+    assert!(run.code == 0, "{}", run.stderr);
+    let changed = export(&project, "brain-brr", "out", &[&relabelled[..4], &background[..]].concat());
+    assert_eq!(counts(&changed), [all, 0]);
+    let after = files(&project, "out");
+    assert_ne!(after["train/manifest.json"], before["train/manifest.json"]);
+    // Other windows too; and the same bytes again with the first windows.
+    let other = export(&project, "brain-brr", "out", &["--set", "windows.stride_s=20"]);
+    assert_eq!(counts(&other), [all, 0]);
+    export(&project, "brain-brr", "out", &["-j", "2"]);
+    assert_eq!(files(&project, "out"), before);
+}
+
+#[test]
+fn what_is_no_recording_of_a_split_any_more_goes() {
+    let project = built();
+    export(&project, "npy", "out", &[]);
+    let before = files(&project, "out");
+    let report = export(&project, "npy", "out", &["--set", "data.splits=[train]"]);
+    assert_eq!((report["removed"].as_array().unwrap().len(), files(&project, "out")), (0, before.clone()));
+    // Recordings change places: a copy in the old split would leak.
+    let path = "configs/datasets/mini.yaml";
+    let moved = project
+        .read(path)
+        .replace("{train: train, val: dev, eval: eval}", "{train: train, val: eval, eval: dev}");
+    project.write(path, &moved);
+    project.run(&["build"]).expect(0);
+    export(&project, "npy", "out", &[]);
+    let after = files(&project, "out");
+    assert_eq!(after.len(), before.len());
+    for (name, content) in &before {
+        let name = match name.split_once('/').unwrap() {
+            ("val", leaf) => format!("eval/{leaf}"),
+            ("eval", leaf) => format!("val/{leaf}"),
+            _ => name.clone(),
+        };
+        assert!(after.get(&name) == Some(content), "{name}");
+    }
+}
+
+#[test]
+fn an_export_goes_nowhere_it_should_not() {
+    let project = built();
+    let caches = project.contents("cache");
+    project.write("full/mine.txt", "precious");
+    fs_err::create_dir(project.path("empty")).unwrap();
+    std::os::unix::fs::symlink(project.path("cache"), project.path("sneaky")).unwrap();
+    for (directory, why) in [
+        ("cache/out", "lies below the cache root"),
+        ("cache", "lies below the cache root"),
+        ("data/out", "lies below the dataset root"),
+        ("sneaky/out", "lies below the cache root"),
+        ("empty/../cache/x/y", "lies below the cache root"),
+        ("full", "it holds `mine.txt`"),
+        ("full/mine.txt", "is no directory"),
+    ] {
+        project.run(&["export", "--layout", "npy", directory]).expect(2).says(&[why, "hint:"]);
+    }
+    assert_eq!(project.contents("cache"), caches);
+    assert!(!project.path("data/out").exists() && !project.path("full/train").exists());
+    // A planted link in place of a split's directory is not followed.
+    export(&project, "npy", "empty", &["--set", "data.splits=[train]"]);
+    std::os::unix::fs::symlink(project.path("full"), project.path("empty/val")).unwrap();
+    project.run(&["export", "--layout", "npy", "empty"]).expect(74).says(&["symbolic link"]);
+    assert_eq!(fs_err::read_dir(project.path("full")).unwrap().count(), 1);
+    for (arguments, why) in [
+        (&["--layout", "windows"][..], "layout npy"),
+        (&["--layout", "npy", "--profile", "smoke"], "profile full"),
+    ] {
+        project.run(&["build", "--profile", "smoke"]).expect(0);
+        let run = project.run(&[&["export", "empty"], arguments].concat()).expect(2);
+        run.says(&["holds another export", why]);
+    }
+    project.run(&["export", "--layout", "zarr", "x"]).expect(2);
+}
+
+#[test]
+fn only_a_valid_cache_is_exported() {
+    let project = Project::mini();
+    let run = |arguments: &[&str]| project.run(&[&["export", "--layout", "npy", "out"], arguments].concat());
+    run(&[]).expect(1).says(&["NOT_FOUND", "eegcache build"]);
+    project.run(&["build"]).expect(0);
+    let file = project.entries(FULL).into_keys().find(|name| name.starts_with("train/")).unwrap();
+    let kept = fs_err::read(project.path(FULL).join(&file)).unwrap();
+    fs_err::remove_file(project.path(FULL).join(&file)).unwrap();
+    run(&[]).expect(1).says(&["INCOMPLETE", "train: 1 of"]);
+    fs_err::write(project.path(FULL).join(&file), &kept[..kept.len() / 2]).unwrap();
+    run(&[]).expect(3).says(&["CORRUPT"]);
+    fs_err::write(project.path(FULL).join(&file), &kept).unwrap();
+    run(&["--set", "preprocessing.clip=20"]).expect(1).says(&["VERSION_MISMATCH"]);
+    run(&["--set", "windows.length_s=3600"]).expect(4).says(&["no window of 3600 s"]);
+    assert!(!project.path("out").exists());
+    // The sources are not needed.
+    fs_err::rename(project.path("data"), project.path("away")).unwrap();
+    run(&[]).expect(0).says(&["sources not reachable: not checked", "complete, all"]);
+}
+
+#[test]
+fn recordings_without_labels_or_windows_are_named() {
+    let project = built();
+    let keep =
+        ["--set", "labels.unlabelled=keep", "--set", "cache.version=kept", "--set", "windows.length_s=100"];
+    let run = project.run(&[&["build"], &keep[..]].concat());
+    assert!(matches!(run.code, 0 | 5), "{}", run.stderr);
+    let report = export(&project, "brain-brr", "out", &keep);
+    assert_eq!(report["unlabelled"].as_array().unwrap().len(), 1, "{report}");
+    assert!(report["warnings"].to_string().contains("1 without labels"), "{report}");
+    let short = report["without_windows"].as_array().unwrap();
+    assert!(!short.is_empty(), "{report}");
+    let index: BTreeMap<&str, Value> = ["train", "dev", "eval"]
+        .map(|split| {
+            (split, serde_json::from_str(&project.read(&format!("out/{split}/_dataset_index.json"))).unwrap())
+        })
+        .into();
+    let listed = |name: &str| {
+        let of = |index: &Value| {
+            let files = index["files"].as_array().unwrap().clone();
+            let at =
+                files.iter().position(|file| file.as_str().unwrap().ends_with(&format!("{name}.edf")))?;
+            index["window_counts"][at].as_u64()
+        };
+        index.values().find_map(of)
+    };
+    for name in short {
+        let name = name.as_str().unwrap();
+        assert_eq!(listed(name), Some(0));
+        assert!(!files(&project, "out").keys().any(|file| file.contains(name)), "{name}");
+    }
+    assert_eq!(listed(report["unlabelled"][0].as_str().unwrap()), None);
+}
