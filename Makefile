@@ -5,9 +5,15 @@ QUIET = $(if $(wildcard target/release/eegcache),--quiet)
 EEGCACHE = $(CARGO) run $(QUIET) --release --bin eegcache --
 # CONFIG=configs/smoke_test.yaml adds a configuration file to any of the cache targets.
 CONFIG_FLAGS = $(foreach file,$(CONFIG),-c $(file))
+# Tests of faults enter what they injected, and what cannot be tested here; both are printed behind the tests.
+TALLY = target/faults.tally
+COUNTED = rm -f $(TALLY); export EEGCACHE_TALLY=$(abspath $(TALLY));
+COUNT = code=$$?; test ! -f $(TALLY) || awk -F '\t' '/^skipped/ {print; next} {n[$$2] += $$1; all += $$1} \
+	END {for (kind in n) printf "%7d  %s\n", n[kind], kind | "sort -k2"; close("sort -k2"); printf "%7d  injected faults\n", all}' $(TALLY); exit $$code
 
 .DEFAULT_GOAL := help
-.PHONY: help cache-smoke cache-dev cache-full cache-status cache-verify preflight demo-data test check bench bench-scale
+.PHONY: help cache-smoke cache-dev cache-full cache-status cache-verify preflight demo-data test torture test-python \
+	wheel fuzz check check-portable bench bench-scale
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,10 +40,25 @@ demo-data: ## Write the generated demo corpus to .demo/edf
 	@$(EEGCACHE) demo .demo/edf
 
 test: ## Run every test
-	@$(CARGO) test
+	@$(COUNTED) $(CARGO) test && python/test.sh; $(COUNT)
+
+torture: ## Inject every fault, at every operation and system call (about a quarter of an hour)
+	@$(COUNTED) EEGCACHE_TORTURE=1 $(CARGO) test --lib --test it -- torture faults; $(COUNT)
+
+test-python: ## Test the Python package alone (EEGCACHE_TORCH=1 installs PyTorch for it)
+	@python/test.sh
+
+wheel: ## Build the Python package into target/wheels
+	@python/test.sh wheel && ls target/wheels/*.whl
+
+fuzz: ## Fuzz one reader of foreign bytes: make fuzz TARGET=header (needs cargo-fuzz)
+	@cd tests && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz $(TARGET) -- -rss_limit_mb=1024 -timeout=10
+
+check-portable: ## Show that an emulated processor without AVX makes the same bytes (needs qemu-user)
+	@$(CARGO) build --quiet --release && tests/portable/check.sh
 
 check: ## Formatting, lints, tests and documentation, warnings denied
-	@$(CARGO) fmt --all --check && $(CARGO) clippy --all-targets -- -D warnings && $(MAKE) --no-print-directory test && RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
+	@$(CARGO) fmt --all --check && $(CARGO) clippy --workspace --all-targets -- -D warnings && $(MAKE) --no-print-directory test && RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
 
 bench: ## Run the micro-benchmarks
 	@$(CARGO) bench --bench kernels

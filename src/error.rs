@@ -1,6 +1,6 @@
 //! What can stop a command. A bad recording is no `Error` but a `model::Failure` in the report.
 //!
-//! Each kind has one exit code, assigned in `cli`; each message says where, what and how much, and
+//! Each kind has one exit code, which every face shows; each message says where, what and how much, and
 //! `hint` says what to do next.
 
 use std::path::{Path, PathBuf};
@@ -81,7 +81,110 @@ pub enum Error {
     },
 }
 
+/// What sort of trouble an error is: it decides the exit code, and which exception other languages raise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The command line or the configuration is wrong.
+    Config,
+    /// The machine said no.
+    Io,
+    /// Not enough space.
+    NoSpace,
+    /// Another build holds the version.
+    Busy,
+    /// The cache is damaged.
+    Damaged,
+    /// The data itself forbids going on.
+    Gate,
+    /// The cache is not ready.
+    NotReady,
+    /// Interrupted by a signal.
+    Interrupted,
+}
+
+impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Config,
+        Self::Io,
+        Self::NoSpace,
+        Self::Busy,
+        Self::Damaged,
+        Self::Gate,
+        Self::NotReady,
+        Self::Interrupted,
+    ];
+
+    /// Returns the public name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Io => "io",
+            Self::NoSpace => "no-space",
+            Self::Busy => "busy",
+            Self::Damaged => "damaged",
+            Self::Gate => "gate",
+            Self::NotReady => "not-ready",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Returns the exit code of a command that this kind of error stopped.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::NotReady => 1,
+            Self::Config => 2,
+            Self::Damaged => 3,
+            Self::Gate => 4,
+            Self::Io | Self::NoSpace => 74,
+            Self::Busy => 75,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
 impl Error {
+    /// Returns the kind.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Config(_) => ErrorKind::Config,
+            Self::Io { .. } => ErrorKind::Io,
+            Self::NoSpace { .. } => ErrorKind::NoSpace,
+            Self::Busy { .. } => ErrorKind::Busy,
+            Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::Gate { .. } => ErrorKind::Gate,
+            Self::NotReady { .. } => ErrorKind::NotReady,
+            Self::Interrupted { .. } => ErrorKind::Interrupted,
+        }
+    }
+
+    /// Returns what to do next; the hints of all problems, a line each, where a configuration is wrong.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Config(config) => {
+                let hints: Vec<&str> = config.problems.iter().filter_map(|p| p.hint.as_deref()).collect();
+                hints.join("\n")
+            }
+            Self::Gate { hint, .. } | Self::NotReady { hint, .. } => hint.clone(),
+            Self::NoSpace { needed, free, .. } => format!(
+                "free {} bytes more, take a smaller profile, or move the cache with `--cache-root`; what is \
+                 finished is kept",
+                needed.saturating_sub(*free)
+            ),
+            Self::Busy { .. } => "wait for it, or leave out `--no-wait`".to_owned(),
+            Self::Io { .. } => {
+                "what is finished is kept: run the same command again when this is mended".to_owned()
+            }
+            Self::Damaged { .. } => "run `eegcache verify`".to_owned(),
+            Self::Interrupted { .. } => "run the same command again to go on".to_owned(),
+        };
+        (!hint.is_empty()).then_some(hint)
+    }
+
     /// Wraps a system error with what was tried and where.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();

@@ -24,14 +24,15 @@
 //!
 //! | module | may import | world it may touch |
 //! |---|---|---|
-//! | `model`, `error` | – | nothing |
+//! | `model`, `error`, `fault` | – | nothing |
 //! | `config`, `formats`, `dsp`, `plan` | `model`, `error` | nothing (`formats` sees only `Read`, once, forward) |
 //! | `container` | – | nothing: bytes of `.npy` headers and ZIP frames |
-//! | `source`, `demo` | `model`, `error` | dataset roots, read-only; the demo's own directory |
-//! | `store` | `model`, `error`, `container` | below the cache root only |
+//! | `source`, `demo` | `model`, `error`, `fault` | dataset roots, read-only; the demo's own directory |
+//! | `store` | `model`, `error`, `fault`, `container` | below the cache root only |
 //! | `exchange` | `model`, `error`, `container` | a directory that it is handed, for other programs' files |
 //! | `ops` | all above | threads, clock, configuration files |
 //! | `cli` | `ops`, `model`, `config`, `error` | terminal, arguments, environment |
+//! | `python/`, a package of its own | `ops`, `model`, `config`, `error` | the interpreter |
 //!
 //! What is deliberately absent:
 //! * `dsp` and `formats` never see a path; `plan` never sees a file; `config` never opens one.
@@ -50,6 +51,7 @@ pub mod demo;
 pub mod dsp;
 pub mod error;
 pub mod exchange;
+mod fault;
 pub mod formats;
 pub mod model;
 pub mod ops;

@@ -9,8 +9,14 @@ use crate::model::id::{Digest, ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceFile, SourceRecording};
 use crate::model::manifest::{Entry, FileRecord, Identity, LabelStatus, Memory, Quarantined, Source};
 use crate::model::recipe::{READER_REVISION, Unlabelled};
+use crate::model::stem::Stem;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
+
+mod judge;
+
+use judge::{Asked, digests};
 
 /// What the configuration asks for.
 #[derive(Debug, Clone)]
@@ -55,19 +61,21 @@ pub struct Shelf {
     pub version: VersionName,
     /// What the listed recordings were made under.
     pub identity: Option<Identity>,
-    /// The recordings that manifest and journals list.
-    pub listed: Arc<HashMap<RecordingId, Listed>>,
+    /// The recordings that manifest and journals list, part by part.
+    pub listed: Arc<HashMap<RecordingId, Vec<Listed>>>,
     /// Failures by name.
     pub quarantine: Arc<BTreeMap<String, Quarantined>>,
-    /// Names of finished files that nobody lists, by id.
+    /// Names of finished files that lie there and that nobody lists, by recording.
     pub unlisted: Arc<BTreeMap<RecordingId, Vec<String>>>,
     /// Unlisted signal files that were looked at and are better than what is listed.
-    pub adopted_signals: BTreeMap<RecordingId, Adopted>,
+    pub adopted_signals: BTreeMap<Stem, Adopted>,
     /// Unlisted labels files, likewise.
-    pub adopted_labels: BTreeMap<RecordingId, Adopted>,
+    pub adopted_labels: BTreeMap<Stem, Adopted>,
+    /// False where files were made without syncs: a power loss may have damaged them unseen.
+    pub durable: bool,
 }
 
-/// A listed recording and what the file system says of its files.
+/// A listed recording, or a part of one, and what the file system says of its files.
 #[derive(Debug, Clone)]
 pub struct Listed {
     /// What is listed.
@@ -79,6 +87,18 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// Compares an entry with what the directory really holds.
+    #[must_use]
+    pub fn new(entry: Arc<Entry>, files: &BTreeMap<String, u64>) -> Self {
+        let on_disk = |record: &FileRecord| match files.get(&record.name) {
+            None => OnDisk::Missing,
+            Some(bytes) if *bytes == record.bytes => OnDisk::Present,
+            Some(bytes) => OnDisk::Size(*bytes),
+        };
+        let labels = entry.files.labels.as_ref().map_or(OnDisk::Present, on_disk);
+        Self { signal: on_disk(&entry.files.signal), labels, entry }
+    }
+
     /// The files and what the file system says of each, the signal first.
     pub fn files(&self) -> impl Iterator<Item = (&FileRecord, OnDisk)> {
         self.entry.files.iter().zip([self.signal, self.labels])
@@ -86,8 +106,29 @@ impl Listed {
 
     /// True where every file lies there with its recorded size.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub fn is_present(&self) -> bool {
         self.signal == OnDisk::Present && self.labels == OnDisk::Present
+    }
+
+    fn offer<'a>(
+        &'a self,
+        record: Option<&'a FileRecord>,
+        on_disk: OnDisk,
+        fingerprint: Digest,
+        annotation: Annotations<'a>,
+    ) -> Offer<'a> {
+        let Source { bytes, sha256, .. } = &self.entry.source;
+        let (stem, parts) = (&self.entry.id, self.entry.part.map(|part| part.of));
+        Offer {
+            stem,
+            record,
+            parts,
+            fingerprint,
+            source: *sha256,
+            source_bytes: Some(*bytes),
+            annotation,
+            on_disk,
+        }
     }
 }
 
@@ -96,6 +137,8 @@ impl Listed {
 pub struct Adopted {
     /// The file.
     pub record: FileRecord,
+    /// How many parts the recording has; nothing where it is one piece.
+    pub parts: Option<u32>,
     /// The fingerprint it was made under.
     pub fingerprint: Digest,
     /// The recording's content.
@@ -105,9 +148,11 @@ pub struct Adopted {
 }
 
 impl Adopted {
-    fn offer(&self) -> Offer<'_> {
+    fn offer<'a>(&'a self, stem: &'a Stem) -> Offer<'a> {
         Offer {
+            stem,
             record: Some(&self.record),
+            parts: self.parts,
             fingerprint: self.fingerprint,
             source: self.source,
             source_bytes: None,
@@ -120,8 +165,12 @@ impl Adopted {
 /// A file that a shelf holds, and what it was made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
+    /// The recording, or the part of one.
+    pub stem: &'a Stem,
     /// The file; nothing where the recording is unlabelled and has no labels file.
     pub record: Option<&'a FileRecord>,
+    /// How many parts the recording has; nothing where it is one piece.
+    pub parts: Option<u32>,
     /// The fingerprint it was made under.
     pub fingerprint: Digest,
     /// The recording's content.
@@ -169,15 +218,18 @@ impl Shelf {
     /// An empty shelf.
     #[must_use]
     pub fn empty(profile: ProfileName, version: VersionName) -> Self {
+        let (listed, quarantine, unlisted) = Default::default();
+        let (adopted_signals, adopted_labels) = Default::default();
         Self {
             profile,
             version,
             identity: None,
-            listed: Arc::default(),
-            quarantine: Arc::default(),
-            unlisted: Arc::default(),
-            adopted_signals: BTreeMap::new(),
-            adopted_labels: BTreeMap::new(),
+            listed,
+            quarantine,
+            unlisted,
+            adopted_signals,
+            adopted_labels,
+            durable: true,
         }
     }
 
@@ -187,58 +239,59 @@ impl Shelf {
         format!("{}/{}", self.profile, self.version)
     }
 
-    /// The signal file of a recording. What is adopted goes first: it was adopted because nothing listed lies there.
+    /// The signal files of a recording, part by part.
     #[must_use]
-    pub fn signal(&self, id: &RecordingId) -> Option<Offer<'_>> {
-        if let Some(adopted) = self.adopted_signals.get(id) {
-            return Some(adopted.offer());
-        }
-        let (listed, identity) = (self.listed.get(id)?, self.identity.as_ref()?);
-        let record = Some(&listed.entry.files.signal);
-        Some(listed.offer(record, listed.signal, identity.signal, Annotations::Told(&[])))
+    pub fn signals(&self, id: &RecordingId) -> Vec<Offer<'_>> {
+        self.offers(id, &self.adopted_signals, |listed, identity| {
+            let (record, nothing) = (&listed.entry.files.signal, Annotations::Told(&[]));
+            Some(listed.offer(Some(record), listed.signal, identity.signal, nothing))
+        })
     }
 
-    /// The labels of a recording, also where it is known to have none.
+    /// The labels of a recording, part by part, also where it is known to have none.
     #[must_use]
-    pub fn labels(&self, id: &RecordingId) -> Option<Offer<'_>> {
-        if let Some(adopted) = self.adopted_labels.get(id) {
-            return Some(adopted.offer());
-        }
-        let (listed, identity) = (self.listed.get(id)?, self.identity.as_ref()?);
-        let (record, annotation) = (listed.entry.files.labels.as_ref(), &listed.entry.annotation);
-        let is_known = record.is_some() || annotation.status == LabelStatus::Unlabelled;
-        is_known.then(|| {
-            listed.offer(record, listed.labels, identity.labels, Annotations::Listed(&annotation.files))
+    pub fn labels(&self, id: &RecordingId) -> Vec<Offer<'_>> {
+        self.offers(id, &self.adopted_labels, |listed, identity| {
+            let (record, annotation) = (listed.entry.files.labels.as_ref(), &listed.entry.annotation);
+            let is_known = record.is_some() || annotation.status == LabelStatus::Unlabelled;
+            let files = Annotations::Listed(&annotation.files);
+            is_known.then(|| listed.offer(record, listed.labels, identity.labels, files))
         })
+    }
+
+    /// What is adopted goes first: it was adopted because nothing listed lies there.
+    fn offers<'a>(
+        &'a self,
+        id: &RecordingId,
+        adopted: &'a BTreeMap<Stem, Adopted>,
+        offer: impl Fn(&'a Listed, &'a Identity) -> Option<Offer<'a>>,
+    ) -> Vec<Offer<'a>> {
+        let listed = self.listed.get(id).into_iter().flatten();
+        let identity = self.identity.as_ref();
+        let offers = listed.filter_map(|listed| offer(listed, identity?));
+        if adopted.is_empty() {
+            return offers.collect();
+        }
+        let mut all: Vec<Offer<'a>> = offers.filter(|offer| !adopted.contains_key(offer.stem)).collect();
+        let first = Stem::whole(id.clone());
+        let adopted = adopted.range(first..).take_while(|(stem, _)| stem.recording() == id);
+        all.extend(adopted.map(|(stem, adopted)| adopted.offer(stem)));
+        all.sort_by_key(|offer| offer.stem);
+        all
     }
 
     /// True where anything is known of the recording's files.
     #[must_use]
     pub fn holds(&self, id: &RecordingId) -> bool {
-        self.listed.contains_key(id)
-            || self.adopted_signals.contains_key(id)
-            || self.adopted_labels.contains_key(id)
+        self.listed.contains_key(id) || !self.signals(id).is_empty() || !self.labels(id).is_empty()
     }
 
-    /// The names of the recording's files that lie there, listed or not.
-    fn names(&self, id: &RecordingId) -> impl Iterator<Item = &str> {
-        let listed = self.listed.get(id).into_iter().flat_map(Listed::files);
+    /// The names of the recording's files, and of its parts' files, that lie there, listed or not.
+    pub fn names(&self, id: &RecordingId) -> impl Iterator<Item = &str> {
+        let listed = self.listed.get(id).into_iter().flatten().flat_map(Listed::files);
         let there = listed.filter(|(_, on_disk)| *on_disk != OnDisk::Missing);
         let unlisted = self.unlisted.get(id).into_iter().flatten();
         there.map(|(record, _)| record.name.as_str()).chain(unlisted.map(String::as_str))
-    }
-}
-
-impl Listed {
-    fn offer<'a>(
-        &self,
-        record: Option<&'a FileRecord>,
-        on_disk: OnDisk,
-        fingerprint: Digest,
-        annotation: Annotations<'a>,
-    ) -> Offer<'a> {
-        let Source { bytes, sha256, .. } = &self.entry.source;
-        Offer { record, fingerprint, source: *sha256, source_bytes: Some(*bytes), annotation, on_disk }
     }
 }
 
@@ -299,8 +352,8 @@ pub enum Action {
     Link {
         /// The shelf.
         shelf: usize,
-        /// The file there.
-        record: FileRecord,
+        /// The file there, or those of all parts.
+        records: Vec<FileRecord>,
     },
     /// It is made from the sources.
     Make,
@@ -441,13 +494,13 @@ impl Plan {
 pub fn undecided(wanted: &Wanted<'_>, inventory: &Inventory, shelves: &[Shelf]) -> Vec<usize> {
     let open = |recording: &SourceRecording| {
         let Ok(id) = &recording.id else { return false };
-        let same_size = |offer: Offer<'_>, fingerprint: Digest| {
+        let same_size = |offer: &Offer<'_>, fingerprint: Digest| {
             offer.fingerprint == fingerprint
                 && offer.source_bytes.is_none_or(|bytes| bytes == recording.file.stamp.bytes)
         };
         shelves.iter().any(|shelf| {
-            shelf.signal(id).is_some_and(|offer| same_size(offer, wanted.identity.signal))
-                || shelf.labels(id).is_some_and(|offer| same_size(offer, wanted.identity.labels))
+            shelf.signals(id).iter().any(|offer| same_size(offer, wanted.identity.signal))
+                || shelf.labels(id).iter().any(|offer| same_size(offer, wanted.identity.labels))
                 || shelf.quarantine.contains_key(id.as_str())
         })
     };
@@ -512,76 +565,38 @@ fn files(wanted: &Wanted<'_>, id: &RecordingId, recording: &SourceRecording, she
 /// or linked anew, or of a recording that failed.
 fn outdated(id: &RecordingId, split: Split, work: &Work, own: Option<&Shelf>) -> Vec<String> {
     let Some(own) = own else { return Vec::new() };
-    let stays = |name: &str| match work {
-        Work::Files(files) => {
-            (files.signal.action == Action::Keep && is_name(name, split, id, SIGNAL))
-                || (files.labels.action == Action::Keep && is_name(name, split, id, LABELS))
-        }
-        Work::Quarantined(_) => false,
+    let keeps = |decision: &Decision| decision.action == Action::Keep;
+    let (signal, labels) = match work {
+        Work::Files(files) => (keeps(&files.signal), keeps(&files.labels)),
+        Work::Quarantined(_) => (false, false),
+    };
+    let stays = |name: &&str| {
+        let keeps = if name.ends_with(".labels.npz") { labels } else { signal };
+        keeps && name.split_once('/').is_some_and(|(place, _)| place == split.as_str())
     };
     let mut names: Vec<String> = own.names(id).filter(|name| !stays(name)).map(str::to_owned).collect();
-    let all = Split::ALL.into_iter().flat_map(|split| [(split, SIGNAL), (split, LABELS)]);
-    let order: Vec<_> = if names.len() > 1 { all.collect() } else { Vec::new() };
-    names.sort_by_key(|name| order.iter().position(|(split, ending)| is_name(name, *split, id, ending)));
+    let place = |name: &String| Split::ALL.iter().position(|split| name.starts_with(split.as_str()));
+    names.sort_by_cached_key(|name| (place(name), name.clone()));
     names
 }
 
-const SIGNAL: &str = ".npz";
-const LABELS: &str = ".labels.npz";
-
-/// True where `name` is that of a recording's file in a split; makes no text of its own.
-fn is_name(name: &str, split: Split, id: &RecordingId, ending: &str) -> bool {
-    let leaf = name.strip_prefix(split.as_str()).and_then(|rest| rest.strip_prefix('/'));
-    leaf.and_then(|leaf| leaf.strip_prefix(id.as_str())) == Some(ending)
+/// Returns the stem in a file's name: `train/x.part000.labels.npz` → `x.part000`.
+#[must_use]
+pub fn stem_of(name: &str) -> Option<Stem> {
+    let leaf = name.rsplit('/').next().unwrap_or(name).strip_suffix(".npz")?;
+    Stem::parse(leaf.strip_suffix(".labels").unwrap_or(leaf)).ok()
 }
 
-/// The name of a signal file in a version's directory.
+/// The name of a signal file in a version's directory; `stem` is an id or that of a part.
 #[must_use]
-pub fn signal_name(split: Split, id: &RecordingId) -> String {
-    format!("{split}/{id}{SIGNAL}")
+pub fn signal_name(split: Split, stem: &impl fmt::Display) -> String {
+    format!("{split}/{stem}.npz")
 }
 
 /// The name of a labels file in a version's directory.
 #[must_use]
-pub fn labels_name(split: Split, id: &RecordingId) -> String {
-    format!("{split}/{id}{LABELS}")
-}
-
-/// How an offer's sources compare with what lies on disk.
-enum Match {
-    Same,
-    Unchecked,
-    Source(Change),
-    Annotation(Change),
-}
-
-fn compare(offer: Offer<'_>, recording: &SourceRecording, labels: bool) -> Match {
-    let (file, sources) = (&recording.file, offer.source_bytes);
-    if let Some(bytes) = sources.filter(|bytes| *bytes != file.stamp.bytes) {
-        return Match::Source(Change {
-            was: format!("{bytes} bytes"),
-            now: format!("{} bytes", file.stamp.bytes),
-        });
-    }
-    if let Some(sha256) = file.sha256.filter(|sha256| *sha256 != offer.source) {
-        return Match::Source(Change { was: digest(offer.source), now: digest(sha256) });
-    }
-    if labels {
-        let (was, now) = (offer.annotation.digests(), annotation_digests(recording));
-        if now != was {
-            return Match::Annotation(Change { was: digests(&was), now: digests(&now) });
-        }
-    }
-    if file.sha256.is_none() { Match::Unchecked } else { Match::Same }
-}
-
-fn digest(sha256: Digest) -> String {
-    format!("sha256 {}", sha256.short())
-}
-
-fn digests(all: &[Digest]) -> String {
-    let texts: Vec<String> = all.iter().map(|one| digest(*one)).collect();
-    if texts.is_empty() { "no annotation file".to_owned() } else { texts.join(", ") }
+pub fn labels_name(split: Split, stem: &impl fmt::Display) -> String {
+    format!("{split}/{stem}.labels.npz")
 }
 
 /// Contents of the annotation files of a recording, the deciding one first.
@@ -597,16 +612,14 @@ fn decide_signal(
     recording: &SourceRecording,
     shelves: &[Shelf],
 ) -> Decision {
-    let is_right = |name: &str| is_name(name, recording.split, id, SIGNAL);
-    let own = shelves.first().and_then(|shelf| shelf.signal(id));
-    let why_not = match own.map(|offer| judge(offer, wanted.identity.signal, recording, false, is_right)) {
+    let asked = Asked { id, recording, fingerprint: wanted.identity.signal, labels: false };
+    let why_not = match shelves.first().and_then(|shelf| asked.judge(&shelf.signals(id))) {
         Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
         Some(Err(reason)) => reason,
         None => Reason::New,
     };
-    let offers = shelves.iter().map(|shelf| shelf.signal(id));
-    match find(offers, wanted.identity.signal, recording, false) {
-        Some((shelf, record)) => linked(shelf, record, shelves, why_not),
+    match shelves.iter().enumerate().find_map(|(shelf, held)| Some((shelf, asked.find(&held.signals(id))?))) {
+        Some((shelf, records)) => linked(shelf, records, shelves, why_not),
         None => Decision { action: Action::Make, reason: why_not },
     }
 }
@@ -618,28 +631,27 @@ fn decide_labels(
     shelves: &[Shelf],
     signal: &Decision,
 ) -> Decision {
-    let is_right = |name: &str| is_name(name, recording.split, id, LABELS);
-    let own = shelves.first().and_then(|shelf| shelf.labels(id));
     let is_silent = recording.annotation.is_none() && !wanted.annotations_inside;
     if is_silent && wanted.unlabelled == Unlabelled::Keep {
-        return unlabelled(own);
+        return unlabelled(shelves.first().and_then(|shelf| shelf.labels(id).first().copied()));
     }
-    let why_not = match own.map(|offer| judge(offer, wanted.identity.labels, recording, true, is_right)) {
+    let asked = Asked { id, recording, fingerprint: wanted.identity.labels, labels: true };
+    let why_not = match shelves.first().and_then(|shelf| asked.judge(&shelf.labels(id))) {
         Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
         Some(Err(reason)) => reason,
         None if signal.action == Action::Make => Reason::WithSignal,
         None => Reason::New,
     };
-    let offers = shelves.iter().map(|shelf| shelf.labels(id));
-    match find(offers, wanted.identity.labels, recording, true) {
-        Some((shelf, record)) => linked(shelf, record, shelves, why_not),
+    match shelves.iter().enumerate().find_map(|(shelf, held)| Some((shelf, asked.find(&held.labels(id))?))) {
+        Some((shelf, records)) => linked(shelf, records, shelves, why_not),
         None => Decision { action: Action::Make, reason: why_not },
     }
 }
 
 /// There is nothing to make for a recording without annotation, unless it had one before.
 fn unlabelled(own: Option<Offer<'_>>) -> Decision {
-    match own.filter(|offer| offer.record.is_some() || !offer.annotation.digests().is_empty()) {
+    let had_one = |offer: &Offer<'_>| offer.record.is_some() || !offer.annotation.digests().is_empty();
+    match own.filter(had_one) {
         None => Decision { action: Action::Nothing, reason: Reason::NoAnnotationFile },
         Some(before) => {
             let change = Change { was: digests(&before.annotation.digests()), now: digests(&[]) };
@@ -649,54 +661,10 @@ fn unlabelled(own: Option<Offer<'_>>) -> Decision {
 }
 
 /// A link keeps the reason why the own file is not good where there was one: that makes a version stale.
-fn linked(shelf: usize, record: &FileRecord, shelves: &[Shelf], why_not: Reason) -> Decision {
+fn linked(shelf: usize, records: Vec<FileRecord>, shelves: &[Shelf], why_not: Reason) -> Decision {
     let reason = match why_not {
         Reason::New | Reason::WithSignal => Reason::FoundIn(shelves[shelf].place()),
         other => other,
     };
-    Decision { action: Action::Link { shelf, record: record.clone() }, reason }
-}
-
-/// Whether the own file can stay, and why.
-fn judge(
-    offer: Offer<'_>,
-    fingerprint: Digest,
-    recording: &SourceRecording,
-    labels: bool,
-    is_right: impl Fn(&str) -> bool,
-) -> Result<Reason, Reason> {
-    if offer.fingerprint != fingerprint {
-        return Err(Reason::New);
-    }
-    let matched = match compare(offer, recording, labels) {
-        Match::Source(change) => return Err(Reason::SourceChanged(change)),
-        Match::Annotation(change) => return Err(Reason::AnnotationChanged(change)),
-        Match::Same => Reason::Matches,
-        Match::Unchecked => Reason::Unchecked,
-    };
-    let Some(record) = offer.record else { return Ok(matched) };
-    match offer.on_disk {
-        OnDisk::Missing => Err(Reason::FileMissing(record.name.clone())),
-        OnDisk::Size(actual) => {
-            Err(Reason::FileDamaged { name: record.name.clone(), expected: record.bytes, actual })
-        }
-        OnDisk::Present if !is_right(&record.name) => Err(Reason::Moved { from: record.name.clone() }),
-        OnDisk::Present => Ok(matched),
-    }
-}
-
-/// The first shelf whose file has the fingerprint and the sources, wherever it lies.
-fn find<'a>(
-    offers: impl Iterator<Item = Option<Offer<'a>>>,
-    fingerprint: Digest,
-    recording: &SourceRecording,
-    labels: bool,
-) -> Option<(usize, &'a FileRecord)> {
-    let usable = |offer: Offer<'_>| {
-        offer.fingerprint == fingerprint
-            && offer.on_disk == OnDisk::Present
-            && matches!(compare(offer, recording, labels), Match::Same | Match::Unchecked)
-    };
-    let mut candidates = offers.enumerate().filter_map(|(shelf, offer)| Some((shelf, offer?)));
-    candidates.find_map(|(shelf, offer)| Some((shelf, offer.record.filter(|_| usable(offer))?)))
+    Decision { action: Action::Link { shelf, records }, reason }
 }

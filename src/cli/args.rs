@@ -1,8 +1,10 @@
 //! The command line, as clap reads it.
 
+use crate::model::shard::Shard;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A versioned, verified preprocessing cache for EEG datasets
 #[derive(Debug, Parser)]
@@ -26,6 +28,8 @@ pub(crate) enum Command {
     Preflight(PreflightArgs),
     /// Hash every file again and report damage
     Verify(VerifyArgs),
+    /// Remove versions, and what nothing needs any more
+    Gc(GcArgs),
     /// Say why a recording is a hit, a miss or stale
     Explain(ExplainArgs),
     /// Show or check configurations
@@ -78,6 +82,15 @@ pub(crate) struct BuildArgs {
     /// Do not wait for another build of the same version, exit 75
     #[arg(long)]
     pub(crate) no_wait: bool,
+    /// Build part K of N of the profile, beside the builders of the other parts (job arrays)
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Hash every recording instead of trusting what is remembered of it
+    #[arg(long)]
+    pub(crate) paranoid: bool,
+    /// Leave out every sync: faster, for caches that may be thrown away
+    #[arg(long)]
+    pub(crate) no_fsync: bool,
     /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -104,6 +117,7 @@ pub(crate) struct PreflightArgs {
     pub(crate) command: Vec<std::ffi::OsString>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
@@ -114,9 +128,50 @@ pub(crate) struct VerifyArgs {
     /// Move damaged files to `.damaged/`, so that `build` makes them again
     #[arg(long, conflicts_with = "quick")]
     pub(crate) repair: bool,
+    /// Repair also where locks do not exclude: nobody else uses the cache now
+    #[arg(long, requires = "repair")]
+    pub(crate) assume_exclusive: bool,
     /// Print the report as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
+#[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
+#[command(group = clap::ArgGroup::new("scope").required(true).args(["version", "older_than", "orphans"]))]
+pub(crate) struct GcArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Remove this version, in every profile or in that of `--profile`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) version: Option<String>,
+    /// Remove versions whose manifest was written so long ago, for instance 30d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub(crate) older_than: Option<Duration>,
+    /// Remove files that nothing needs any more, and what killed builds left behind
+    #[arg(long)]
+    pub(crate) orphans: bool,
+    /// Say what would be removed and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove also where locks do not exclude: nobody else uses the cache now
+    #[arg(long)]
+    pub(crate) assume_exclusive: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Reads `90s`, `15m`, `12h`, `30d` or `4w`.
+fn age(text: &str) -> Result<Duration, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600), ('w', 7 * 24 * 3600)];
+    let read = |(unit, seconds): (char, u64)| -> Option<Duration> {
+        let digits = text.strip_suffix(unit).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
+        digits.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
+    };
+    let found = units.into_iter().find_map(read);
+    found.ok_or_else(|| "an age is a number and one of s, m, h, d, w, for instance 30d".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -10,16 +10,17 @@ mod render;
 mod table;
 
 use crate::error::{Error, Result};
-use crate::model::ProfileName;
 use crate::model::settings::Settings;
+use crate::model::{ProfileName, VersionName};
 use crate::ops::build::{BuildOptions, BuildReport};
+use crate::ops::gc::{GcOptions, Scope};
 use crate::ops::inspect::InspectOptions;
 use crate::ops::load::{Request, Resolved};
-use crate::ops::preflight::{PreflightReport, Verdict};
+use crate::ops::preflight::PreflightReport;
 use crate::ops::survey::State;
 use crate::ops::{self, Context};
 use args::{BuildArgs, Cli, Command, ConfigArgs, ConfigCommand, DemoArgs, ExplainArgs, InspectArgs};
-use args::{PreflightArgs, ReadArgs, VerifyArgs};
+use args::{GcArgs, PreflightArgs, ReadArgs, VerifyArgs};
 use clap::{CommandFactory, Parser};
 use progress::{Talk, line};
 use std::collections::BTreeMap;
@@ -28,17 +29,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Exit codes: public, see PRODUCT.
+/// Exit codes that belong to reports; those of errors are the kinds'.
 mod exit {
+    use crate::error::ErrorKind;
+
     pub(super) const DONE: u8 = 0;
-    pub(super) const NOT_READY: u8 = 1;
-    pub(super) const USAGE: u8 = 2;
-    pub(super) const DAMAGED: u8 = 3;
-    pub(super) const DATA: u8 = 4;
+    pub(super) const NOT_READY: u8 = ErrorKind::NotReady.exit_code();
+    pub(super) const USAGE: u8 = ErrorKind::Config.exit_code();
+    pub(super) const DAMAGED: u8 = ErrorKind::Damaged.exit_code();
     pub(super) const QUARANTINE: u8 = 5;
-    pub(super) const ENVIRONMENT: u8 = 74;
-    pub(super) const BUSY: u8 = 75;
-    pub(super) const INTERRUPTED: u8 = 130;
+    pub(super) const INTERRUPTED: u8 = ErrorKind::Interrupted.exit_code();
 }
 
 /// Runs the program with the process's arguments and environment; returns its exit code.
@@ -49,7 +49,7 @@ pub fn main() -> u8 {
         Ok(code) => code,
         Err(error) => {
             say_error(&error);
-            code_of(&error)
+            error.kind().exit_code()
         }
     }
 }
@@ -60,6 +60,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Status(args) => status(&args),
         Command::Preflight(args) => preflight(&args),
         Command::Verify(args) => verify(&args),
+        Command::Gc(args) => gc(&args),
         Command::Explain(args) => explain(&args),
         Command::Config(ConfigCommand::Show { config, origin, json }) => config_show(&config, origin, json),
         Command::Config(ConfigCommand::Check { files, json }) => config_check(&files, json),
@@ -67,18 +68,6 @@ fn run(command: Command) -> Result<u8> {
         Command::Demo(args) => demo(&args),
         Command::Export(args) => exchange::export(&args),
         Command::Completions { shell } => completions(shell),
-    }
-}
-
-fn code_of(error: &Error) -> u8 {
-    match error {
-        Error::Config(_) => exit::USAGE,
-        Error::Io { .. } | Error::NoSpace { .. } => exit::ENVIRONMENT,
-        Error::Busy { .. } => exit::BUSY,
-        Error::Damaged { .. } => exit::DAMAGED,
-        Error::Gate { .. } => exit::DATA,
-        Error::NotReady { .. } => exit::NOT_READY,
-        Error::Interrupted { .. } => exit::INTERRUPTED,
     }
 }
 
@@ -94,21 +83,7 @@ fn say_error(error: &Error) {
         return;
     }
     line(&format!("error: {}", table::lines(&error.to_string())));
-    let hint = match error {
-        Error::Gate { hint, .. } | Error::NotReady { hint, .. } => hint.clone(),
-        Error::NoSpace { needed, free, .. } => format!(
-            "free {} more, take a smaller profile, or move the cache with `--cache-root`; what is finished is kept",
-            table::bytes(needed.saturating_sub(*free))
-        ),
-        Error::Busy { .. } => "wait for it, or leave out `--no-wait`".to_owned(),
-        Error::Io { .. } => {
-            "what is finished is kept: run the same command again when this is mended".to_owned()
-        }
-        Error::Damaged { .. } => "run `eegcache verify`".to_owned(),
-        Error::Interrupted { .. } => "run the same command again to go on".to_owned(),
-        Error::Config(_) => return,
-    };
-    if !hint.is_empty() {
+    if let Some(hint) = error.hint() {
         line(&format!("hint: {}", table::lines(&hint)));
     }
 }
@@ -166,8 +141,12 @@ fn stop_flag() -> Arc<AtomicBool> {
 
 /// Starts so many worker threads, or one a core.
 fn start_threads(jobs: Option<u16>) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from)).build_global();
-    pool.map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
+    let mut pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from));
+    if jobs == Some(1) {
+        // No second thread where one is enough: it works where no thread can be started.
+        pool = pool.use_current_thread();
+    }
+    pool.build_global().map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
 }
 
 fn build(args: &BuildArgs) -> Result<u8> {
@@ -175,19 +154,22 @@ fn build(args: &BuildArgs) -> Result<u8> {
     start_threads(args.jobs)?;
     let (talk, stop) = (Talk::new(), stop_flag());
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
+    let options = BuildOptions {
+        retry_failed: args.retry_failed,
+        wait: if args.no_wait { ops::Wait::No } else { ops::Wait::Forever },
+        link_only: false,
+        shard: args.shard,
+        paranoid: args.paranoid,
+        no_fsync: args.no_fsync,
+    };
     if args.dry_run {
-        let plan = ops::dry_run::dry_run(&cx, &settings, args.retry_failed)?;
+        let plan = ops::dry_run::dry_run(&cx, &settings, options)?;
         if let Some(mismatch) = &plan.mismatch {
             return Err(ops::mismatch::mismatch_error(&settings, mismatch));
         }
         out(&if args.json { render::json(&plan) } else { render::dry_run(&plan) })?;
         return Ok(exit::DONE);
     }
-    let options = BuildOptions {
-        retry_failed: args.retry_failed,
-        wait: if args.no_wait { ops::Wait::No } else { ops::Wait::Forever },
-        link_only: false,
-    };
     let report = ops::build::build(&cx, &settings, options)?;
     out(&if args.json { render::json(&report) } else { render::build(&report) })?;
     Ok(build_code(&report))
@@ -236,18 +218,8 @@ fn preflight(args: &PreflightArgs) -> Result<u8> {
     Ok(preflight_code(&report))
 }
 
-/// Damage, then data, then not ready.
 fn preflight_code(report: &PreflightReport) -> u8 {
-    let any = |shut: fn(&Verdict) -> bool| report.gates.iter().any(|gate| shut(&gate.verdict));
-    if any(|verdict| matches!(verdict, Verdict::Damaged { .. })) {
-        exit::DAMAGED
-    } else if any(|verdict| matches!(verdict, Verdict::Data { .. })) {
-        exit::DATA
-    } else if any(|verdict| matches!(verdict, Verdict::NotReady { .. })) {
-        exit::NOT_READY
-    } else {
-        exit::DONE
-    }
+    report.refusal().map_or(exit::DONE, |refusal| refusal.kind.exit_code())
 }
 
 /// Replaces this process; only a command that cannot be started comes back.
@@ -272,7 +244,7 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
     let (talk, stop) = (Talk::new(), AtomicBool::new(false));
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     let report = if args.repair {
-        ops::verify::repair(&cx, &settings, only.as_ref())?
+        ops::verify::repair(&cx, &settings, only.as_ref(), args.assume_exclusive)?
     } else {
         ops::verify::verify(&cx, &settings, only.as_ref(), args.quick)?
     };
@@ -282,6 +254,26 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
         (true, false) => exit::NOT_READY,
         (true, true) => exit::DONE,
     })
+}
+
+fn gc(args: &GcArgs) -> Result<u8> {
+    let settings = settings(&args.config)?;
+    let version = args.version.as_deref().map(VersionName::new).transpose();
+    let version = version.map_err(|error| Error::usage(format!("--version: {error}"), ""))?;
+    let scope = match (version, args.older_than) {
+        (Some(version), _) => Scope::Version(version),
+        (None, Some(age)) => Scope::OlderThan(age),
+        (None, None) => Scope::Orphans,
+    };
+    let options = GcOptions {
+        scope,
+        profile: args.config.profile.as_ref().map(|_| settings.profile.clone()),
+        dry_run: args.dry_run,
+        assume_exclusive: args.assume_exclusive,
+    };
+    let report = ops::gc::gc(&settings, &options)?;
+    out(&if args.json { render::json(&report) } else { render::gc(&report) })?;
+    Ok(exit::DONE)
 }
 
 fn explain(args: &ExplainArgs) -> Result<u8> {

@@ -3,10 +3,12 @@
 use crate::cli::table::{Align, Table, bytes, count, duration, lines, plain, share};
 use crate::model::Note;
 use crate::model::id::Split;
+use crate::model::manifest::Entry;
 use crate::ops::build::BuildReport;
 use crate::ops::demo::Corpus;
 use crate::ops::dry_run::DryRun;
 use crate::ops::explain::Explanation;
+use crate::ops::gc::GcReport;
 use crate::ops::ledger::QuarantineLine;
 use crate::ops::marks::Mark;
 use crate::ops::mismatch::FieldDifference;
@@ -50,14 +52,15 @@ pub(crate) fn build(report: &BuildReport) -> String {
     ];
     let parts: Vec<String> =
         done.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    let _ = writeln!(
-        text,
-        "{}: {} of {} ({})",
-        report.profile,
-        if report.left == 0 { "complete, all" } else { "interrupted," },
-        count(report.members, "recording"),
-        parts.join(", ")
-    );
+    let (what, members) = match &report.shard {
+        Some(shard) => (format!("{} shard {}", report.profile, shard.shard), shard.members),
+        None => (report.profile.to_string(), report.members),
+    };
+    let done = if report.left == 0 { "complete, all" } else { "interrupted," };
+    let _ = writeln!(text, "{what}: {done} of {} ({})", count(members, "recording"), parts.join(", "));
+    if report.shard.is_some() {
+        let _ = writeln!(text, "{}: {} of {} present", report.profile, report.present, report.members);
+    }
     if !report.links.is_empty() {
         let methods: Vec<String> = report
             .links
@@ -256,6 +259,9 @@ fn remarks(profile: &ProfileStatus) -> String {
             count(profile.linkable, "recording")
         ));
     }
+    if !profile.durable {
+        lines.push("built with `--no-fsync`: after a power loss run `eegcache verify`".to_owned());
+    }
     if let Some(history) = &profile.history {
         lines.push(format!(
             "over {}: {} built, {} linked, {} relabelled, {} found present",
@@ -353,6 +359,36 @@ pub(crate) fn verify(report: &VerifyReport) -> String {
     text
 }
 
+/// What was removed, and what was not.
+pub(crate) fn gc(report: &GcReport) -> String {
+    let mut table = Table::new(&[
+        (if report.dry_run { "WOULD REMOVE" } else { "REMOVED" }, Align::Left),
+        ("WHAT", Align::Left),
+        ("FILES", Align::Right),
+        ("SIZE", Align::Right),
+        ("FREES", Align::Right),
+    ]);
+    for removed in &report.removed {
+        table.row(vec![
+            plain(&removed.place),
+            removed.what.to_owned(),
+            removed.files.to_string(),
+            bytes(removed.bytes),
+            bytes(removed.freed),
+        ]);
+    }
+    let mut text = if report.removed.is_empty() { String::new() } else { table.render() };
+    for kept in &report.kept {
+        let _ = writeln!(text, "kept: {}: {}", plain(&kept.place), plain(&kept.why));
+    }
+    let verb = if report.dry_run { "would free" } else { "freed" };
+    let _ = writeln!(text, "{verb} {} of {}", bytes(report.freed), bytes(report.bytes));
+    if report.freed < report.bytes {
+        let _ = writeln!(text, "the rest is shared with other profiles or versions, where it stays");
+    }
+    text
+}
+
 /// Why a recording is what it is.
 pub(crate) fn explain(e: &Explanation) -> String {
     let mut text = String::new();
@@ -395,27 +431,31 @@ pub(crate) fn explain(e: &Explanation) -> String {
         let _ = writeln!(text, "  quarantine   {}", plain(failure));
     }
     if let Some(entry) = &e.entry {
-        let _ = writeln!(
-            text,
-            "  made         signal {}, labels {}",
-            entry.made.signal,
-            entry.made.labels.as_deref().unwrap_or("none")
-        );
-        let _ = writeln!(
-            text,
-            "  content      {} samples at {} Hz, {}",
-            entry.samples,
-            entry.rate_hz,
-            count(e.seizures, "seizure")
-        );
-        for mark in &e.marks {
-            let _ = writeln!(text, "  seizure      {}", seizure(mark));
-        }
-        for note in entry.notes.iter().filter(|note| is_for_people(note)) {
-            let _ = writeln!(text, "  note         {}: {}", note.code, plain(&note.text));
-        }
+        made(e, entry, &mut text);
     }
     text
+}
+
+fn made(e: &Explanation, entry: &Entry, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "  made         signal {}, labels {}",
+        entry.made.signal,
+        entry.made.labels.as_deref().unwrap_or("none")
+    );
+    let _ = writeln!(
+        text,
+        "  content      {} samples at {} Hz, {}",
+        entry.samples,
+        entry.rate_hz,
+        count(e.seizures, "seizure")
+    );
+    for mark in &e.marks {
+        let _ = writeln!(text, "  seizure      {}", seizure(mark));
+    }
+    for note in entry.notes.iter().filter(|note| is_for_people(note)) {
+        let _ = writeln!(text, "  note         {}: {}", note.code, plain(&note.text));
+    }
 }
 
 /// `417 s to 532 s: seiz`.

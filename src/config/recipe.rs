@@ -9,7 +9,7 @@ use crate::config::sections::Sections;
 use crate::config::spelling::{contradiction, one_of_two};
 use crate::config::steps::{self, EPSILON, NOTCH_Q, Placed};
 use crate::config::suggest::quoted;
-use crate::model::channel::{Aliases, ORDER_10_20, SYNONYMS_10_20};
+use crate::model::channel::{Aliases, ORDER_10_20, SYNONYMS_10_20, TCP_22, tcp_20};
 use crate::model::recipe::{
     Channels, Dtype, DuplicatePolicy, FlatPolicy, GapPolicy, Init, Phase, ResampleMethod, SignalRecipe, Step,
     TruncationPolicy,
@@ -52,12 +52,6 @@ pub(crate) fn signal(sections: &Sections<'_>) -> Option<SignalRecipe> {
     check_origin_rate(sections, placed.as_deref());
     let steps: Option<Vec<Step>> = placed.map(|placed| placed.into_iter().map(|(_, step)| step).collect());
     let gaps = policy(&at.at("gaps"), GapPolicy::Error, GapPolicy::ALL, GapPolicy::as_str);
-    if let Some(gaps @ (GapPolicy::Split | GapPolicy::Fill)) = gaps {
-        at.at("gaps").fail::<()>(
-            format!("`{}.gaps: {}` is not supported yet", at.key, gaps.as_str()),
-            "write `gaps: error`: recordings with gaps are quarantined",
-        );
-    }
     let truncated = policy(
         &at.at("truncated"),
         TruncationPolicy::Quarantine,
@@ -223,10 +217,13 @@ fn channels(at: &Cursor<'_>) -> Option<Channels> {
     fits.then_some(channels)
 }
 
+/// The channels of a montage by its name; electrodes may be interpolated in `10-20` only, pairs never.
 fn montage(at: &Cursor<'_>) -> Option<Channels> {
     let named = at.text();
-    match named.as_deref() {
-        Some("10-20") => {}
+    let (order, interpolate) = match named.as_deref() {
+        Some("10-20") => (ORDER_10_20.to_vec(), vec!["Fz".to_owned(), "Pz".to_owned()]),
+        Some("tcp_22") => (TCP_22.to_vec(), Vec::new()),
+        Some("tcp_20") => (tcp_20(), Vec::new()),
         None if at.is_given() => return None,
         None => {
             return at.fail(
@@ -238,14 +235,14 @@ fn montage(at: &Cursor<'_>) -> Option<Channels> {
             let message = format!("`{}` is `{other}`, which is no montage", at.key);
             return at.fail(
                 message,
-                "the montage is `\"10-20\"`; other channels are listed in `channels: {order: […]}`",
+                "the montages are `\"10-20\"`, `tcp_20` and `tcp_22`; other channels are listed in `channels: {order: […]}`",
             );
         }
-    }
+    };
     Some(Channels {
-        order: ORDER_10_20.map(str::to_owned).to_vec(),
+        order: order.into_iter().map(str::to_owned).collect(),
         aliases: SYNONYMS_10_20.map(|(from, to)| (from.to_owned(), to.to_owned())).into(),
-        interpolate: vec!["Fz".to_owned(), "Pz".to_owned()],
+        interpolate,
         duplicates: DuplicatePolicy::Error,
     })
 }

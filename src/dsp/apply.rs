@@ -9,46 +9,51 @@ use crate::dsp::lane::Quad;
 use crate::dsp::montage::Row;
 use crate::dsp::select::Selection;
 use crate::dsp::settle::{Mix, settle};
+use crate::dsp::shape::{Shape, shape};
 use crate::dsp::step::{Runner, Track, is_reference, shape_after};
 use crate::model::recipe::{SignalRecipe, Step};
-use crate::model::recording::{Recording, Signal};
+use crate::model::recording::{Recording, Signal, Stretch};
 use crate::model::units::Rate;
 use crate::model::{Failure, FailureClass};
 
 /// Applies a recipe to the picked channels of a recording.
 ///
 /// The result has the recipe's channels as rows and float32 samples, finite everywhere. Its notes are those of the
-/// selection and of the processing; what the reader noted stays in `recording.notes`. Fails with `too-short`, `flat`,
+/// selection and of the processing; what the reader noted stays in `recording.notes`. A recording with several stretches is
+/// filled: zeros lie between them. Fails with `too-short`, `flat`,
 /// `ambiguous-channels`, `missing-channels`, `rate-too-low` or `odd-rate`.
 pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording) -> Result<Signal, Failure> {
     let mut notes = selection.notes.clone();
     refuse_short(selection, recording)?;
     let rows = settle(recipe, selection, recording, &mut notes)?;
-    let (samples, rate) = common_shape(&recipe.steps, &rows)?;
+    let shape = common_shape(recipe, &rows, recording)?;
     let pairs = selection.montage.pairs.as_deref();
     let channels: Vec<String> = match pairs {
         Some(pairs) => pairs.iter().map(|pair| pair.name.clone()).collect(),
         None => rows.iter().map(|row| row.name.clone()).collect(),
     };
-    let mut output = Output::new(channels.len(), samples as usize);
+    let starts = shape.starts.iter().map(|start| *start as usize).collect();
+    let mut output = Output::new(channels.len(), shape.samples as usize, starts);
     let mut run = Run {
         steps: &recipe.steps,
+        stretches: &recording.stretches,
         runner: Runner::default(),
         spare: Vec::new(),
         early: Early::new(&recipe.steps),
     };
     run.rows(&rows, pairs, &mut output)?;
     notes.extend(run.early.notes());
-    let Output { data, scale } = output;
+    let Output { data, scale, .. } = output;
     let input_rate = recording.channels.iter().find(|channel| channel.signal == selection.lead);
     Ok(Signal {
         data,
         channels,
-        rate,
+        rate: shape.rate,
         scale,
         interpolated: selection.interpolated.clone(),
-        input_rate: input_rate.map_or(rate, |channel| channel.rate),
+        input_rate: input_rate.map_or(shape.rate, |channel| channel.rate),
         reference: selection.reference.clone(),
+        gaps: shape.gaps,
         notes,
     })
 }
@@ -79,20 +84,37 @@ fn refuse_short(selection: &Selection, recording: &Recording) -> Result<(), Fail
     Err(Failure::new(FailureClass::TooShort, message))
 }
 
-/// Returns samples and rate of the output, which are the same for every channel.
-fn common_shape(steps: &[Step], rows: &[Mix]) -> Result<(u64, Rate), Failure> {
-    let stops = steps.iter().enumerate().filter(|(_, step)| is_reference(step)).map(|(index, _)| index);
-    let mut shape = (0, rows[0].rate());
-    for stop in stops.chain([steps.len()]) {
-        shape = shape_after(&steps[..stop], rows[0].samples() as u64, rows[0].rate())?;
+/// Returns the columns of the output, which are the same for every channel.
+fn common_shape(recipe: &SignalRecipe, rows: &[Mix], recording: &Recording) -> Result<Shape, Failure> {
+    let stops: Vec<usize> =
+        recipe.steps.iter().enumerate().filter(|(_, step)| is_reference(step)).map(|(at, _)| at).collect();
+    for stop in stops.into_iter().chain([recipe.steps.len()]) {
+        let shapes = |row: &Mix| -> Result<Vec<(u64, Rate)>, Failure> {
+            let lengths = lengths(row, &recording.stretches).into_iter();
+            lengths.map(|n| shape_after(&recipe.steps[..stop], n as u64, row.rate())).collect()
+        };
+        let first = shapes(&rows[0])?;
         for row in rows {
-            let other = shape_after(&steps[..stop], row.samples() as u64, row.rate())?;
-            if other != shape {
-                return Err(different_shapes(steps.get(stop), (&rows[0].name, shape), (&row.name, other)));
+            let other = shapes(row)?;
+            if let Some((first, other)) = first.iter().zip(other).find(|(first, other)| *first != other) {
+                let (first, other) = ((rows[0].name.as_str(), *first), (row.name.as_str(), other));
+                return Err(different_shapes(recipe.steps.get(stop), first, other));
             }
         }
     }
-    Ok(shape)
+    let onsets = recording.stretches.iter().map(|stretch| stretch.onset);
+    let pieces = onsets.zip(lengths(&rows[0], &recording.stretches)).map(|(onset, n)| (onset, n as u64));
+    shape(recipe, &pieces.collect::<Vec<_>>(), rows[0].rate())
+}
+
+/// The samples of a row in each stretch.
+fn lengths(row: &Mix, stretches: &[Stretch]) -> Vec<usize> {
+    let records: u64 = stretches.iter().map(|stretch| stretch.records).sum();
+    let in_record = row.samples() / records.max(1) as usize;
+    match stretches {
+        [_] => vec![row.samples()],
+        stretches => stretches.iter().map(|stretch| stretch.records as usize * in_record).collect(),
+    }
 }
 
 fn different_shapes(stop: Option<&Step>, first: (&str, (u64, Rate)), second: (&str, (u64, Rate))) -> Failure {
@@ -108,6 +130,7 @@ fn different_shapes(stop: Option<&Step>, first: (&str, (u64, Rate)), second: (&s
 
 struct Run<'a> {
     steps: &'a [Step],
+    stretches: &'a [Stretch],
     runner: Runner<Quad>,
     /// The samples of the group before, for the next one to overwrite.
     spare: Vec<Quad>,
@@ -119,7 +142,11 @@ impl Run<'_> {
         let reference = self.steps.iter().position(is_reference);
         let mut held = Vec::new();
         for members in groups(rows) {
-            let mut group = Group::load(rows, members, std::mem::take(&mut self.spare));
+            let apart = match self.stretches {
+                [_] => Vec::new(),
+                stretches => lengths(&rows[members[0]], stretches),
+            };
+            let mut group = Group::load(rows, members, std::mem::take(&mut self.spare), apart);
             self.local(0, reference.unwrap_or(self.steps.len()), &mut group)?;
             if reference.is_some() {
                 held.push(group);

@@ -43,13 +43,22 @@ impl Early {
         if self.last_filter != Some(index) {
             return;
         }
-        let (samples, rate) = (&group.track.samples, group.track.rate);
-        let early = (EARLY_S * rate.numerator() / rate.denominator()).min(samples.len() as u64) as usize;
-        let centre = mean(samples);
-        let (first, all) = (squares(&samples[..early], centre), squares(samples, centre));
-        let limit = LEAST_SHARE.max(TIMES_EVEN * EARLY_S as f64 / rate.duration_s(samples.len() as u64));
-        for (lane, member) in group.members.iter().enumerate() {
-            let share = if all.get(lane) > 0.0 { first.get(lane) / all.get(lane) } else { 0.0 };
+        let rate = group.track.rate;
+        let mut worst: Vec<Option<(f64, f64)>> = vec![None; group.members.len()];
+        // Every stretch of a recording with gaps begins with a transient of its own.
+        for samples in group.track.apart() {
+            let early = (EARLY_S * rate.numerator() / rate.denominator()).min(samples.len() as u64) as usize;
+            let centre = mean(samples);
+            let (first, all) = (squares(&samples[..early], centre), squares(samples, centre));
+            let limit = LEAST_SHARE.max(TIMES_EVEN * EARLY_S as f64 / rate.duration_s(samples.len() as u64));
+            for (lane, worst) in worst.iter_mut().enumerate() {
+                let share = if all.get(lane) > 0.0 { first.get(lane) / all.get(lane) } else { 0.0 };
+                if worst.is_none_or(|(other, other_limit)| share - limit > other - other_limit) {
+                    *worst = Some((share, limit));
+                }
+            }
+        }
+        for (member, (share, limit)) in group.members.iter().zip(worst.into_iter().flatten()) {
             self.found.push(Found { row: member.row, name: member.name.clone(), share, limit });
         }
     }

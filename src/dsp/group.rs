@@ -37,6 +37,8 @@ pub(crate) struct Output {
     pub(crate) data: Array2<f32>,
     /// Centre and divisor of each row.
     pub(crate) scale: Vec<[f64; 2]>,
+    /// The column at which each stretch begins; what lies between them stays zero.
+    starts: Vec<usize>,
 }
 
 /// Puts the rows that are not flat into groups: rows of one rate together, in their order.
@@ -53,7 +55,14 @@ pub(crate) fn groups(rows: &[Mix]) -> Vec<Vec<usize>> {
 
 impl Group {
     /// Reads the raw samples of some rows, which share rate and length, into memory that is no longer needed.
-    pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<Quad>) -> Self {
+    ///
+    /// `stretches` are the rows' samples in each stretch of a recording with gaps, empty without gaps.
+    pub(crate) fn load(
+        rows: &[Mix],
+        members: Vec<usize>,
+        mut lanes: Vec<Quad>,
+        stretches: Vec<usize>,
+    ) -> Self {
         let first = &rows[members[0]];
         lanes.resize(first.samples(), Quad::default());
         let mut block = [0.0; BLOCK];
@@ -69,14 +78,14 @@ impl Group {
         }
         let rate = first.rate();
         let members = members.into_iter().map(|row| Member { row, name: rows[row].name.clone() }).collect();
-        Self { members, track: Track::new(lanes, rate) }
+        Self { members, track: Track { stretches, ..Track::new(lanes, rate) } }
     }
 }
 
 impl Output {
-    /// Returns rows of zeros in µV.
-    pub(crate) fn new(channels: usize, samples: usize) -> Self {
-        Self { data: Array2::zeros((channels, samples)), scale: vec![[0.0, 1.0]; channels] }
+    /// Returns rows of zeros in µV for stretches that begin at `starts`.
+    pub(crate) fn new(channels: usize, samples: usize, starts: Vec<usize>) -> Self {
+        Self { data: Array2::zeros((channels, samples)), scale: vec![[0.0, 1.0]; channels], starts }
     }
 
     /// Writes the members' rows, rounded to float32; what is not finite becomes 0.
@@ -87,12 +96,14 @@ impl Output {
         }
         let width = self.data.ncols();
         let Some(data) = self.data.as_slice_mut() else { return };
-        for (index, block) in group.track.samples.chunks(BLOCK).enumerate() {
-            for (lane, member) in group.members.iter().enumerate() {
-                let at = member.row * width + index * BLOCK;
-                for (to, sample) in data[at..at + block.len()].iter_mut().zip(block) {
-                    let value = sample.get(lane) as f32;
-                    *to = if value.is_finite() { value } else { 0.0 };
+        for (stretch, start) in group.track.apart().zip(&self.starts) {
+            for (index, block) in stretch.chunks(BLOCK).enumerate() {
+                for (lane, member) in group.members.iter().enumerate() {
+                    let at = member.row * width + start + index * BLOCK;
+                    for (to, sample) in data[at..at + block.len()].iter_mut().zip(block) {
+                        let value = sample.get(lane) as f32;
+                        *to = if value.is_finite() { value } else { 0.0 };
+                    }
                 }
             }
         }
@@ -141,7 +152,9 @@ pub(crate) fn pairwise(groups: &[Group], pairs: &[Row]) -> Vec<Group> {
         .collect();
     let mut made = Vec::new();
     for chunk in alive.chunks(Quad::WIDTH) {
-        let mut track = Track::new(vec![Quad::default(); first.track.samples.len()], first.track.rate);
+        let silence = vec![Quad::default(); first.track.samples.len()];
+        let stretches = first.track.stretches.clone();
+        let mut track = Track { stretches, ..Track::new(silence, first.track.rate) };
         for (lane, (_, pair)) in chunk.iter().enumerate() {
             for (sign, row) in &pair.terms {
                 let Some((group, from)) = place(*row) else { continue };

@@ -26,6 +26,7 @@ mod roots;
 mod scale;
 mod select;
 mod settle;
+mod shape;
 mod step;
 #[cfg(test)]
 mod test_recordings;
@@ -33,4 +34,5 @@ mod test_recordings;
 pub use apply::{apply, apply_to_channel};
 pub use electrodes::has_position;
 pub use select::{Selection, select};
+pub use shape::{Shape, Usable, files, shape, usable};
 pub use step::output_length;

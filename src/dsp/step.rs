@@ -129,12 +129,26 @@ pub(crate) struct Track<L> {
     pub(crate) rate: Rate,
     /// µV = x · divisor + centre, up to clipping.
     pub(crate) scale: Scale<L>,
+    /// Samples of each stretch of a recording with gaps, which follow each other in `samples`; empty where there is no gap.
+    pub(crate) stretches: Vec<usize>,
 }
 
 impl<L: Lane> Track<L> {
     /// Returns a track in µV.
     pub(crate) fn new(samples: Vec<L>, rate: Rate) -> Self {
-        Self { samples, rate, scale: Scale { centre: L::default(), divisor: L::splat(1.0) } }
+        let scale = Scale { centre: L::default(), divisor: L::splat(1.0) };
+        Self { samples, rate, scale, stretches: Vec::new() }
+    }
+
+    /// The samples, stretch by stretch.
+    pub(crate) fn apart(&self) -> impl Iterator<Item = &[L]> {
+        let whole = [self.samples.len()];
+        let lengths = if self.stretches.is_empty() { whole.to_vec() } else { self.stretches.clone() };
+        lengths.into_iter().scan(&self.samples[..], |rest, length| {
+            let (stretch, behind) = rest.split_at(length);
+            *rest = behind;
+            Some(stretch)
+        })
     }
 }
 
@@ -148,7 +162,13 @@ pub(crate) struct Runner<L> {
 
 impl<L: Lane> Runner<L> {
     /// Runs one step that works on every channel by itself, in place; a reference step changes nothing here.
+    ///
+    /// Filters and resampling run over each stretch by itself: never over a gap, and over no sample that was not
+    /// recorded. Statistics are those of all stretches together.
     pub(crate) fn run(&mut self, step: &Step, track: &mut Track<L>) -> Result<(), Failure> {
+        if !track.stretches.is_empty() && (is_filter(step) || matches!(step, Step::Resample { .. })) {
+            return self.run_apart(step, track);
+        }
         if let Some((sections, phase)) = sections(step, track.rate) {
             filter(&sections, phase, &mut track.samples);
             return Ok(());
@@ -160,6 +180,19 @@ impl<L: Lane> Runner<L> {
             Step::Clip { limit } => clip(&mut track.samples, *limit),
             _ => {}
         }
+        Ok(())
+    }
+
+    fn run_apart(&mut self, step: &Step, track: &mut Track<L>) -> Result<(), Failure> {
+        let (mut joined, mut lengths, mut rate) = (Vec::new(), Vec::new(), track.rate);
+        for stretch in track.apart() {
+            let mut alone = Track::new(stretch.to_vec(), track.rate);
+            self.run(step, &mut alone)?;
+            lengths.push(alone.samples.len());
+            joined.append(&mut alone.samples);
+            rate = alone.rate;
+        }
+        (track.samples, track.stretches, track.rate) = (joined, lengths, rate);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::model::recipe::{
     Channels, Dtype, DuplicatePolicy, FlatPolicy, GapPolicy, Init, Phase, ResampleMethod, SignalRecipe, Step,
     TruncationPolicy,
 };
-use crate::model::recording::{Calibration, Digital, RawChannel, Recording, SignalHeader};
+use crate::model::recording::{Calibration, Digital, RawChannel, Recording, SignalHeader, Stretch};
 use crate::model::units::{Rate, Seconds};
 
 pub(crate) fn hertz(rate: u64) -> Rate {
@@ -79,5 +79,6 @@ pub(crate) fn channel(signal: usize, rate: u64, samples: Vec<i16>) -> RawChannel
 }
 
 pub(crate) fn recording(channels: Vec<RawChannel>) -> Recording {
-    Recording { channels, offset: Seconds::ZERO, annotations: Vec::new(), notes: Vec::new() }
+    let stretches = vec![Stretch { first_record: 0, records: 1, onset: Seconds::ZERO }];
+    Recording { channels, stretches, offset: Seconds::ZERO, annotations: Vec::new(), notes: Vec::new() }
 }

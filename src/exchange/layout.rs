@@ -1,6 +1,7 @@
 //! The layouts by name, and what files a recording has in each.
 
-use crate::model::id::{RecordingId, Split};
+use crate::model::id::Split;
+use crate::model::stem::Stem;
 
 /// How windows lie in files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Layout {
 
     /// Returns the names of a recording's files, relative to the target.
     #[must_use]
-    pub fn names(self, split: Split, id: &RecordingId) -> Vec<String> {
+    pub fn names(self, split: Split, id: &Stem) -> Vec<String> {
         self.endings().iter().map(|ending| format!("{}/{id}{ending}", self.directory(split))).collect()
     }
 }

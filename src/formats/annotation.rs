@@ -13,6 +13,11 @@ use crate::model::{Failure, FailureClass, Note, Seconds};
 /// The code of rows whose format knows seizures only.
 pub const SEIZURE: &str = "seiz";
 
+/// The most rows that are taken from a file.
+const ROW_LIMIT: usize = 1_000_000;
+/// The longest code, in bytes.
+const CODE_LIMIT: usize = 4096;
+
 /// What an annotation file says about one recording.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AnnotationTable {
@@ -59,6 +64,19 @@ pub enum TimeOrigin {
 }
 
 impl AnnotationTable {
+    /// Adds a row; more of them than any recording has, or a code as long as a page, are class `bad-annotation`, so that
+    /// a hostile file cannot exhaust memory.
+    pub(super) fn push(&mut self, row: AnnotationRow) -> Result<(), Failure> {
+        if self.rows.len() >= ROW_LIMIT {
+            return Err(bad_line(row.line, format!("more than {ROW_LIMIT} rows")));
+        }
+        if row.code.len() > CODE_LIMIT {
+            return Err(bad_line(row.line, format!("a code of {} bytes", row.code.len())));
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+
     /// True where both say the same of a recording.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         let rows = |table: &Self| -> Vec<_> {

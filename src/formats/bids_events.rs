@@ -1,6 +1,6 @@
-//! BIDS and SzCORE `events.tsv`: tab-separated rows with onset and duration in seconds from sample 0.
+//! BIDS and `SzCORE` `events.tsv`: tab-separated rows with onset and duration in seconds from sample 0.
 //!
-//! Columns are found by name: `onset`, `duration`, `eventType` (SzCORE; else BIDS' own `trial_type`), and where
+//! Columns are found by name: `onset`, `duration`, `eventType` (`SzCORE`; else BIDS' own `trial_type`), and where
 //! they are, `channels` and `recordingDuration`. `n/a` is what the specification writes for nothing.
 
 use crate::formats::annotation::{AnnotationRow, AnnotationTable, bad_line, decode_file, read_time};
@@ -76,13 +76,11 @@ impl Columns {
             claim(line, read_time(line, text)?, &mut table.duration)?;
         }
         let channels = self.channels.and_then(optional).filter(|text| !text.eq_ignore_ascii_case("all"));
-        let names: Vec<Option<String>> = match channels {
-            None => vec![None],
-            Some(text) => text.split(',').map(|name| Some(name.trim().to_owned())).collect(),
-        };
         let row = |channel| AnnotationRow { channel, start, end, code: fields[self.code].to_owned(), line };
-        table.rows.extend(names.into_iter().map(row));
-        Ok(())
+        match channels {
+            None => table.push(row(None)),
+            Some(text) => text.split(',').try_for_each(|name| table.push(row(Some(name.trim().to_owned())))),
+        }
     }
 }
 

@@ -52,9 +52,8 @@ pub(super) fn length_between(begin: Seconds, end: Seconds) -> Seconds {
 /// Class `bad-annotation` where the header's start is no time, or where a clock time names two moments of the recording.
 pub(super) fn settle(table: &mut AnnotationTable, recorded: &Recorded<'_>) -> Result<(), Failure> {
     match std::mem::take(&mut table.origin) {
-        TimeOrigin::SampleZero => Ok(()),
         TimeOrigin::Midnight { begins } if !table.rows.is_empty() => from_midnight(table, begins, recorded),
-        TimeOrigin::Midnight { .. } => Ok(()),
+        TimeOrigin::SampleZero | TimeOrigin::Midnight { .. } => Ok(()),
         TimeOrigin::Header(other) => from_header(table, other, recorded),
     }
 }
@@ -184,7 +183,7 @@ mod tests {
         assert_eq!(settled(none, (3600, 3660), 1800, "0.25", 2), ok("1799.75-1859.75 s "));
         // Past midnight, and the end past midnight.
         assert_eq!(settled(none, (60, 120), 86_000, "0", 2), ok("460-520 s "));
-        assert_eq!(settled(none, (86_390, 20), 86_000, "0", 2), ok("390-430 s "));
+        assert_eq!(settled(none, (86_390, 20), 86_000, "0", 2), ok("390-420 s "));
         // A second before the first sample is not tomorrow.
         assert_eq!(settled(none, (1800, 1805), 1800, "0.5", 2), ok("-0.5-4.5 s "));
         assert_eq!(settled(none, (1799, 1805), 1800, "0.5", 2), ok("86398.5-86404.5 s "));

@@ -15,7 +15,7 @@ pub struct Start {
 /// Returns the start that a header names. Colons are taken for dots here: they leave no doubt about a time.
 #[must_use]
 pub fn start(header: &Header) -> Start {
-    let day = parse_date(&header.start_date.replace(':', ".")).map(|date| date.days());
+    let day = parse_date(&header.start_date.replace(':', ".")).map(Date::days);
     let time = two_digits_each(&header.start_time.replace(':', ".")).filter(is_of_a_day);
     Start { day, second: time.map(|[hour, minute, second]| hour * 3600 + minute * 60 + second) }
 }

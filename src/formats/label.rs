@@ -15,12 +15,21 @@ use std::collections::{BTreeMap, BTreeSet};
 /// An event may reach this far out of the recording, in attoseconds: 1 s.
 const OVERHANG: i128 = ATTOSECONDS;
 
+/// What gets labels of its own: a whole recording, or a part of one that was split at its gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// When it begins, in seconds from the recording's sample 0.
+    pub start: Seconds,
+    /// Its samples.
+    pub samples: u64,
+}
+
 /// The recording that is to be labelled, as far as labels depend on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Recorded<'a> {
     /// Its id.
     pub id: &'a RecordingId,
-    /// Samples at `rate`.
+    /// Samples at `rate`, from its sample 0 to its end, gaps included.
     pub samples: u64,
     /// The rate of the labels.
     pub rate: Rate,
@@ -30,10 +39,10 @@ pub struct Recorded<'a> {
     pub offset: Seconds,
 }
 
-/// The labels of one recording.
+/// The labels of one piece.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Labels {
-    /// Seizures in samples, sorted, each within the recording; they may overlap.
+    /// Seizures in samples, sorted, each within the piece; they may overlap.
     pub events: Vec<Event>,
     /// What is known.
     pub status: LabelStatus,
@@ -74,13 +83,34 @@ pub fn label(
     recipe: &LabelRecipe,
     recorded: &Recorded<'_>,
 ) -> Result<Labels, Failure> {
+    let whole = Piece { start: Seconds::ZERO, samples: recorded.samples };
+    let labels = label_parts(table, cross_check, recipe, recorded, &[whole])?;
+    // One piece, one set of labels.
+    Ok(labels.into_iter().next().unwrap_or(Labels {
+        events: Vec::new(),
+        status: LabelStatus::Unlabelled,
+        notes: Vec::new(),
+    }))
+}
+
+/// As [`label`], for a recording in pieces, which lie in order: returns the labels of each.
+///
+/// Times in annotations count from the recording's sample 0 and run on through gaps. An event is cut to the pieces that it
+/// meets, which is noted; one that meets none is noted as `event-in-gap`.
+pub fn label_parts(
+    table: Option<AnnotationTable>,
+    cross_check: Option<AnnotationTable>,
+    recipe: &LabelRecipe,
+    recorded: &Recorded<'_>,
+    pieces: &[Piece],
+) -> Result<Vec<Labels>, Failure> {
     let Recorded { samples, rate, .. } = *recorded;
     let fixes = recipe.fixes.get(recorded.id.as_str()).map_or(&[][..], Vec::as_slice);
     let says_nothing = |table: &AnnotationTable| {
         table.rows.is_empty() && !table.says_none && recipe.no_row_means == NoRowMeans::Unlabelled
     };
     let Some(mut table) = table.filter(|table| !says_nothing(table)) else {
-        return without_table(recipe, fixes);
+        return without_table(recipe, fixes).map(|labels| vec![labels; pieces.len()]);
     };
     check_codes(&table, recipe)?;
     clock::settle(&mut table, recorded)?;
@@ -94,11 +124,21 @@ pub fn label(
     } else {
         notes.extend(order::notes(&table, &seizures, samples, rate));
     }
-    let events = place(&seizures, samples, rate, &mut notes)?;
     // Only lengths are compared, so what the other file's times count from does not matter.
-    notes.extend(cross_check.and_then(|other| cross_check::note(&table, &other, recipe)));
-    let status = if events.is_empty() { LabelStatus::LabelledEmpty } else { LabelStatus::Labelled };
-    Ok(Labels { events, status, notes })
+    let cross_check = cross_check.and_then(|other| cross_check::note(&table, &other, recipe));
+    let labels = |(events, own): (Vec<Event>, Vec<Note>)| Labels {
+        status: if events.is_empty() { LabelStatus::LabelledEmpty } else { LabelStatus::Labelled },
+        events,
+        notes: notes.iter().cloned().chain(own).chain(cross_check.clone()).collect(),
+    };
+    Ok(place(&seizures, pieces, rate)?.into_iter().map(labels).collect())
+}
+
+/// From sample 0 to the end of the last piece, in attoseconds.
+fn length(pieces: &[Piece], rate: Rate) -> i128 {
+    pieces
+        .last()
+        .map_or(0, |last| attoseconds(last.start).saturating_add(length_attoseconds(last.samples, rate)))
 }
 
 fn without_table(recipe: &LabelRecipe, fixes: &[Fix]) -> Result<Labels, Failure> {
@@ -161,31 +201,35 @@ fn correct<'a>(
     }
 }
 
-/// Rows of several channels with equal times and code are one event.
+/// Events of one piece while they are put together: span and code, with the channels that were marked.
+type Placed<'a> = BTreeMap<(u64, u64, &'a str), BTreeSet<&'a str>>;
+
+/// Returns the events of every piece, with notes. Rows of several channels with equal times and code are one event.
 fn place(
     seizures: &[AnnotationRow],
-    samples: u64,
+    pieces: &[Piece],
     rate: Rate,
-    notes: &mut Vec<Note>,
-) -> Result<Vec<Event>, Failure> {
-    let mut stretches: BTreeMap<(Seconds, Seconds, &str), (usize, BTreeSet<&str>)> = BTreeMap::new();
+) -> Result<Vec<(Vec<Event>, Vec<Note>)>, Failure> {
+    let mut rows: BTreeMap<(Seconds, Seconds, &str), (usize, BTreeSet<&str>)> = BTreeMap::new();
     for row in seizures {
         let end = row.end.unwrap_or(row.start);
-        let stretch = stretches.entry((row.start, end, &row.code)).or_insert((row.line, BTreeSet::new()));
+        let stretch = rows.entry((row.start, end, &row.code)).or_insert((row.line, BTreeSet::new()));
         stretch.1.extend(row.channel.as_deref());
     }
-    let mut events: BTreeMap<(u64, u64, &str), BTreeSet<&str>> = BTreeMap::new();
-    for ((start, end, code), (line, channels)) in stretches {
-        let (first, last, note) = to_span(start, end, samples, rate).map_err(|what| {
-            Failure::new(
-                FailureClass::EventOutside,
-                format!("line {line}: `{code}` {start} s to {end} s {what}"),
-            )
-        })?;
-        notes.extend(note.map(|(kind, what)| {
-            Note::new(kind, format!("line {line}: `{code}` {start} s to {end} s {what}"))
-        }));
-        events.entry((first, last, code)).or_default().extend(channels);
+    let mut placed: Vec<(Placed<'_>, Vec<Note>)> = vec![Default::default(); pieces.len()];
+    for ((start, end, code), (line, channels)) in rows {
+        let said = |what: &str| format!("line {line}: `{code}` {start} s to {end} s {what}");
+        let spans = to_spans(start, end, pieces, rate)
+            .map_err(|what| Failure::new(FailureClass::EventOutside, said(&what)))?;
+        if spans.is_empty() {
+            let before = pieces.iter().rposition(|piece| piece.start <= start).unwrap_or(0);
+            placed[before].1.push(Note::new("event-in-gap", said("lies in a gap: none of it was recorded")));
+        }
+        for (piece, (first, last), note) in spans {
+            let (events, notes) = &mut placed[piece];
+            notes.extend(note.map(|(kind, what)| Note::new(kind, said(&what))));
+            events.entry((first, last, code)).or_default().extend(&channels);
+        }
     }
     let event = |((start, end, code), channels): ((u64, u64, &str), BTreeSet<&str>)| Event {
         start,
@@ -193,34 +237,48 @@ fn place(
         code: code.to_owned(),
         channels: channels.into_iter().map(str::to_owned).collect(),
     };
-    Ok(events.into_iter().map(event).collect())
+    Ok(placed.into_iter().map(|(events, notes)| (events.into_iter().map(event).collect(), notes)).collect())
 }
 
-/// Half-open samples of an event, and the code and text of a note.
-type Placed = (u64, u64, Option<(&'static str, String)>);
+/// A piece by its index, half-open samples in it, and the code and text of a note.
+type InPiece = (usize, (u64, u64), Option<(&'static str, String)>);
 
-/// Returns [⌊start·rate⌋, ⌊end·rate⌋) cut to the recording, or what is wrong with it.
-fn to_span(start: Seconds, end: Seconds, samples: u64, rate: Rate) -> Result<Placed, String> {
-    let length = length_attoseconds(samples, rate);
+/// Returns [⌊(start − s)·rate⌋, ⌊(end − s)·rate⌋) cut to every piece that it meets, where s is the piece's start; or what is
+/// wrong with the event.
+fn to_spans(start: Seconds, end: Seconds, pieces: &[Piece], rate: Rate) -> Result<Vec<InPiece>, String> {
+    let length = length(pieces, rate);
     let overhang = (-attoseconds(start)).max(0).saturating_add((attoseconds(end) - length).max(0));
     if overhang > OVERHANG {
         return Err(format!("reaches {} s out of the signal's {} s", shown(overhang), shown(length)));
     }
-    let count = i64::try_from(samples).unwrap_or(i64::MAX);
-    let (begin, stop) = (start.floor_samples(rate), end.floor_samples(rate));
-    let (first, last) = (begin.max(0), stop.max(begin.saturating_add(1)).min(count));
-    if first >= last {
+    let mut spans = Vec::new();
+    for (index, piece) in pieces.iter().enumerate() {
+        let count = i64::try_from(piece.samples).unwrap_or(i64::MAX);
+        let sample = |time: Seconds| time.minus(piece.start).floor_samples(rate);
+        let (begin, stop) = (sample(start), sample(end));
+        let (first, last) = (begin.max(0), stop.max(begin.saturating_add(1)).min(count));
+        if first >= last {
+            continue;
+        }
+        let is_cut = first != begin || stop > count;
+        let note = match (is_cut, pieces.len()) {
+            (true, 1) => {
+                let text = format!("is cut by {} s to the signal's {} s", shown(overhang), shown(length));
+                Some(("event-cut", text))
+            }
+            (true, _) => Some(("event-cut", format!("is cut to part {index}"))),
+            (false, _) if stop == begin => {
+                Some(("event-widened", "covers no sample and was given one".to_owned()))
+            }
+            (false, _) => None,
+        };
+        spans.push((index, (first as u64, last as u64), note));
+    }
+    let is_outside = attoseconds(end) <= 0 || attoseconds(start) >= length;
+    if spans.is_empty() && (pieces.len() < 2 || is_outside) {
         return Err(format!("leaves nothing within the signal's {} s", shown(length)));
     }
-    let note = if first != begin || stop > count {
-        Some(("event-cut", format!("is cut by {} s to the signal's {} s", shown(overhang), shown(length))))
-    } else if stop == begin {
-        Some(("event-widened", "covers no sample and was given one".to_owned()))
-    } else {
-        None
-    };
-    let (first, last) = (first as u64, last as u64);
-    Ok((first, last, note))
+    Ok(spans)
 }
 
 #[cfg(test)]
@@ -267,6 +325,38 @@ mod tests {
     fn run(table: Option<&AnnotationTable>, recipe: &LabelRecipe, samples: u64) -> Result<Labels, Failure> {
         let id = RecordingId::new("a_s001_t000").unwrap();
         label(table.cloned(), None, recipe, &recorded(&id, samples))
+    }
+
+    #[test]
+    fn events_go_to_the_part_that_was_recorded() {
+        let mut recipe = recipe();
+        recipe.format = AnnotationFormat::None;
+        let seconds = |text: &str| Seconds::parse(text).unwrap();
+        // 0 to 10 s, 15.005 to 20.005 s, 29 to 30 s.
+        let pieces = [("0", 10), ("15.005", 5), ("29", 1)];
+        let pieces = pieces.map(|(start, s)| Piece { start: seconds(start), samples: s * HZ });
+        for (rows, expected) in [
+            (&["A,2,4,fnsz", "A,29.5,30,fnsz"][..], "200-400 fnsz A|; |; 50-100 fnsz A|"),
+            // (16 − 15.005) · 100 = 99.5: rounded down in the part, not on the recording's grid.
+            (&["A,16,17,fnsz"], "|; 99-199 fnsz A|; |"),
+            (&["A,9,16,fnsz"], "900-1000 fnsz A|event-cut; 0-99 fnsz A|event-cut; |"),
+            (&["A,9,29.5,fnsz"], "900-1000 fnsz A|event-cut; 0-500 fnsz A|event-cut; 0-50 fnsz A|event-cut"),
+            (&["A,10,15,fnsz"], "|event-in-gap; |; |"),
+            (&["A,21,22,fnsz"], "|; |event-in-gap; |"),
+            (&["A,9.999,9.9999,fnsz"], "999-1000 fnsz A|event-widened; |; |"),
+            (&["A,29.5,30.5,fnsz"], "|; |; 50-100 fnsz A|event-cut"),
+            (&["A,29.5,31.5,fnsz"], "event-outside"),
+            (&["A,30,30.5,fnsz"], "event-outside"),
+        ] {
+            let id = RecordingId::new("a").unwrap();
+            let table = table(rows);
+            let labels = label_parts(Some(table), None, &recipe, &recorded(&id, SAMPLES), &pieces);
+            let shown = match labels {
+                Err(failure) => failure.class.to_string(),
+                Ok(all) => all.into_iter().map(|one| shape(&Ok(one))).collect::<Vec<_>>().join("; "),
+            };
+            assert_eq!(shown, expected, "{rows:?}");
+        }
     }
 
     /// `start-end code channels`, the codes of the notes behind `|`; or the class.

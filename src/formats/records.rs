@@ -6,11 +6,11 @@
 use crate::formats::calibration::{calibration, sample_range};
 use crate::formats::header::{record_bytes, sample_bytes};
 use crate::formats::input::Input;
-use crate::formats::length_attoseconds;
 use crate::formats::tal::Annotations;
 use crate::formats::timeline::Timeline;
+use crate::formats::{attoseconds, length_attoseconds};
 use crate::model::recipe::{GapPolicy, TruncationPolicy};
-use crate::model::recording::{Digital, Header, Kind, RawChannel, Recording};
+use crate::model::recording::{Digital, Header, Kind, RawChannel, Recording, Stretch};
 use crate::model::{Failure, FailureClass, Note, Seconds};
 use std::io::Read;
 use std::ops::Range;
@@ -51,9 +51,11 @@ pub fn records_to_read(header: &Header, truncated: TruncationPolicy) -> Result<u
 /// Reads the samples of the signals `picks` (indices into the header) from a reader that stands behind the header.
 ///
 /// Channels come in the order of `picks`; unit, scale and rate are checked for them only. Without picks the
-/// annotations alone are read. Bytes behind the last record are left unread. Classes: those of [`records_to_read`] and
-/// [`calibration`], `discontinuous` (under every gap policy: parts are not cut here), `missing-channels` (a pick
-/// that is no channel), `too-long` (no memory), `io-error`, `changed-while-reading`.
+/// annotations alone are read. Bytes behind the last record are left unread. Where `gaps` takes recordings with gaps, the
+/// samples of all stretches follow each other, and `Recording::stretches` says when each begins. Classes: those of
+/// [`records_to_read`] and [`calibration`], `discontinuous` (a gap under `gaps: error`; an overlap, or a gap that cannot be
+/// placed, always), `missing-channels` (a pick that is no channel), `too-long` (no memory), `io-error`,
+/// `changed-while-reading`.
 pub fn read_recording<R: Read>(
     reader: &mut R,
     header: &Header,
@@ -66,29 +68,22 @@ pub fn read_recording<R: Read>(
         picks.iter().map(|signal| prepare(header, *signal, records)).collect::<Result<Vec<_>, _>>()?;
     let layout = Layout::new(header, picks)?;
     let mut annotations = Annotations::default();
-    let mut timeline = Timeline::new(header);
+    let mut timeline = Timeline::new(header, gaps);
     let mut take = |record: u64, bytes: &[u8]| {
         for (channel, range) in channels.iter_mut().zip(&layout.picked) {
             decode_samples(&mut channel.samples, &bytes[range.clone()]);
         }
         watch(&layout, record, bytes, &mut annotations, &mut timeline)
     };
-    read_blocks(&mut Input::new(reader, header.header_bytes), &layout, records, &mut take)
-        .map_err(|failure| with_policy(failure, gaps))?;
+    read_blocks(&mut Input::new(reader, header.header_bytes), &layout, records, &mut take)?;
 
-    let (offset, time_notes) = timeline.finish(records).map_err(|failure| with_policy(failure, gaps))?;
-    let (annotations, annotation_notes) = annotations.finish(offset, recorded_length(header, records));
-    let mut notes: Vec<Note> = count_note(header, records).into_iter().chain(time_notes).collect();
+    let course = timeline.finish(records)?;
+    let (annotations, annotation_notes) =
+        annotations.finish(course.offset, recorded_length(header, &course.stretches));
+    let mut notes: Vec<Note> = count_note(header, records).into_iter().chain(course.notes).collect();
     notes.extend(annotation_notes);
     notes.extend(channels.iter().flat_map(|channel| channel_notes(header, channel)));
-    Ok(Recording { channels, offset, annotations, notes })
-}
-
-fn with_policy(failure: Failure, gaps: GapPolicy) -> Failure {
-    if failure.class != FailureClass::Discontinuous || gaps == GapPolicy::Error {
-        return failure;
-    }
-    Failure::new(failure.class, format!("{} (`gaps: {}` is not available)", failure.message, gaps.as_str()))
+    Ok(Recording { channels, stretches: course.stretches, offset: course.offset, annotations, notes })
 }
 
 /// Checks a pick and allocates its samples.
@@ -214,10 +209,12 @@ fn watch(
     if layout.annotations.is_empty() { Ok(()) } else { timeline.push(record, onset) }
 }
 
-/// The length in time, where a signal has a rate.
-pub(super) fn recorded_length(header: &Header, records: u64) -> Option<i128> {
+/// From sample 0 to the end of the last record, where a signal has a rate.
+pub(super) fn recorded_length(header: &Header, stretches: &[Stretch]) -> Option<i128> {
     let signal = header.signals.iter().find(|signal| signal.rate.is_some())?;
-    Some(length_attoseconds(records.checked_mul(signal.samples_per_record)?, signal.rate?))
+    let last = stretches.last()?;
+    let samples = last.records.checked_mul(signal.samples_per_record)?;
+    Some(attoseconds(last.onset).saturating_add(length_attoseconds(samples, signal.rate?)))
 }
 
 fn count_note(header: &Header, records: u64) -> Option<Note> {

@@ -8,7 +8,7 @@ use crate::formats::input::Input;
 use crate::formats::records::{Layout, read_blocks, recorded_length};
 use crate::formats::tal::Annotations;
 use crate::formats::{ATTOSECONDS, attoseconds};
-use crate::model::recording::{Header, Kind, Tal};
+use crate::model::recording::{Header, Kind, Stretch, Tal};
 use crate::model::{Failure, Note, Seconds};
 use std::io::Read;
 
@@ -68,7 +68,8 @@ pub fn visit_samples<R: Read>(
     let gaps = gaps(header, &onsets, offset);
     // Time passes in gaps as well.
     let beyond: i128 = gaps.iter().map(|gap| (gap.length_s * ATTOSECONDS as f64) as i128).sum();
-    let length = recorded_length(header, header.records_held).map(|length| length.saturating_add(beyond));
+    let all = Stretch { first_record: 0, records: header.records_held, onset: Seconds::ZERO };
+    let length = recorded_length(header, &[all]).map(|length| length.saturating_add(beyond));
     let (annotations, notes) = annotations.finish(offset, length);
     Ok(Annotated { offset, annotations, gaps, notes })
 }

@@ -105,7 +105,7 @@ impl Block<'_> {
                 Key::Start => {
                     let start = clock(line, value, &mut table.notes)?;
                     let code = SEIZURE.to_owned();
-                    table.rows.push(AnnotationRow { channel: None, start, end: None, code, line });
+                    table.push(AnnotationRow { channel: None, start, end: None, code, line })?;
                 }
                 Key::End => {
                     let end = clock(line, value, &mut table.notes)?;

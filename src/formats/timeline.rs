@@ -1,11 +1,13 @@
 //! Where the records lie in time: gaps and overlaps, decided by the time-keeping annotations alone.
 //!
 //! The header's marker only says how much to trust silence: a file marked discontinuous must show that it
-//! is not, others are continuous until an onset says otherwise.
+//! is not, others are continuous until an onset says otherwise. A gap is refused, or begins a new stretch, as
+//! the recipe's `gaps` says; records that overlap or run backwards are refused always.
 
 use crate::formats::tal::Count;
 use crate::formats::{ATTOSECONDS, attoseconds, shown};
-use crate::model::recording::{Header, Variant};
+use crate::model::recipe::GapPolicy;
+use crate::model::recording::{Header, Stretch, Variant};
 use crate::model::{Failure, FailureClass, Note, Seconds};
 
 /// Slow drift between the onsets and the nominal duration that is still one stretch of time.
@@ -19,14 +21,29 @@ pub(super) struct Timeline {
     /// Half a sample of the fastest signal: a smaller jump moves no sample.
     tolerance: i128,
     must_prove: bool,
-    /// First and last onset with the number of its record.
+    splits_at_gaps: bool,
+    /// First and last onset of the present stretch with the number of its record.
     first: Option<(u64, Seconds)>,
     last: Option<(u64, i128)>,
     missing: Count,
+    /// Where gaps were found: the record behind, and its onset on the header's clock.
+    breaks: Vec<(u64, Seconds)>,
+    /// Onset of record 0 on the header's clock, once one is known.
+    offset: Option<Seconds>,
+}
+
+/// Where a recording's records lie in time.
+pub(super) struct Course {
+    /// Onset of the first record on the header's clock.
+    pub(super) offset: Seconds,
+    /// Records without a gap between them.
+    pub(super) stretches: Vec<Stretch>,
+    /// What was odd.
+    pub(super) notes: Vec<Note>,
 }
 
 impl Timeline {
-    pub(super) fn new(header: &Header) -> Self {
+    pub(super) fn new(header: &Header, gaps: GapPolicy) -> Self {
         let half = |rate: crate::model::Rate| {
             ATTOSECONDS * i128::from(rate.denominator()) / (2 * i128::from(rate.numerator()))
         };
@@ -36,50 +53,112 @@ impl Timeline {
             duration: header.record_duration,
             tolerance: tolerance.unwrap_or(0),
             must_prove: header.variant == Variant::Discontinuous,
+            splits_at_gaps: gaps != GapPolicy::Error,
             first: None,
             last: None,
             missing: Count::default(),
+            breaks: Vec::new(),
+            offset: None,
         }
     }
 
-    /// Takes the onset of a record, and refuses one that does not continue what came before.
+    /// Takes the onset of a record: it continues what came before, begins a new stretch, or is refused.
     pub(super) fn push(&mut self, record: u64, onset: Option<Seconds>) -> Result<(), Failure> {
         let Some(onset) = onset else {
             self.missing.add(record);
             let silent_start = self.must_prove && self.step.is_some() && record == 0;
             return if silent_start { Err(unproven(record)) } else { Ok(()) };
         };
-        let (first, start) = *self.first.get_or_insert((record, onset));
-        let now = attoseconds(onset);
-        if let (Some(step), Some((before, last))) = (self.step, self.last) {
-            let expected = |since: u64| i128::from(record - since).saturating_mul(step);
-            let jump = now.saturating_sub(last.saturating_add(expected(before)));
-            let drift = now.saturating_sub(attoseconds(start).saturating_add(expected(first)));
-            if jump.saturating_abs() > self.tolerance || drift.saturating_abs() > DRIFT_LIMIT {
-                return Err(broken(record, onset, if jump == 0 { drift } else { jump }));
-            }
+        self.offset.get_or_insert_with(|| (0..record).fold(onset, |onset, _| onset.minus(self.duration)));
+        if let Some(jump) = self.jump(record, onset) {
+            self.break_off(record, onset, jump)?;
         }
-        self.last = Some((record, now));
+        self.first.get_or_insert((record, onset));
+        self.last = Some((record, attoseconds(onset)));
         Ok(())
     }
 
-    /// Returns the onset of the first record, and what was odd.
-    pub(super) fn finish(self, records: u64) -> Result<(Seconds, Vec<Note>), Failure> {
+    /// Returns how far an onset is from where the present stretch would have it, in attoseconds, if that is too far.
+    fn jump(&self, record: u64, onset: Seconds) -> Option<i128> {
+        let (step, (first, start), (before, last)) = (self.step?, self.first?, self.last?);
+        let now = attoseconds(onset);
+        let expected = |since: u64| i128::from(record - since).saturating_mul(step);
+        let jump = now.saturating_sub(last.saturating_add(expected(before)));
+        let drift = now.saturating_sub(attoseconds(start).saturating_add(expected(first)));
+        let is_broken = jump.saturating_abs() > self.tolerance || drift.saturating_abs() > DRIFT_LIMIT;
+        is_broken.then_some(if jump == 0 { drift } else { jump })
+    }
+
+    fn break_off(&mut self, record: u64, onset: Seconds, jump: i128) -> Result<(), Failure> {
+        if jump <= 0 || !self.splits_at_gaps {
+            return Err(broken(record, onset, jump));
+        }
+        if let Some((before, _)) = self.last.filter(|(before, _)| before + 1 != record) {
+            return Err(Failure::new(
+                FailureClass::Discontinuous,
+                format!(
+                    "a gap of {} s lies somewhere before record {record}: the records behind record {before} have no \
+                     time-keeping annotation",
+                    shown(jump)
+                ),
+            ));
+        }
+        self.breaks.push((record, onset));
+        self.first = None;
+        Ok(())
+    }
+
+    /// Returns where the records lie.
+    pub(super) fn finish(self, records: u64) -> Result<Course, Failure> {
         let last = records.saturating_sub(1);
         if self.must_prove && self.step.is_some() && self.last.is_none_or(|(known, _)| known < last) {
             return Err(unproven(last));
         }
-        let note = self.missing.note("time-keeping-missing", "records have no time-keeping annotation");
-        let (record, onset) = self.first.unwrap_or((0, Seconds::ZERO));
-        let offset = (0..record).fold(onset, |onset, _| onset.minus(self.duration));
-        Ok((offset, note.into_iter().collect()))
+        let notes = self.missing.note("time-keeping-missing", "records have no time-keeping annotation");
+        let offset = self.offset.unwrap_or(Seconds::ZERO);
+        let starts = std::iter::once((0, offset)).chain(self.breaks.iter().copied());
+        let ends = self.breaks.iter().map(|(record, _)| *record).chain([records]);
+        let stretch = |((first_record, onset), end): ((u64, Seconds), u64)| Stretch {
+            first_record,
+            records: end - first_record,
+            onset: trimmed(onset.minus(offset)),
+        };
+        let stretches: Vec<Stretch> = starts.zip(ends).map(stretch).collect();
+        let gaps = gap_note(&stretches, self.duration);
+        Ok(Course { offset, stretches, notes: notes.into_iter().chain(gaps).collect() })
     }
 }
 
+/// The same time without zeros at its end, which a difference of decimals may have.
+fn trimmed(time: Seconds) -> Seconds {
+    Seconds::parse(&time.to_string()).unwrap_or(time)
+}
+
+/// How many gaps there are and how long they are together.
+fn gap_note(stretches: &[Stretch], duration: Seconds) -> Option<Note> {
+    let (last, rest) = stretches.split_last()?;
+    let first = rest.first()?;
+    let recorded: u64 = rest.iter().map(|stretch| stretch.records).sum();
+    let missing =
+        attoseconds(last.onset).saturating_sub(attoseconds(duration).saturating_mul(i128::from(recorded)));
+    let text = format!(
+        "{} gaps of {} s together, the first behind record {}",
+        rest.len(),
+        shown(missing),
+        first.records - 1
+    );
+    Some(Note::new("gaps", text))
+}
+
 fn broken(record: u64, onset: Seconds, jump: i128) -> Failure {
-    let what = if jump > 0 { "a gap" } else { "an overlap" };
-    let message =
-        format!("record {record} begins at {onset} s, which leaves {what} of {} s", shown(jump.abs()));
+    let (what, way_out) = match jump {
+        1.. => ("a gap", " (`gaps: split` or `gaps: fill` takes recordings with gaps)"),
+        _ => ("an overlap", ""),
+    };
+    let message = format!(
+        "record {record} begins at {onset} s, which leaves {what} of {} s{way_out}",
+        shown(jump.abs())
+    );
     Failure::new(FailureClass::Discontinuous, message)
 }
 
@@ -128,14 +207,57 @@ mod tests {
 
     /// Returns the offset and the number of notes, or the class.
     fn outcome(variant: Variant, duration: &str, onsets: &[&str]) -> Result<(String, usize), String> {
-        let mut timeline = Timeline::new(&header(variant, duration, 256));
+        course(variant, duration, onsets, GapPolicy::Error)
+            .map(|course| (course.offset.to_string(), course.notes.len()))
+    }
+
+    fn course(variant: Variant, duration: &str, onsets: &[&str], gaps: GapPolicy) -> Result<Course, String> {
+        let mut timeline = Timeline::new(&header(variant, duration, 256), gaps);
         let run = || {
             for (record, onset) in onsets.iter().enumerate() {
                 timeline.push(record as u64, Seconds::parse(onset))?;
             }
             timeline.finish(onsets.len() as u64)
         };
-        run().map(|(offset, notes)| (offset.to_string(), notes.len())).map_err(|failure| failure.message)
+        run().map_err(|failure: Failure| failure.message)
+    }
+
+    #[test]
+    fn gaps_begin_new_stretches_where_the_recipe_takes_them() {
+        use Variant::{Continuous, Discontinuous, Plain};
+        // `first record+records@onset`, the offset before them.
+        for (variant, onsets, expected) in [
+            (Discontinuous, &["0", "1", "2"][..], "0: 0+3@0"),
+            (Discontinuous, &["0", "1", "7", "8.5"], "0: 0+2@0 2+1@7 3+1@8.5"),
+            (Continuous, &["0.25", "1.25", "7.125"], "0.25: 0+2@0 2+1@6.875"),
+            (Plain, &["", "1", "2", "90"], "0: 0+3@0 3+1@90"),
+            // The new stretch has an onset and a drift of its own.
+            (Continuous, &["0", "5.001", "6.002", "7.003"], "0: 0+1@0 1+3@5.001"),
+        ] {
+            let course = course(variant, "1", onsets, GapPolicy::Fill).unwrap();
+            let shown = |s: &Stretch| format!(" {}+{}@{}", s.first_record, s.records, s.onset);
+            let stretches: String = course.stretches.iter().map(shown).collect();
+            assert_eq!(format!("{}:{stretches}", course.offset), expected);
+            let gaps = course.notes.iter().find(|note| note.code == "gaps");
+            assert_eq!(gaps.is_some(), course.stretches.len() > 1);
+        }
+        let course = course(Continuous, "1", &["0", "1", "7", "8.5"], GapPolicy::Split).unwrap();
+        assert_eq!(course.notes[0].text, "2 gaps of 5.5 s together, the first behind record 1");
+    }
+
+    #[test]
+    fn overlaps_and_gaps_at_an_unknown_place_are_refused_under_every_policy() {
+        for gaps in [GapPolicy::Split, GapPolicy::Fill] {
+            for (onsets, words) in [
+                (&["0", "1", "1.5"][..], "an overlap of 0.5 s"),
+                (&["0", "5", "1"], "an overlap of 5 s"),
+                (&["0", "-1"], "an overlap of 2 s"),
+                (&["0", "", "7"], "a gap of 5 s lies somewhere before record 2: the records behind record 0"),
+            ] {
+                let message = course(Variant::Discontinuous, "1", onsets, gaps).err().unwrap();
+                assert!(message.contains(words), "{onsets:?}: {message}");
+            }
+        }
     }
 
     #[test]

@@ -18,13 +18,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<AnnotationTable, Failure> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        if !versioned {
-            is_version(line).then_some(()).ok_or_else(|| {
-                bad_line(number, "expected the line `version = tse_v1.0.0` before the first row")
-            })?;
+        if versioned {
+            table.push(row(number, line)?)?;
+        } else if is_version(line) {
             versioned = true;
         } else {
-            table.rows.push(row(number, line)?);
+            return Err(bad_line(number, "expected the line `version = tse_v1.0.0` before the first row"));
         }
     }
     if versioned { Ok(table) } else { Err(bad_line(last, "the file ends without a line `version = …`")) }

@@ -18,7 +18,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<AnnotationTable, Failure> {
         if let Some(comment) = line.strip_prefix('#') {
             read_comment(number, comment, &mut table)?;
         } else if let Some(columns) = columns.as_ref().filter(|_| !line.is_empty()) {
-            table.rows.push(columns.read_row(number, line)?);
+            table.push(columns.read_row(number, line)?)?;
         } else if !line.is_empty() {
             columns = Some(Columns::read(number, line)?);
         }

@@ -21,7 +21,7 @@ const AUX: u16 = 63;
 pub(super) fn read(bytes: &[u8]) -> Result<AnnotationTable, Failure> {
     let mut words = Words { bytes, at: 0 };
     let (mut time, mut rate) = (0_i64, None);
-    let mut rows: Vec<AnnotationRow> = Vec::new();
+    let mut table = AnnotationTable::default();
     loop {
         let word = words.next()?;
         match (word >> 10, word & 0x3ff) {
@@ -35,31 +35,28 @@ pub(super) fn read(bytes: &[u8]) -> Result<AnnotationTable, Failure> {
                     let rate = rate.ok_or_else(|| {
                         bad_line(words.count(), "a seizure before the file has named its time resolution")
                     })?;
-                    bracket(&mut rows, code, words.count(), Seconds::of_sample(time, rate))?;
+                    bracket(&mut table, code, words.count(), Seconds::of_sample(time, rate))?;
                 }
             }
         }
     }
-    Ok(AnnotationTable { rows, ..AnnotationTable::default() })
+    Ok(table)
 }
 
-fn bracket(rows: &mut Vec<AnnotationRow>, code: u16, line: usize, time: Seconds) -> Result<(), Failure> {
-    let open = rows.last_mut().filter(|row| row.end.is_none());
+fn bracket(table: &mut AnnotationTable, code: u16, line: usize, time: Seconds) -> Result<(), Failure> {
+    let open = table.rows.last_mut().filter(|row| row.end.is_none());
     match (open, code) {
         (None, BEGIN) => {
-            rows.push(AnnotationRow {
-                channel: None,
-                start: time,
-                end: None,
-                code: SEIZURE.to_owned(),
-                line,
-            });
+            let code = SEIZURE.to_owned();
+            table.push(AnnotationRow { channel: None, start: time, end: None, code, line })
         }
-        (Some(row), END) => row.end = Some(time),
-        (Some(_), _) => return Err(bad_line(line, "a seizure begins before the last one has ended")),
-        (None, _) => return Err(bad_line(line, "a seizure ends that has not begun")),
+        (Some(row), END) => {
+            row.end = Some(time);
+            Ok(())
+        }
+        (Some(_), _) => Err(bad_line(line, "a seizure begins before the last one has ended")),
+        (None, _) => Err(bad_line(line, "a seizure ends that has not begun")),
     }
-    Ok(())
 }
 
 /// `## time resolution: 256`.

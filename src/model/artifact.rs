@@ -4,8 +4,9 @@
 //! a signal and of its labels hold everything that a manifest entry needs, which is why a lost manifest costs only time.
 
 use crate::model::failure::Note;
-use crate::model::id::{Digest, RecordingId};
+use crate::model::id::Digest;
 use crate::model::manifest::{Event, LabelStatus};
+use crate::model::stem::{PartOf, Stem};
 use crate::model::units::{Rate, Seconds};
 use crate::model::window::Span;
 use serde::{Deserialize, Serialize};
@@ -24,8 +25,8 @@ pub enum Facts {
 /// What a signal file says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SignalFacts {
-    /// The recording.
-    pub id: RecordingId,
+    /// The recording, or the part of one.
+    pub id: Stem,
     /// The signal fingerprint.
     pub fingerprint: Digest,
     /// The recording's content.
@@ -38,7 +39,7 @@ pub struct SignalFacts {
     pub rate_hz: Rate,
     /// The recording's own rate (of its first picked channel).
     pub input_rate_hz: Rate,
-    /// Onset of sample 0 on the clock of the recording's header.
+    /// Onset of the recording's sample 0 on the clock of its header.
     pub offset_s: Seconds,
     /// Gaps, in samples; empty unless the recipe fills them.
     pub gaps: Vec<Span>,
@@ -48,13 +49,16 @@ pub struct SignalFacts {
     pub reference: Option<String>,
     /// What is worth knowing.
     pub notes: Vec<Note>,
+    /// Where a part lies in its recording; nothing where the recording is one piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartOf>,
 }
 
 /// What a labels file says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelFacts {
-    /// The recording.
-    pub id: RecordingId,
+    /// The recording, or the part of one.
+    pub id: Stem,
     /// The label fingerprint.
     pub fingerprint: Digest,
     /// The recording's content, which decides how many samples there are.
@@ -73,15 +77,27 @@ pub struct LabelFacts {
     pub events: Vec<Event>,
     /// What is worth knowing.
     pub notes: Vec<Note>,
+    /// Where a part lies in its recording; nothing where the recording is one piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartOf>,
 }
 
 impl Facts {
-    /// The recording.
+    /// The recording, or the part of one.
     #[must_use]
-    pub fn id(&self) -> &RecordingId {
+    pub fn id(&self) -> &Stem {
         match self {
             Self::Signal(facts) => &facts.id,
             Self::Labels(facts) => &facts.id,
+        }
+    }
+
+    /// Where a part lies in its recording; nothing where the recording is one piece.
+    #[must_use]
+    pub fn part(&self) -> Option<PartOf> {
+        match self {
+            Self::Signal(facts) => facts.part,
+            Self::Labels(facts) => facts.part,
         }
     }
 

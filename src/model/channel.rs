@@ -18,6 +18,20 @@ pub const ORDER_10_20: [&str; 19] = [
     "T6", "O2",
 ];
 
+/// The 22 pairs of the transverse central parietal montage (TCP, a double banana) of the TUH EEG corpora, in their order:
+/// left and right temporal chains, the transverse chain through the vertex, left and right parasagittal chains.
+/// This is the montage that goes with recordings against an averaged reference (`01_tcp_ar`).
+pub const TCP_22: [&str; 22] = [
+    "Fp1-F7", "F7-T3", "T3-T5", "T5-O1", "Fp2-F8", "F8-T4", "T4-T6", "T6-O2", "A1-T3", "T3-C3", "C3-Cz",
+    "Cz-C4", "C4-T4", "T4-A2", "Fp1-F3", "F3-C3", "C3-P3", "P3-O1", "Fp2-F4", "F4-C4", "C4-P4", "P4-O2",
+];
+
+/// The 20 pairs of `TCP_22` that need no ear electrode, for recordings without them (`03_tcp_ar_a`).
+#[must_use]
+pub fn tcp_20() -> Vec<&'static str> {
+    TCP_22.into_iter().filter(|pair| !pair.contains("A1") && !pair.contains("A2")).collect()
+}
+
 /// A recorded label taken apart: the comparison key and the reference suffix that was stripped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelKey {

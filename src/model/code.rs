@@ -44,6 +44,7 @@ fn closeness(declared: &BTreeSet<String>, code: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::Meaning::{Background, Seizure};
     use super::*;
     use crate::model::recipe::{AnnotationFormat, GapPolicy, NoRowMeans, Unlabelled};
     use std::collections::BTreeMap;
@@ -62,7 +63,6 @@ mod tests {
             rate_hz: None,
             gaps: GapPolicy::Error,
         };
-        use Meaning::{Background, Seizure};
         for (seizure, background, code, expected) in [
             (&["seiz"][..], &["bckg"][..], "seiz", Some(Seizure)),
             (&["seiz"], &["bckg"], "bckg", Some(Background)),

@@ -1,9 +1,10 @@
 //! The manifest: what a version holds, as a value. `store::manifest` writes and reads it.
 
 use crate::model::failure::{FailureClass, Note};
-use crate::model::id::{Digest, ProfileName, RecordingId, Split, VersionName};
+use crate::model::id::{Digest, ProfileName, Split, VersionName};
+use crate::model::stem::{PartOf, Stem};
 use crate::model::units::Rate;
-use crate::model::window::Span;
+use crate::model::window::{self, Span, WindowCounts, Windowing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,7 +52,8 @@ pub struct Manifest {
     pub membership: Vec<Member>,
     /// Totals, by split.
     pub totals: BTreeMap<Split, Totals>,
-    /// One a finished recording, sorted by id. Shared with whoever works from them: there may be 100,000.
+    /// One a finished recording, or one a part of it, sorted by id. Shared with whoever works from them: there may be
+    /// 100,000.
     #[serde(with = "shared")]
     pub entries: Vec<Arc<Entry>>,
     /// One a recording that could not be processed, sorted by name.
@@ -90,19 +92,19 @@ pub struct Totals {
     pub recordings: u64,
     /// Subjects.
     pub subjects: u64,
-    /// Samples a channel.
+    /// Recorded samples a channel; gaps that were filled are left out.
     pub samples: u64,
-    /// Samples that are seizure.
+    /// Recorded samples that are seizure.
     pub seizure_samples: u64,
     /// Bytes of the files.
     pub bytes: u64,
 }
 
-/// A finished recording.
+/// A finished recording, or a finished part of one that was split at its gaps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The id, the stem of the files.
-    pub id: RecordingId,
+    /// The stem of the files: the recording's id, or `<id>.part000` and so on.
+    pub id: Stem,
     /// The split, the directory of the files.
     pub split: Split,
     /// The subject.
@@ -125,6 +127,40 @@ pub struct Entry {
     pub notes: Vec<Note>,
     /// How each file came to be.
     pub made: Made,
+    /// Where a part lies in its recording; nothing where the recording is one piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartOf>,
+    /// Samples that were never recorded and hold zeros (`gaps: fill`); windows that touch them are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Span>,
+}
+
+impl Entry {
+    /// Returns the windows by class; those that touch a gap are left out.
+    #[must_use]
+    pub fn windows(&self, windowing: Windowing) -> WindowCounts {
+        windowing.classify(self.samples, &self.seizures(), &self.gaps)
+    }
+
+    /// Samples that were recorded: all but the gaps.
+    #[must_use]
+    pub fn recorded_samples(&self) -> u64 {
+        self.samples.saturating_sub(window::covered(&window::merge(&self.gaps)))
+    }
+
+    /// Recorded samples that are seizure.
+    #[must_use]
+    pub fn seizure_samples(&self) -> u64 {
+        let (seizures, gaps) = (self.seizures(), window::merge(&self.gaps));
+        window::covered(&seizures) - window::shared(&seizures, &gaps)
+    }
+
+    /// Stretches of seizure, sorted and disjoint; events of single channels may overlap in one.
+    #[must_use]
+    pub fn seizures(&self) -> Vec<Span> {
+        let spans: Vec<Span> = self.events.iter().map(Event::span).collect();
+        window::merge(&spans)
+    }
 }
 
 /// A source file and its content.
@@ -173,6 +209,26 @@ impl Files {
     /// The files, the signal first.
     pub fn iter(&self) -> impl Iterator<Item = &FileRecord> {
         std::iter::once(&self.signal).chain(&self.labels)
+    }
+}
+
+impl FileRecord {
+    /// The name inside the directory of the split.
+    #[must_use]
+    pub fn leaf(&self) -> &str {
+        self.name.rsplit_once('/').map_or(&self.name, |(_, leaf)| leaf)
+    }
+
+    /// True where the file lies in the directory of a split.
+    #[must_use]
+    pub fn is_in(&self, split: Split) -> bool {
+        self.name.split_once('/').is_some_and(|(place, _)| place == split.as_str())
+    }
+
+    /// Returns the name that the file has in the directory of a split.
+    #[must_use]
+    pub fn name_in(&self, split: Split) -> String {
+        format!("{split}/{}", self.leaf())
     }
 }
 

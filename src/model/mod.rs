@@ -16,6 +16,8 @@ pub mod order;
 pub mod recipe;
 pub mod recording;
 pub mod settings;
+pub mod shard;
+pub mod stem;
 pub mod units;
 pub mod window;
 

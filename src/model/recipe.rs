@@ -178,7 +178,7 @@ choice! {
         WfdbSeizures = 6 "wfdb_seizures",
         /// Siena `Seizures-list-*.txt`, clock times, one file for the recordings of a patient.
         SienaList = 7 "siena_list",
-        /// BIDS and SzCORE `events.tsv`.
+        /// BIDS and `SzCORE` `events.tsv`.
         BidsEvents = 8 "bids_events",
         /// EDF+ annotations, of the recording itself or of another file.
         EdfAnnotations = 9 "edf_annotations",

@@ -2,7 +2,9 @@
 
 use crate::model::failure::Note;
 use crate::model::units::{Rate, Seconds};
+use crate::model::window::Span;
 use ndarray::Array2;
+use std::ops::Range;
 
 /// The family of a recording, decided by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +114,15 @@ impl Digital {
         }
     }
 
+    /// Returns the samples of some ranges, one behind the other.
+    #[must_use]
+    pub fn only(&self, ranges: impl Iterator<Item = Range<usize>>) -> Self {
+        match self {
+            Self::I16(samples) => Self::I16(ranges.flat_map(|range| &samples[range]).copied().collect()),
+            Self::I32(samples) => Self::I32(ranges.flat_map(|range| &samples[range]).copied().collect()),
+        }
+    }
+
     /// True where all samples are equal: decided on integers, never after scaling.
     #[must_use]
     pub fn is_flat(&self) -> bool {
@@ -157,17 +168,58 @@ pub struct Tal {
     pub text: String,
 }
 
+/// Records that follow each other without a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first of them.
+    pub first_record: u64,
+    /// How many they are, at least 1.
+    pub records: u64,
+    /// When it begins, in seconds from the recording's sample 0.
+    pub onset: Seconds,
+}
+
 /// The picked channels of a recording as raw integers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
-    /// The channels in the order in which they were asked for.
+    /// The channels in the order in which they were asked for; a gap leaves no trace in their samples.
     pub channels: Vec<RawChannel>,
+    /// Where the samples lie in time, in order: one stretch, unless the recording has gaps.
+    pub stretches: Vec<Stretch>,
     /// Onset of the first record: sample 0 lies here on the clock of the header.
     pub offset: Seconds,
     /// EDF+ annotations, time-keeping ones left out, onsets relative to sample 0.
     pub annotations: Vec<Tal>,
     /// Oddities found while reading, the header's own left out.
     pub notes: Vec<Note>,
+}
+
+impl Recording {
+    /// Returns where the samples of a stretch lie in a channel.
+    #[must_use]
+    pub fn samples_of(&self, channel: &RawChannel, stretch: &Stretch) -> Range<usize> {
+        let records: u64 = self.stretches.iter().map(|stretch| stretch.records).sum();
+        let before = self.stretches.iter().take_while(|other| other.first_record < stretch.first_record);
+        let before: u64 = before.map(|stretch| stretch.records).sum();
+        let in_record = channel.samples.len() / (records.max(1) as usize);
+        in_record * before as usize..in_record * (before + stretch.records) as usize
+    }
+
+    /// Returns the recording with some of its stretches only; times stay as they are.
+    #[must_use]
+    pub fn only(&self, stretches: &[Stretch]) -> Self {
+        let channel = |channel: &RawChannel| {
+            let ranges = stretches.iter().map(|stretch| self.samples_of(channel, stretch));
+            RawChannel { samples: channel.samples.only(ranges), ..*channel }
+        };
+        Self {
+            channels: self.channels.iter().map(channel).collect(),
+            stretches: stretches.to_vec(),
+            offset: self.offset,
+            annotations: self.annotations.clone(),
+            notes: self.notes.clone(),
+        }
+    }
 }
 
 /// The processed signal of one recording.
@@ -187,6 +239,8 @@ pub struct Signal {
     pub input_rate: Rate,
     /// The reference suffix of the picked labels, where they had one.
     pub reference: Option<String>,
+    /// Columns that were never recorded and hold zeros.
+    pub gaps: Vec<Span>,
     /// What is worth knowing.
     pub notes: Vec<Note>,
 }

@@ -6,6 +6,7 @@ use crate::model::order::{Family, Subset};
 use crate::model::recipe::{AnnotationFormat, Recipe};
 use crate::model::units::{Rate, Seconds};
 use crate::model::window::{Windowing, whole_samples};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -81,7 +82,7 @@ impl LinkMethod {
 }
 
 /// Window length and stride in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct WindowSpec {
     /// Length.
     pub length_s: Seconds,

@@ -106,23 +106,23 @@ impl Windowing {
         }
     }
 
-    /// Returns the windows of one recording by class; `seizures` may overlap and be unsorted.
+    /// Returns the windows of one recording by class; windows that touch a gap are left out. Spans may
+    /// overlap and be unsorted.
     #[must_use]
-    pub fn classify(self, samples: u64, seizures: &[Span]) -> WindowCounts {
-        let merged = merge(seizures);
-        let mut counts = WindowCounts { none: self.count(samples), ..WindowCounts::default() };
-        let mut next = 0;
-        for span in &merged {
-            let (first, last) = self.touching(*span, counts.total());
-            for window in first.max(next)..last {
-                match self.class_at(window * self.stride, &merged) {
+    pub fn classify(self, samples: u64, seizures: &[Span], gaps: &[Span]) -> WindowCounts {
+        let (seizures, gaps) = (merge(seizures), merge(gaps));
+        let windows = self.count(samples);
+        let closed = self.ranges(&gaps, windows);
+        let mut counts = WindowCounts { none: windows - covered(&closed), ..WindowCounts::default() };
+        for range in self.ranges(&seizures, windows) {
+            for window in (range.start..range.end).filter(|window| !holds(&closed, *window)) {
+                match self.class_at(window * self.stride, &seizures) {
                     WindowClass::None => continue,
                     WindowClass::Partial => counts.partial += 1,
                     WindowClass::Full => counts.full += 1,
                 }
                 counts.none -= 1;
             }
-            next = next.max(last);
         }
         counts
     }
@@ -138,14 +138,23 @@ impl Windowing {
     /// Returns the class of the window that begins at `start`; `seizures` are sorted and disjoint, as of `merge`.
     #[must_use]
     pub fn class_at(self, start: u64, seizures: &[Span]) -> WindowClass {
-        self.class(self.overlap(start, seizures))
+        self.class(self.seizure_at(start, seizures))
     }
 
-    /// The windows [first, last) that a span can touch.
-    fn touching(self, span: Span, windows: u64) -> (u64, u64) {
-        let first = span.start.saturating_sub(self.length - 1).div_ceil(self.stride);
-        let last = span.end.div_ceil(self.stride).min(windows);
-        (first.min(last), last)
+    /// Returns the seizure samples of the window that begins at `start`; `seizures` are as of `merge`.
+    #[must_use]
+    pub fn seizure_at(self, start: u64, seizures: &[Span]) -> u64 {
+        self.overlap(start, seizures)
+    }
+
+    /// Returns the windows, as ranges of their numbers, that touch one of the spans; these are sorted and disjoint.
+    fn ranges(self, spans: &[Span], windows: u64) -> Vec<Span> {
+        let touching = |span: &Span| {
+            let start = span.start.saturating_sub(self.length - 1).div_ceil(self.stride);
+            let end = span.end.div_ceil(self.stride).min(windows);
+            Span { start: start.min(end), end }
+        };
+        merge(&spans.iter().map(touching).collect::<Vec<_>>())
     }
 
     fn overlap(self, start: u64, merged: &[Span]) -> u64 {
@@ -169,6 +178,25 @@ pub fn merge(spans: &[Span]) -> Vec<Span> {
         }
     }
     merged
+}
+
+/// Returns how many samples lie in spans that are disjoint.
+#[must_use]
+pub fn covered(spans: &[Span]) -> u64 {
+    spans.iter().map(|span| span.end - span.start).sum()
+}
+
+/// Returns how many samples lie in both of two lists of sorted, disjoint spans.
+#[must_use]
+pub fn shared(a: &[Span], b: &[Span]) -> u64 {
+    let common = |a: &Span, b: &Span| a.end.min(b.end).saturating_sub(a.start.max(b.start));
+    a.iter().map(|a| b.iter().map(|b| common(a, b)).sum::<u64>()).sum()
+}
+
+/// True where one of the sorted, disjoint spans holds `at`.
+fn holds(spans: &[Span], at: u64) -> bool {
+    let next = spans.partition_point(|span| span.end <= at);
+    spans.get(next).is_some_and(|span| span.start <= at)
 }
 
 /// Returns how many samples a length of `seconds` has at `rate`, where that is a whole number of at least 1.
@@ -209,13 +237,19 @@ mod tests {
         }
     }
 
-    fn by_hand(windowing: Windowing, samples: u64, seizures: &[Span]) -> WindowCounts {
-        let labels: Vec<bool> =
-            (0..samples).map(|i| seizures.iter().any(|s| s.start <= i && i < s.end)).collect();
+    fn by_hand(windowing: Windowing, samples: u64, seizures: &[Span], gaps: &[Span]) -> WindowCounts {
+        let mask = |spans: &[Span]| -> Vec<bool> {
+            (0..samples).map(|i| spans.iter().any(|s| s.start <= i && i < s.end)).collect()
+        };
+        let (labels, closed) = (mask(seizures), mask(gaps));
         let mut counts = WindowCounts::default();
         for window in 0..windowing.count(samples) {
             let start = (window * windowing.stride()) as usize;
-            let ill = labels[start..start + windowing.length() as usize].iter().filter(|l| **l).count();
+            let window = start..start + windowing.length() as usize;
+            if closed[window.clone()].iter().any(|closed| *closed) {
+                continue;
+            }
+            let ill = labels[window].iter().filter(|l| **l).count();
             match windowing.class(ill as u64) {
                 WindowClass::None => counts.none += 1,
                 WindowClass::Partial => counts.partial += 1,
@@ -230,11 +264,27 @@ mod tests {
         fn classes_from_events_equal_classes_from_labels(
             samples in 0_u64..400, length in 1_u64..150, stride in 1_u64..60,
             spans in proptest::collection::vec((0_u64..400, 0_u64..200), 0..6),
+            gaps in proptest::collection::vec((0_u64..400, 0_u64..60), 0..4),
         ) {
-            let spans: Vec<Span> = spans.into_iter()
-                .map(|(start, n)| Span { start: start.min(samples), end: (start + n).min(samples) }).collect();
+            let cut = |spans: Vec<(u64, u64)>| -> Vec<Span> {
+                let cut = |(start, n): (u64, u64)| Span { start: start.min(samples), end: (start + n).min(samples) };
+                spans.into_iter().map(cut).collect()
+            };
+            let (spans, gaps) = (cut(spans), cut(gaps));
             let windowing = Windowing::new(length, stride).unwrap();
-            prop_assert_eq!(windowing.classify(samples, &spans), by_hand(windowing, samples, &spans));
+            let counts = windowing.classify(samples, &spans, &gaps);
+            prop_assert_eq!(counts, by_hand(windowing, samples, &spans, &gaps));
+            let seconds = (0..samples).filter(|i| [&spans, &gaps].iter().all(|s| holds(&merge(s), *i))).count() as u64;
+            prop_assert_eq!(shared(&merge(&spans), &merge(&gaps)), seconds);
+            let mut from_samples = WindowCounts::default();
+            for start in windowing.starts(samples, &gaps) {
+                match windowing.class(windowing.seizure_at(start, &merge(&spans))) {
+                    WindowClass::None => from_samples.none += 1,
+                    WindowClass::Partial => from_samples.partial += 1,
+                    WindowClass::Full => from_samples.full += 1,
+                }
+            }
+            prop_assert_eq!(from_samples, counts);
         }
     }
 }

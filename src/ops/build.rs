@@ -8,14 +8,16 @@ use crate::model::id::{ProfileName, RecordingId};
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, Identity, Quarantined};
 use crate::model::settings::{LinkMethod, Settings};
-use crate::ops::inventory::into_inner;
-use crate::ops::ledger::{Ledger, QuarantineLine, quarantine_lines};
+use crate::model::shard::Shard;
+use crate::model::stem::Stem;
+use crate::ops::inventory::{self, Taken, into_inner};
+use crate::ops::ledger::{Ledger, QuarantineLine, Recorded, quarantine_lines};
 use crate::ops::library::{Depth, Library};
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
-use crate::ops::survey::{Options, Survey, identity, survey, unreachable_dataset, walk};
+use crate::ops::survey::{Options, Survey, identity, now_ns, survey, unreachable_dataset};
 use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
-use crate::plan::{self, Kind, Plan, Retry, Task, Work};
-use crate::store::{Committed, Glance, Held, Line, ManifestState, MemoLine, Store, Wait, Writer};
+use crate::plan::{Kind, Plan, Retry, Task, Work};
+use crate::store::{Glance, Held, Line, ManifestState, Memo, MemoLine, Next, Store, Wait, Writer};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,6 +30,7 @@ const BATCH: usize = 256;
 
 /// How a build runs.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct BuildOptions {
     /// Try remembered failures again.
     pub retry_failed: bool,
@@ -35,15 +38,48 @@ pub struct BuildOptions {
     pub wait: Wait,
     /// Link only: never copy, never process.
     pub link_only: bool,
+    /// Build this part of the profile, beside builders of the others.
+    pub shard: Option<Shard>,
+    /// Hash every recording instead of trusting the memo.
+    pub paranoid: bool,
+    /// Leave out every sync: for caches that may be thrown away.
+    pub no_fsync: bool,
+}
+
+impl Default for BuildOptions {
+    /// A plain build that waits.
+    fn default() -> Self {
+        Self {
+            retry_failed: false,
+            wait: Wait::Forever,
+            link_only: false,
+            shard: None,
+            paranoid: false,
+            no_fsync: false,
+        }
+    }
 }
 
 impl BuildOptions {
-    fn retry(&self) -> Retry {
+    /// Which remembered failures are tried again.
+    pub(super) fn retry(&self) -> Retry {
         match (self.link_only, self.retry_failed) {
             (true, _) => Retry::Nothing,
             (false, false) => Retry::Transient,
             (false, true) => Retry::Everything,
         }
+    }
+
+    /// The cache of `settings`, written as these options say.
+    fn store(&self, settings: &Settings) -> Store {
+        let store = Store::new(settings.cache_root.clone());
+        if self.no_fsync { store.without_fsync() } else { store }
+    }
+
+    /// What the dataset holds now.
+    pub(super) fn walk(&self, settings: &Settings, store: &Store) -> Result<Taken> {
+        let memo = if self.paranoid { Memo::default() } else { store.memo(&settings.dataset.name) };
+        inventory::take(settings, &memo, now_ns())?.ok_or_else(|| unreachable_dataset(settings))
     }
 }
 
@@ -56,6 +92,10 @@ pub struct BuildReport {
     pub cache_dir: PathBuf,
     /// Recordings of the profile.
     pub members: usize,
+    /// Recordings of the profile that are in the cache or in quarantine now.
+    pub present: usize,
+    /// The part of the profile that was built, where it was not the whole.
+    pub shard: Option<ShardLine>,
     /// Recordings processed.
     pub built: usize,
     /// Recordings shared from another profile or version.
@@ -80,6 +120,15 @@ pub struct BuildReport {
     pub generated: Option<String>,
 }
 
+/// A part of a profile.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShardLine {
+    /// Which one, `3/8`.
+    pub shard: String,
+    /// Its recordings.
+    pub members: usize,
+}
+
 impl BuildReport {
     /// True where a recording is in quarantine that nobody acknowledged.
     #[must_use]
@@ -92,17 +141,16 @@ impl BuildReport {
 pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Result<BuildReport> {
     let began = Instant::now();
     let generated = if options.link_only { None } else { demo::generate(cx.progress, settings)? };
-    let store = Store::new(settings.cache_root.clone());
+    let store = options.store(settings);
     let library = Library::new(store.clone());
     // A mismatch is refused before anything is made below the cache root, and again under the lock.
-    let (taken, before) = rayon::join(|| walk(settings, &library, &[]), || Before::look(settings, &store));
-    let taken = taken?.ok_or_else(|| unreachable_dataset(settings))?;
-    let before = before?;
-    let writer = lock(cx, &store, settings, options.wait)?;
+    let (taken, before) = rayon::join(|| options.walk(settings, &store), || Before::look(settings, &store));
+    let (taken, before) = (taken?, before?);
+    let writer = lock(cx, &store, settings, options)?;
     before.lend(settings, &library)?;
     // Pre-flight never reads recordings: equal sizes are good enough for what it links.
     let settle = (!options.link_only).then_some(*cx);
-    let how = Options { depth: Depth::Prove, settle, retry: options.retry() };
+    let how = Options { depth: Depth::Prove, settle, retry: options.retry(), shard: options.shard };
     let survey = survey(settings.clone(), &library, Some(&taken), how)?;
     refuse_mismatch(&survey)?;
     let learned = [&taken.learned[..], &survey.learned].concat();
@@ -154,14 +202,19 @@ impl Before {
 }
 
 /// Waits for another build of the version, saying once for whom, until a signal asks to stop.
-fn lock(cx: &Context<'_>, store: &Store, settings: &Settings, wait: Wait) -> Result<Writer> {
+fn lock(cx: &Context<'_>, store: &Store, settings: &Settings, options: BuildOptions) -> Result<Writer> {
     let is_told = std::cell::Cell::new(false);
-    store.lock(&settings.profile, &settings.version, wait, &|holder| {
+    let on_wait = |holder: &str| {
         if !is_told.replace(true) {
             cx.progress.say(&format!("waiting for another build of this version ({holder})"));
         }
         !cx.is_stopped()
-    })
+    };
+    let (profile, version) = (&settings.profile, &settings.version);
+    match options.shard {
+        None => store.lock(profile, version, options.wait, &on_wait),
+        Some(shard) => store.lock_shard(profile, version, shard, options.wait, &on_wait),
+    }
 }
 
 fn refuse_mismatch(survey: &Survey) -> Result<()> {
@@ -224,34 +277,27 @@ fn carry_out(
     let outcomes = outcomes.map_err(|error| estimate::explain_full_disk(survey, error))?;
     bench.remember(1);
     let Bench { links, warnings, .. } = bench;
-    let ledger = Ledger::new(survey, inventory, outcomes);
-    let mut report = report(survey, inventory, &ledger);
+    let ledger = Ledger::new(outcomes);
+    let mut report = report(survey, inventory, &ledger, options);
     report.links = into_inner(links);
     report.warnings.extend(writer.note.iter().cloned().chain(into_inner(warnings)));
-    let committed = commit(survey, writer, ledger, is_idle, report.left == 0)?;
-    report.warnings.extend(committed.notes);
+    commit(survey, writer, ledger, &mut report)?;
     Ok(report)
 }
 
-/// Writes the manifest. A build that changed nothing is only counted, where the manifest on disk says all that a new
-/// one would: writing a hundred megabytes durably takes longer than all the rest.
-fn commit(
-    survey: &Survey,
-    writer: &Writer,
-    ledger: Ledger,
-    is_idle: bool,
-    complete: bool,
-) -> Result<Committed> {
-    let kept = ledger.count(Kind::Present) as u64;
-    let mut manifest = ledger.into_manifest(survey);
-    if let Some(before) = survey.own.held.merged().filter(|_| is_idle) {
-        let history = std::mem::replace(&mut manifest.history, before.history);
-        if manifest == *before {
-            return writer.count(before.history.runs, kept, complete);
-        }
-        manifest.history = history;
-    }
-    writer.commit(&manifest, complete)
+/// Writes the manifest; what others finished meanwhile goes into it as well.
+fn commit(survey: &Survey, writer: &Writer, ledger: Ledger, report: &mut BuildReport) -> Result<()> {
+    let Settings { profile, version, .. } = &survey.settings;
+    let committed = writer.merge(&survey.own.held, |merge| {
+        let now = if merge.is_shared { Some(survey.store.files(profile, version)?) } else { None };
+        // A plain build is alone: what it found before, and what it made, is all there is.
+        let Recorded { manifest, present } =
+            ledger.into_manifest(survey, merge, now.as_ref().unwrap_or(&survey.own.files));
+        report.present = present;
+        Ok(Next { manifest, is_complete: report.left == 0 && present == report.members })
+    })?;
+    report.warnings.extend(committed.notes);
+    Ok(())
 }
 
 /// The memo is an accelerator: where it cannot be written, the next build hashes again.
@@ -263,13 +309,18 @@ fn remember(writer: &Writer, settings: &Settings, lines: &[MemoLine]) -> Option<
     Some(format!("contents of the recordings were not remembered: {error}"))
 }
 
-fn report(survey: &Survey, inventory: &Inventory, ledger: &Ledger) -> BuildReport {
+fn report(survey: &Survey, inventory: &Inventory, ledger: &Ledger, options: BuildOptions) -> BuildReport {
     let settings = &survey.settings;
     let warnings = settings.warnings.iter().chain(&survey.own.held.notes).cloned();
     BuildReport {
         profile: settings.profile.clone(),
         cache_dir: settings.cache_dir(),
         members: inventory.members,
+        present: 0,
+        shard: options.shard.map(|shard| ShardLine {
+            shard: shard.to_string(),
+            members: survey.plan.as_ref().map_or(0, |plan| plan.tasks.len()),
+        }),
         built: ledger.count(Kind::Build),
         linked: ledger.count(Kind::Link),
         relabelled: ledger.count(Kind::Relabel),
@@ -318,7 +369,7 @@ impl Run<'_> {
     fn long(&self, tasks: &[Task], indices: &[usize]) -> Result<Vec<(usize, Option<Outcome>)>> {
         let one = |index: &usize| -> Result<_> {
             let outcome = self.one(&tasks[*index])?;
-            outcome.as_ref().map_or(Ok(()), |outcome| self.bench.writer.record(&line(outcome)))?;
+            outcome.as_ref().map_or(Ok(()), |outcome| self.bench.writer.record_all(&lines(outcome)))?;
             self.bench.remember(REMEMBER_EVERY);
             Ok((*index, outcome))
         };
@@ -332,7 +383,7 @@ impl Run<'_> {
             let one = |index: &usize| Ok((*index, self.one(&tasks[*index])?));
             let done: Vec<(usize, Option<Outcome>)> = batch.par_iter().map(one).collect::<Result<_>>()?;
             let lines: Vec<Line> =
-                done.iter().filter_map(|(_, outcome)| outcome.as_ref().map(line)).collect();
+                done.iter().filter_map(|(_, outcome)| outcome.as_ref()).flat_map(lines).collect();
             if !lines.is_empty() {
                 self.bench.writer.record_all(&lines)?;
             }
@@ -350,11 +401,12 @@ impl Run<'_> {
         let (source, held) = (self.source(task), &self.survey.own.held);
         match (&task.work, &source.id) {
             (Work::Files(_), Ok(id)) => {
-                let entry = self.known_entry(task, id)?;
-                Some(Outcome::Done(Kind::Present, refreshed(entry, source)))
+                let entries = self.known_entries(task, id)?;
+                let entries = entries.into_iter().map(|entry| refreshed(entry, source)).collect();
+                Some(Outcome::Done(Kind::Present, entries))
             }
             (Work::Quarantined(failure), id) => {
-                let is_held = id.as_ref().is_ok_and(|id| held.entries.contains_key(id));
+                let is_held = id.as_ref().is_ok_and(|id| Stem::of(&held.entries, id).next().is_some());
                 let outcome = self.bench.failed(source, failure.clone());
                 let is_same = |failed: &Quarantined| held.quarantine.get(&failed.name) == Some(failed);
                 let is_known = matches!(&outcome, Outcome::Failed(failed) if is_same(failed));
@@ -364,15 +416,17 @@ impl Run<'_> {
         }
     }
 
-    fn known_entry(&self, task: &Task, id: &RecordingId) -> Option<&Arc<Entry>> {
-        if task.kind() != Kind::Present {
+    /// The entries of a recording, of all its parts, where every file lies in the split where it belongs.
+    fn known_entries<'b>(&'b self, task: &Task, id: &'b RecordingId) -> Option<Vec<&'b Arc<Entry>>> {
+        let held = &self.survey.own.held;
+        if task.kind() != Kind::Present || !held.is_whole(id) {
             return None;
         }
-        let entry = self.survey.own.held.entries.get(id)?;
-        let files = &entry.files;
-        let in_place = files.signal.name == plan::signal_name(task.split, id)
-            && files.labels.as_ref().is_none_or(|labels| labels.name == plan::labels_name(task.split, id));
-        (in_place && entry.split == task.split).then_some(entry)
+        let entries: Vec<&Arc<Entry>> = Stem::of(&held.entries, id).map(|(_, entry)| entry).collect();
+        let in_place = |entry: &&Arc<Entry>| {
+            entry.split == task.split && entry.files.iter().all(|record| record.is_in(task.split))
+        };
+        entries.iter().all(in_place).then_some(entries)
     }
 
     fn one(&self, task: &Task) -> Result<Option<Outcome>> {
@@ -388,10 +442,12 @@ impl Run<'_> {
     }
 }
 
-fn line(outcome: &Outcome) -> Line {
+fn lines(outcome: &Outcome) -> Vec<Line> {
     match outcome {
-        Outcome::Done(_, entry) => Line::Entry(Box::new((**entry).clone())),
-        Outcome::Failed(failed) => Line::Quarantined((**failed).clone()),
+        Outcome::Done(_, entries) => {
+            entries.iter().map(|entry| Line::Entry(Box::new((**entry).clone()))).collect()
+        }
+        Outcome::Failed(failed) => vec![Line::Quarantined((**failed).clone())],
     }
 }
 

@@ -3,11 +3,12 @@
 use crate::error::Result;
 use crate::model::id::ProfileName;
 use crate::model::settings::Settings;
+use crate::ops::build::BuildOptions;
 use crate::ops::library::Library;
 use crate::ops::mismatch::Mismatch;
-use crate::ops::survey::{Options, survey, unreachable_dataset, walk};
+use crate::ops::survey::{Options, survey};
 use crate::ops::{Context, estimate};
-use crate::plan::{Kind, Retry};
+use crate::plan::Kind;
 use crate::store::Store;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -40,15 +41,16 @@ pub struct DryRun {
 }
 
 /// Plans without doing.
-pub fn dry_run(cx: &Context<'_>, settings: &Settings, retry_failed: bool) -> Result<DryRun> {
+pub fn dry_run(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Result<DryRun> {
     let library = Library::new(Store::new(settings.cache_root.clone()));
-    let taken = walk(settings, &library, std::slice::from_ref(&settings.profile))?;
-    let taken = taken.ok_or_else(|| unreachable_dataset(settings))?;
+    let read = || library.prefetch(&settings.profile, &settings.version);
+    let (taken, ()) = rayon::join(|| options.walk(settings, library.store()), read);
+    let taken = taken?;
     let survey = survey(
         settings.clone(),
         &library,
         Some(&taken),
-        Options { retry: if retry_failed { Retry::Everything } else { Retry::Transient }, ..Options::LOOK },
+        Options { retry: options.retry(), shard: options.shard, ..Options::LOOK },
     )?;
     let bytes_free = library.store().free_bytes()?;
     let mut dry = DryRun {

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::recipe::Dtype;
 use crate::model::settings::Settings;
+use crate::model::stem::Stem;
 use crate::ops::survey::Survey;
 use crate::plan::{self, Kind, Plan};
 use crate::{dsp, formats, source};
@@ -32,7 +33,9 @@ pub fn explain_full_disk(survey: &Survey, error: Error) -> Error {
     let settings = &survey.settings;
     let done = survey.store.files(&settings.profile, &settings.version).unwrap_or_default();
     let is_open = |source: &&SourceRecording| {
-        source.id.as_ref().is_ok_and(|id| !done.contains_key(&plan::signal_name(source.split, id)))
+        let is_done =
+            |stem: &dyn std::fmt::Display| done.contains_key(&plan::signal_name(source.split, &stem));
+        source.id.as_ref().is_ok_and(|id| !is_done(id) && !is_done(&Stem::of_part(id.clone(), 0)))
     };
     let sources = plan.of(Kind::Build).map(|task| &inventory.recordings[task.recording]);
     let needed = sources.filter(is_open).map(|source| result_bytes(settings, source)).sum();

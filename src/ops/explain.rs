@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::id::Split;
 use crate::model::inventory::Inventory;
 use crate::model::manifest::{Entry, Quarantined};
+use crate::model::stem::Stem;
 use crate::ops::library::Library;
 use crate::ops::load::Resolved;
 use crate::ops::marks::{self, Mark};
@@ -14,6 +15,7 @@ use crate::plan::{Action, Decision, Plan, Reason, Shelf, Task, Work};
 use crate::store::Store;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Why one recording is what it is.
 #[derive(Debug, Clone, Serialize)]
@@ -46,10 +48,13 @@ pub struct Explanation {
     pub failure: Option<String>,
     /// How many stretches of seizure there are; events of single channels may overlap in one.
     pub seizures: usize,
-    /// The stretches.
+    /// The stretches, in seconds from the recording's sample 0.
     pub marks: Vec<Mark>,
-    /// What the manifest holds.
+    /// What the manifest holds: the entry of the recording, or of its first part.
     pub entry: Option<Entry>,
+    /// The entries of all parts, where the recording was split at its gaps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Entry>,
 }
 
 /// A configured value.
@@ -94,7 +99,9 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         _ => Vec::new(),
     };
     let annotations = [&recording.annotation, &recording.cross_check].into_iter().flatten();
-    let entry = recording.id.as_ref().ok().and_then(|id| survey.own.held.entries.get(id));
+    let held = &survey.own.held.entries;
+    let entries = |id| Stem::of(held, id).map(|(_, entry)| &**entry).collect();
+    let entries: Vec<&Entry> = recording.id.as_ref().map(entries).unwrap_or_default();
     Ok(Explanation {
         name: recording.name().to_owned(),
         split: recording.split,
@@ -115,16 +122,19 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         mismatch: survey.mismatch.clone(),
         files,
         failure: survey.own.held.quarantine.get(recording.name()).map(failure),
-        seizures: entry.map_or(0, |entry| marks(entry).len()),
-        marks: entry.map(|entry| marks(entry)).unwrap_or_default(),
-        entry: entry.map(|entry| (**entry).clone()),
+        seizures: marks(&entries).len(),
+        marks: marks(&entries),
+        entry: entries.first().copied().cloned(),
+        parts: parts(&entries),
     })
 }
 
 /// What the cache alone knows of a recording, where the dataset cannot be reached.
 fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
     let held = &survey.own.held;
-    let entry = held.entries.values().find(|entry| entry.id.as_str() == name || entry.source.path == name);
+    let is_meant = |entry: &&Entry| entry.id.recording().as_str() == name || entry.source.path == name;
+    let entries: Vec<&Entry> = held.entries.values().map(Arc::as_ref).filter(is_meant).collect();
+    let entry = entries.first().copied();
     let failed = held.quarantine.values().find(|failed| failed.name == name || failed.path == name);
     let (split, path, sha256) = match (entry, failed) {
         (Some(entry), _) => (entry.split, &entry.source.path, Some(entry.source.sha256)),
@@ -132,12 +142,16 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
         (None, None) => return Err(unreachable_dataset(&survey.settings)),
     };
     Ok(Explanation {
-        name: entry.map_or(name, |entry| entry.id.as_str()).to_owned(),
+        name: entry.map_or(name, |entry| entry.id.recording().as_str()).to_owned(),
         split,
         subject: entry.map(|entry| entry.subject.clone()).unwrap_or_default(),
         path: path.clone(),
         sha256: sha256.map(|sha256| sha256.to_string()),
-        annotations: entry.iter().flat_map(|e| &e.annotation.files).map(|file| file.path.clone()).collect(),
+        annotations: entry
+            .into_iter()
+            .flat_map(|e| &e.annotation.files)
+            .map(|file| file.path.clone())
+            .collect(),
         position: None,
         is_member: survey.members.contains(name),
         state: survey.state,
@@ -145,9 +159,10 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
         configured: Vec::new(),
         files: Vec::new(),
         failure: failed.map(failure),
-        seizures: entry.map_or(0, |entry| marks(entry).len()),
-        marks: entry.map(|entry| marks(entry)).unwrap_or_default(),
-        entry: entry.map(|entry| (**entry).clone()),
+        seizures: marks(&entries).len(),
+        marks: marks(&entries),
+        entry: entries.first().copied().cloned(),
+        parts: parts(&entries),
     })
 }
 
@@ -171,8 +186,12 @@ fn configured(resolved: &Resolved, mismatch: &Mismatch) -> Vec<Configured> {
     values.map(value).collect()
 }
 
-fn marks(entry: &Entry) -> Vec<Mark> {
-    marks::marks(&entry.events, entry.rate_hz)
+fn marks(entries: &[&Entry]) -> Vec<Mark> {
+    entries.iter().flat_map(|entry| marks::marks(&entry.events, entry.rate_hz)).collect()
+}
+
+fn parts(entries: &[&Entry]) -> Vec<Entry> {
+    entries.iter().filter(|entry| entry.part.is_some()).map(|entry| (*entry).clone()).collect()
 }
 
 fn failure(failed: &Quarantined) -> String {
@@ -200,7 +219,10 @@ fn file(name: &'static str, decision: &Decision, shelves: &[Shelf]) -> FileExpla
     };
     let action = match &decision.action {
         Action::Keep => "keep".to_owned(),
-        Action::Link { shelf, record } => format!("link {} from {}", record.name, shelves[*shelf].place()),
+        Action::Link { shelf, records } => {
+            let names: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
+            format!("link {} from {}", names.join(", "), shelves[*shelf].place())
+        }
         Action::Make => "make from the sources".to_owned(),
         Action::Nothing => "none: unlabelled".to_owned(),
     };

@@ -9,9 +9,9 @@ pub use crate::exchange::Layout;
 use crate::exchange::{self, Array, Listed, Purpose, Rows, Target};
 use crate::model::artifact::{Facts, SignalFacts};
 use crate::model::id::{Digest, ProfileName};
-use crate::model::manifest::{Entry, Event, Files, LabelStatus};
+use crate::model::manifest::{Entry, Files, LabelStatus};
 use crate::model::settings::Settings;
-use crate::model::window::{self, Span, WindowClass, WindowCounts, Windowing};
+use crate::model::window::{WindowClass, WindowCounts, Windowing};
 use crate::ops::library::Library;
 use crate::ops::survey::{Options, Survey, survey, walk};
 use crate::ops::{Context, Kind, Step, preflight};
@@ -114,7 +114,7 @@ pub fn export(
 /// The recordings with labels, and the names of those without.
 fn entries(survey: &Survey) -> (Vec<&Entry>, Vec<String>) {
     let all = survey.settings.splits.iter().flat_map(|split| survey.entries(*split));
-    let present = all.filter(|entry| survey.has(entry.id.as_str()));
+    let present = all.filter(|entry| survey.has(entry.id.recording().as_str()));
     let (labelled, unlabelled): (Vec<&Entry>, Vec<&Entry>) =
         present.partition(|entry| entry.annotation.status != LabelStatus::Unlabelled);
     (labelled, unlabelled.into_iter().map(|entry| entry.id.to_string()).collect())
@@ -132,7 +132,7 @@ fn job<'a>(survey: &Survey, layout: Layout, entry: &'a Entry) -> Result<Job<'a>>
     let facts = signal_facts(survey, entry, &archive)?;
     let rows = rows(survey, &entry.files.signal.name, &file, &archive)?.rows() as u64;
     let starts = windowing.starts(entry.samples, &facts.gaps);
-    let seizures = window::merge(&entry.events.iter().map(Event::span).collect::<Vec<Span>>());
+    let seizures = entry.seizures();
     Ok(Job {
         entry,
         windowing,

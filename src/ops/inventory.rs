@@ -27,7 +27,7 @@ pub struct Taken {
 /// Annotation files are small: their content is known afterwards. Recordings are never hashed here.
 pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<Taken>> {
     let spec = &settings.dataset;
-    if !source::is_reachable(spec) {
+    if !source::is_reachable(spec)? {
         return Ok(None);
     }
     let lookup = |path: &str, stamp: &Stamp| memo.get(path, stamp);

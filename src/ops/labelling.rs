@@ -1,25 +1,31 @@
 //! The labels of one recording: kept, linked or made from its annotation files.
 
 use crate::formats;
-use crate::model::artifact::{Facts, LabelFacts};
+use crate::model::artifact::{Facts, LabelFacts, SignalFacts};
 use crate::model::failure::{Failure, FailureClass, Note};
 use crate::model::id::{Digest, RecordingId};
 use crate::model::inventory::{SourceFile, SourceRecording};
-use crate::model::manifest::{Annotation, LabelStatus, Source};
+use crate::model::manifest::{Annotation, Event, LabelStatus, Source};
 use crate::model::recipe::LabelRecipe;
 use crate::model::recording::Tal;
+use crate::model::stem::{PartOf, Stem};
 use crate::model::units::{Rate, Seconds};
-use crate::ops::process::{Artifact, Bench, Trouble};
-use crate::plan::{self, Decision};
+use crate::model::window::Span;
+use crate::ops::process::{Artifact, Bench, Existing, Trouble};
+use crate::ops::reading::{Cut, Part};
+use crate::plan::Decision;
 use crate::source;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What is known about a recording's signal before its labels are made.
 pub(super) struct Timeline {
-    pub(super) source: Digest,
-    pub(super) samples: u64,
-    pub(super) rate: Rate,
+    source: Digest,
+    rate: Rate,
+    /// The recording in one piece, or its parts.
+    pieces: Vec<Piece>,
+    /// Samples of the only piece that were never recorded.
+    gaps: Vec<Span>,
     /// Onset of sample 0 behind the start in the header.
     pub(super) offset: Seconds,
     /// What the recording says itself, where it was read just now.
@@ -44,7 +50,64 @@ pub(super) fn written_name<'a>(recipe: &'a LabelRecipe, recording: &'a SourceRec
     written.map_or_else(|| path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name), String::as_str)
 }
 
-/// The labels of a recording.
+/// A file of labels to be.
+struct Piece {
+    stem: Stem,
+    part: Option<PartOf>,
+    samples: u64,
+}
+
+impl Piece {
+    /// Where the piece lies, for `formats::label`.
+    fn place(&self) -> formats::Piece {
+        let start = self.part.map_or(Seconds::ZERO, |part| part.start_s);
+        formats::Piece { start, samples: self.samples }
+    }
+}
+
+impl Timeline {
+    /// The timeline of signal files that are there.
+    pub(super) fn of_files(signals: &[Artifact<SignalFacts>]) -> Self {
+        let piece = |signal: &Artifact<SignalFacts>| Piece {
+            stem: signal.facts.id.clone(),
+            part: signal.facts.part,
+            samples: signal.facts.samples,
+        };
+        // There is at least one file: `Bench::existing` finds nothing otherwise.
+        let first = &signals[0].facts;
+        Self {
+            source: first.source_sha256,
+            rate: first.rate_hz,
+            pieces: signals.iter().map(piece).collect(),
+            gaps: first.gaps.clone(),
+            offset: first.offset_s,
+            told: None,
+        }
+    }
+
+    /// From the recording's sample 0 to the end of its last piece, gaps included, rounded down to whole samples.
+    fn samples(&self) -> u64 {
+        let Some(last) = self.pieces.last() else { return 0 };
+        last.samples.saturating_add_signed(last.place().start.floor_samples(self.rate))
+    }
+
+    /// The timeline of a recording that was read.
+    pub(super) fn of_cut(cut: &Cut) -> Self {
+        let piece =
+            |part: &Part| Piece { stem: part.stem.clone(), part: part.part, samples: part.shape.samples };
+        let gaps = cut.parts.iter().flat_map(|part| part.shape.gaps.iter().copied()).collect();
+        Self {
+            source: cut.source(),
+            rate: cut.rate,
+            pieces: cut.parts.iter().map(piece).collect(),
+            gaps,
+            offset: cut.offset(),
+            told: Some(cut.told()),
+        }
+    }
+}
+
+/// The labels of a recording, or of a part of it.
 pub(super) struct Labelled {
     pub(super) annotation: Annotation,
     pub(super) artifact: Option<Artifact<LabelFacts>>,
@@ -60,7 +123,7 @@ struct CrossCheck {
 }
 
 impl Bench<'_> {
-    /// The labels, and the annotation as it goes into the manifest.
+    /// The labels of every piece, and the annotation as it goes into the manifest.
     pub(super) fn labels(
         &self,
         recording: &SourceRecording,
@@ -68,26 +131,36 @@ impl Bench<'_> {
         decision: &Decision,
         time: &Timeline,
         made: &str,
-    ) -> Result<Labelled, Trouble> {
-        let name = plan::labels_name(recording.split, id);
-        let found = self.existing(decision, self.shelves[0].labels(id), &name)?;
-        if let Some((record, made, Facts::Labels(facts))) = found {
-            let fits = facts.fingerprint == self.wanted.labels
-                && &facts.id == id
-                && (facts.source_sha256, facts.samples, facts.rate_hz)
-                    == (time.source, time.samples, time.rate);
-            if fits {
-                let annotation = Annotation { files: annotation_sources(recording), status: facts.status };
-                return Ok(Labelled {
-                    annotation,
-                    artifact: Some(Artifact { record, facts, made }),
-                    notes: Vec::new(),
-                });
-            }
-            self.writer.remove(&name)?;
+    ) -> Result<Vec<Labelled>, Trouble> {
+        let found = self.existing(recording, decision, &self.shelves[0].labels(id))?.unwrap_or_default();
+        let names: Vec<String> = found.iter().map(|(record, ..)| record.name.clone()).collect();
+        let is_complete = found.len() == time.pieces.len();
+        let fitting = found.into_iter().zip(&time.pieces);
+        let fitting: Option<Vec<_>> =
+            fitting.map(|(found, piece)| self.fitting(recording, found, time, piece)).collect();
+        if let Some(labelled) = fitting.filter(|_| is_complete) {
+            return Ok(labelled);
         }
+        names.iter().try_for_each(|name| self.writer.remove(name))?;
         self.refuse_making()?;
         self.make_labels(recording, id, time, made)
+    }
+
+    /// A file that is there, where it holds the labels of that piece.
+    fn fitting(
+        &self,
+        recording: &SourceRecording,
+        (record, made, facts): Existing,
+        time: &Timeline,
+        piece: &Piece,
+    ) -> Option<Labelled> {
+        let Facts::Labels(facts) = facts else { return None };
+        let fits = facts.fingerprint == self.wanted.labels
+            && (&facts.id, facts.part) == (&piece.stem, piece.part)
+            && (facts.source_sha256, facts.samples, facts.rate_hz) == (time.source, piece.samples, time.rate);
+        let annotation = Annotation { files: annotation_sources(recording), status: facts.status };
+        let artifact = Some(Artifact { record, facts, made });
+        fits.then_some(Labelled { annotation, artifact, notes: Vec::new() })
     }
 
     fn make_labels(
@@ -96,32 +169,51 @@ impl Bench<'_> {
         id: &RecordingId,
         time: &Timeline,
         made: &str,
-    ) -> Result<Labelled, Trouble> {
+    ) -> Result<Vec<Labelled>, Trouble> {
         let recipe = &self.settings.recipe.labels;
         let (deciding, first, told) = self.deciding(recording, time)?;
         let cross = self.cross_check(recording)?;
         let files: Vec<Source> = first.into_iter().chain(cross.source).collect();
-        let Timeline { samples, rate, offset, .. } = *time;
-        let recorded = formats::Recorded { id, samples, rate, start: told.start, offset };
-        let mut labels = formats::label(deciding, cross.table, recipe, &recorded)?;
-        labels.notes.extend(cross.note);
-        let annotation = Annotation { files, status: labels.status };
+        let places: Vec<_> = time.pieces.iter().map(Piece::place).collect();
+        let (samples, rate) = (time.samples(), time.rate);
+        let recorded = formats::Recorded { id, samples, rate, start: told.start, offset: time.offset };
+        let labels = formats::label_parts(deciding, cross.table, recipe, &recorded, &places)?;
+        let mut all = Vec::with_capacity(labels.len());
+        for (mut labels, piece) in labels.into_iter().zip(&time.pieces) {
+            labels.notes.extend(cross.note.clone());
+            labels.notes.extend(in_gap(&labels.events, &time.gaps));
+            all.push(self.write_labels(recording, time, piece, &files, labels, made)?);
+        }
+        Ok(all)
+    }
+
+    fn write_labels(
+        &self,
+        recording: &SourceRecording,
+        time: &Timeline,
+        piece: &Piece,
+        files: &[Source],
+        labels: formats::Labels,
+        made: &str,
+    ) -> Result<Labelled, Trouble> {
+        let annotation = Annotation { files: files.to_vec(), status: labels.status };
         if labels.status == LabelStatus::Unlabelled {
             return Ok(Labelled { annotation, artifact: None, notes: labels.notes });
         }
+        let samples = labels.to_samples(piece.samples);
         let facts = LabelFacts {
-            id: id.clone(),
+            id: piece.stem.clone(),
             fingerprint: self.wanted.labels,
             source_sha256: time.source,
             annotation_sha256: annotation.files.iter().map(|file| file.sha256).collect(),
             arrays: BTreeMap::new(),
-            samples: time.samples,
+            samples: piece.samples,
             rate_hz: time.rate,
             status: labels.status,
-            events: labels.events.clone(),
-            notes: labels.notes.clone(),
+            events: labels.events,
+            notes: labels.notes,
+            part: piece.part,
         };
-        let samples = labels.to_samples(time.samples);
         let record = self.writer.write_labels(recording.split, &samples, facts.clone())?;
         let artifact = Artifact { record, facts, made: made.to_owned() };
         Ok(Labelled { annotation, artifact: Some(artifact), notes: Vec::new() })
@@ -210,6 +302,16 @@ impl Bench<'_> {
         };
         Ok(CrossCheck { table, source: Some(source), note })
     }
+}
+
+/// A note for every event of which nothing was recorded.
+fn in_gap(events: &[Event], gaps: &[Span]) -> Vec<Note> {
+    let inside = |event: &&Event| gaps.iter().any(|gap| gap.start <= event.start && event.end <= gap.end);
+    let note = |event: &Event| {
+        let (code, start, end) = (&event.code, event.start, event.end);
+        Note::new("event-in-gap", format!("`{code}`, samples {start} to {end}: none of it was recorded"))
+    };
+    events.iter().filter(inside).map(note).collect()
 }
 
 fn annotation_sources(recording: &SourceRecording) -> Vec<Source> {

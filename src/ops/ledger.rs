@@ -1,17 +1,17 @@
 //! The ledger of a build: what became of every recording, as it goes into the report and the manifest.
 
 use crate::model::failure::FailureClass;
-use crate::model::id::Split;
+use crate::model::id::{RecordingId, Split};
 use crate::model::inventory::{Inventory, SourceRecording};
-use crate::model::manifest::{Entry, Event, History, MANIFEST_SCHEMA, Manifest, Member, Quarantined, Totals};
+use crate::model::manifest::{Entry, History, MANIFEST_SCHEMA, Manifest, Member, Quarantined, Totals};
 use crate::model::recipe::{CONTAINER_REVISION, READER_REVISION};
 use crate::model::settings::Settings;
-use crate::model::window::{self, Span};
+use crate::model::stem::Stem;
 use crate::ops::mismatch;
 use crate::ops::process::Outcome;
 use crate::ops::survey::Survey;
 use crate::plan::Kind;
-use crate::store::ManifestState;
+use crate::store::{Held, ManifestState, Merge};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -31,55 +31,80 @@ pub struct Ledger {
     /// Members of splits that this build did not look at, and their failures.
     aside: Vec<Member>,
     carried: Vec<Quarantined>,
+    present: usize,
+}
+
+/// A manifest as it is about to be written.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Members of the profile that it accounts for: finished, or in quarantine.
+    pub present: usize,
 }
 
 impl Ledger {
     /// Enters the outcomes of a run; `None` stands for a task that was not begun.
-    ///
-    /// After an interruption, what earlier builds finished stays.
     #[must_use]
-    pub fn new(survey: &Survey, inventory: &Inventory, outcomes: Vec<Option<Outcome>>) -> Self {
+    pub fn new(outcomes: Vec<Option<Outcome>>) -> Self {
         let mut ledger = Self::default();
-        for (outcome, recording) in outcomes.into_iter().zip(inventory.profile()) {
+        for outcome in outcomes {
             match outcome {
-                Some(Outcome::Done(kind, entry)) => ledger.enter(kind, entry),
+                Some(Outcome::Done(kind, entries)) => ledger.enter(kind, entries),
                 Some(Outcome::Failed(failed)) => ledger.failed.push(*failed),
-                None => {
-                    ledger.left += 1;
-                    let (held, name) = (&survey.own.held, recording.name());
-                    let entry = recording.id.as_ref().ok().and_then(|id| held.entries.get(id));
-                    ledger.entries.extend(entry.filter(|_| survey.has(name)).cloned());
-                    ledger.failed.extend(held.quarantine.get(name).cloned());
-                }
+                None => ledger.left += 1,
             }
         }
-        ledger.carry_over(survey);
         ledger.entries.sort_by(|a, b| a.id.cmp(&b.id));
         ledger.failed.sort_by(|a, b| a.name.cmp(&b.name));
         ledger
     }
 
+    /// Adds what others finished, and earlier builds: recordings of other shards, those that an interruption left, and
+    /// those of splits that were not looked at.
+    fn fill(&mut self, survey: &Survey, merge: &Merge<'_>, files: &BTreeMap<String, u64>) {
+        let held = merge.held;
+        let finished = self.entries.iter().map(|entry| entry.id.recording().as_str());
+        let entered: HashSet<&str> =
+            finished.chain(self.failed.iter().map(|failed| failed.name.as_str())).collect();
+        let open: Vec<&str> = survey.members.names().filter(|name| !entered.contains(name)).collect();
+        for name in open {
+            if let Some(id) = RecordingId::new(name).ok().filter(|id| held.is_whole(id)) {
+                let entries: Vec<&Arc<Entry>> =
+                    Stem::of(&held.entries, &id).map(|(_, entry)| entry).collect();
+                if entries.iter().all(|entry| survey.is_in_place(entry, files)) {
+                    self.entries.extend(entries.into_iter().cloned());
+                }
+            }
+            self.carried.extend(held.quarantine.get(name).cloned());
+        }
+        // Recordings are counted, not parts.
+        let finished = self.entries.iter().filter(|entry| entry.id.is_first()).count();
+        self.present = finished + self.failed.len() + self.carried.len();
+        self.carry_over(survey, held);
+        self.entries.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+
     /// `data.splits` limits what is built and demanded, not what is kept: the other splits stay as they were.
-    fn carry_over(&mut self, survey: &Survey) {
-        let ManifestState::Read(manifest) = &survey.own.held.manifest else { return };
+    fn carry_over(&mut self, survey: &Survey, held: &Held) {
+        let ManifestState::Read(manifest) = &held.manifest else { return };
         let is_aside = |name: &str, split: Split| {
             !survey.settings.splits.contains(&split) && !survey.members.contains(name)
         };
         let members = manifest.membership.iter().filter(|member| is_aside(&member.name, member.split));
         self.aside.extend(members.cloned());
-        let entries = survey.own.held.entries.values().filter(|e| is_aside(e.id.as_str(), e.split));
+        let entries = held.entries.values().filter(|e| is_aside(e.id.recording().as_str(), e.split));
         self.entries.extend(entries.cloned());
-        let failed =
-            survey.own.held.quarantine.values().filter(|failed| is_aside(&failed.name, failed.split));
+        let failed = held.quarantine.values().filter(|failed| is_aside(&failed.name, failed.split));
         self.carried.extend(failed.cloned());
     }
 
-    fn enter(&mut self, kind: Kind, entry: Arc<Entry>) {
+    fn enter(&mut self, kind: Kind, entries: Vec<Arc<Entry>>) {
         *self.counts.entry(kind).or_default() += 1;
         if kind == Kind::Build {
-            self.bytes_read += entry.source.bytes;
+            self.bytes_read += entries.first().map_or(0, |entry| entry.source.bytes);
         }
-        self.entries.push(entry);
+        self.entries.extend(entries);
     }
 
     /// Returns how many recordings were finished in that way.
@@ -88,14 +113,21 @@ impl Ledger {
         self.counts.get(&kind).copied().unwrap_or_default()
     }
 
-    /// Returns the manifest that holds the ledger.
+    /// Returns the manifest that holds the ledger and what others did; `files` is what the directory holds.
     #[must_use]
-    pub fn into_manifest(mut self, survey: &Survey) -> Manifest {
+    pub fn into_manifest(
+        mut self,
+        survey: &Survey,
+        merge: &Merge<'_>,
+        files: &BTreeMap<String, u64>,
+    ) -> Recorded {
+        self.fill(survey, merge, files);
         self.failed.append(&mut self.carried);
         self.failed.sort_by(|a, b| a.name.cmp(&b.name));
         let settings = &survey.settings;
         let membership = self.membership(survey);
-        Manifest {
+        let history = self.history(merge);
+        let manifest = Manifest {
             schema: MANIFEST_SCHEMA,
             profile: settings.profile.clone(),
             version: settings.version.clone(),
@@ -108,13 +140,15 @@ impl Ledger {
             ]),
             licence: settings.dataset.licence.clone(),
             subset: settings.profile_spec().subset.to_string(),
-            durable: survey.store.is_durable(),
+            // What was once written without syncs may have been damaged since; only a new version is free of it.
+            durable: survey.store.is_durable() && merge.held.durable,
             membership,
             totals: totals(&self.entries),
-            history: self.history(survey),
+            history,
             entries: self.entries,
             quarantine: self.failed,
-        }
+        };
+        Recorded { manifest, present: self.present }
     }
 
     /// The members that were looked at, and those of splits that were not.
@@ -124,10 +158,13 @@ impl Ledger {
         all
     }
 
-    fn history(&self, survey: &Survey) -> History {
-        let before = survey.own.held.history;
-        let killed = unmerged(survey);
-        let killed = |kind| killed.iter().filter(|k| **k == kind).count() as u64;
+    fn history(&self, merge: &Merge<'_>) -> History {
+        let before = merge.held.history;
+        let killed = |kind| {
+            // Recordings are counted, not parts.
+            let of_kind = |entry: &&Arc<Entry>| entry.id.is_first() && how(entry) == kind;
+            merge.absorbed.iter().filter(of_kind).count() as u64
+        };
         let count = |kind| self.count(kind) as u64 + killed(kind);
         History {
             runs: before.runs + 1,
@@ -136,6 +173,12 @@ impl Ledger {
             relabelled: before.relabelled + count(Kind::Relabel),
             kept: before.kept + self.count(Kind::Present) as u64,
         }
+    }
+
+    /// True where the recording, or a part of it, is finished. Entries are sorted by their stems.
+    fn has(&self, id: &RecordingId) -> bool {
+        let first = self.entries.partition_point(|entry| entry.id.recording() < id);
+        self.entries.get(first).is_some_and(|entry| entry.id.recording() == id)
     }
 
     /// Acknowledged defects that are something else now.
@@ -150,7 +193,7 @@ impl Ledger {
             let failed = || self.failed.binary_search_by(|failed| failed.name.as_str().cmp(id.as_str()));
             if !on_disk.contains(id.as_str()) {
                 warnings.push(format!("{known} names no recording on disk"));
-            } else if self.entries.binary_search_by(|entry| entry.id.cmp(id)).is_ok() {
+            } else if self.has(id) {
                 warnings.push(format!("{known} builds now: remove it from `known_defects`"));
             } else if let Some(other) =
                 failed().ok().map(|index| &self.failed[index]).filter(|failed| failed.class != *class)
@@ -199,34 +242,24 @@ pub fn is_known(settings: &Settings, failed: &Quarantined) -> bool {
     settings.dataset.known_defects.get(failed.name.as_str()) == Some(&failed.class)
 }
 
-/// How the entries were made that only journals know: the work of builds that did not come to their end.
-fn unmerged(survey: &Survey) -> Vec<Kind> {
-    if survey.own.held.merged().is_some() {
-        return Vec::new();
-    }
-    let merged: BTreeMap<_, _> = match &survey.own.held.manifest {
-        ManifestState::Read(manifest) => manifest.entries.iter().map(|entry| (&entry.id, entry)).collect(),
-        _ => BTreeMap::new(),
-    };
-    let new = survey.own.held.entries.values().filter(|entry| merged.get(&entry.id) != Some(entry));
-    new.map(|entry| match (entry.made.signal.as_str(), entry.made.labels.as_deref()) {
+/// How an entry was made by a build that did not come to its end.
+fn how(entry: &Entry) -> Kind {
+    match (entry.made.signal.as_str(), entry.made.labels.as_deref()) {
         ("built", _) => Kind::Build,
         (_, Some("relabelled")) => Kind::Relabel,
         ("kept", Some("kept") | None) => Kind::Present,
         _ => Kind::Link,
-    })
-    .collect()
+    }
 }
 
 fn totals(entries: &[Arc<Entry>]) -> BTreeMap<Split, Totals> {
     let mut totals: BTreeMap<Split, Totals> = BTreeMap::new();
     let mut subjects: BTreeMap<Split, BTreeSet<&str>> = BTreeMap::new();
     for entry in entries {
-        let spans: Vec<Span> = entry.events.iter().map(Event::span).collect();
         let total = totals.entry(entry.split).or_default();
-        total.recordings += 1;
-        total.samples += entry.samples;
-        total.seizure_samples += window::merge(&spans).iter().map(|span| span.end - span.start).sum::<u64>();
+        total.recordings += u64::from(entry.id.is_first());
+        total.samples += entry.recorded_samples();
+        total.seizure_samples += entry.seizure_samples();
         total.bytes += entry.files.iter().map(|record| record.bytes).sum::<u64>();
         subjects.entry(entry.split).or_default().insert(&entry.subject);
     }

@@ -6,7 +6,7 @@
 use crate::error::Result;
 use crate::model::artifact::Facts;
 use crate::model::id::{Digest, ProfileName, RecordingId, VersionName};
-use crate::model::manifest::{Entry, FileRecord, Identity};
+use crate::model::manifest::{FileRecord, Identity};
 use crate::ops::process::lock;
 use crate::plan::{Adopted, Listed, OnDisk, Shelf};
 use crate::store::layout::FileName;
@@ -96,6 +96,10 @@ impl Library {
             damaged: Vec::new(),
             adopted: 0,
         };
+        if loaded.is_empty() {
+            // What it once meant binds nobody.
+            loaded.identity = None;
+        }
         adopt(&self.store, &mut loaded, unlisted, wanted.identity, depth);
         if loaded.identity.is_none()
             && let Some(name) = loaded.files.keys().next()
@@ -111,33 +115,36 @@ impl Library {
 impl Stored {
     fn new(store: &Store, profile: &ProfileName, version: &VersionName, held: Held) -> Result<Self> {
         let files = store.files(profile, version)?;
-        let entries: Vec<(&RecordingId, &Arc<Entry>)> = held.entries.iter().collect();
-        let listed: Vec<(RecordingId, Listed)> =
-            entries.into_par_iter().map(|(id, entry)| (id.clone(), listed(entry, &files))).collect();
-        let wrong_size = listed.iter().flat_map(|(_, listed)| listed.files()).find_map(wrong_size);
-        let there = listed.iter().flat_map(|(_, listed)| listed.files());
+        let entries: Vec<_> = held.entries.values().collect();
+        let listed: Vec<Listed> =
+            entries.into_par_iter().map(|entry| Listed::new(Arc::clone(entry), &files)).collect();
+        let wrong_size = listed.iter().flat_map(Listed::files).find_map(wrong_size);
+        let there = listed.iter().flat_map(Listed::files);
         let there = there.filter(|(_, on_disk)| *on_disk != OnDisk::Missing).count();
         // Names are unique, so where all of them are listed there is nothing to look for.
         let unlisted = if there == files.len() { BTreeMap::new() } else { unlisted(&held, &files) };
         let shelf = Shelf {
             identity: held.identity.clone(),
-            listed: Arc::new(listed.into_iter().collect::<HashMap<_, _>>()),
+            listed: Arc::new(by_recording(listed)),
             quarantine: Arc::new(held.quarantine.clone()),
             unlisted: Arc::new(unlisted),
+            durable: held.durable,
             ..Shelf::empty(profile.clone(), version.clone())
         };
         Ok(Self { held: Arc::new(held), files: Arc::new(files), shelf, wrong_size })
     }
 }
 
-fn listed(entry: &Arc<Entry>, files: &BTreeMap<String, u64>) -> Listed {
-    let on_disk = |record: &FileRecord| match files.get(&record.name) {
-        None => OnDisk::Missing,
-        Some(bytes) if *bytes == record.bytes => OnDisk::Present,
-        Some(bytes) => OnDisk::Size(*bytes),
-    };
-    let labels = entry.files.labels.as_ref().map_or(OnDisk::Present, on_disk);
-    Listed { signal: on_disk(&entry.files.signal), labels, entry: Arc::clone(entry) }
+/// Entries come in the order of their stems, so that parts come in order as well.
+fn by_recording(listed: Vec<Listed>) -> HashMap<RecordingId, Vec<Listed>> {
+    let mut recordings: HashMap<RecordingId, Vec<Listed>> = HashMap::with_capacity(listed.len());
+    for one in listed {
+        match recordings.get_mut(one.entry.id.recording()) {
+            Some(parts) => parts.push(one),
+            None => drop(recordings.insert(one.entry.id.recording().clone(), vec![one])),
+        }
+    }
+    recordings
 }
 
 fn wrong_size((record, on_disk): (&FileRecord, OnDisk)) -> Option<String> {
@@ -153,7 +160,7 @@ fn unlisted(held: &Held, files: &BTreeMap<String, u64>) -> BTreeMap<RecordingId,
     let mut unlisted: BTreeMap<RecordingId, Vec<String>> = BTreeMap::new();
     let names = files.keys().filter(|name| !listed.contains(name.as_str()));
     for (name, file) in names.filter_map(|name| Some((name, FileName::parse(name)?))) {
-        unlisted.entry(file.id).or_default().push(name.clone());
+        unlisted.entry(file.id.recording().clone()).or_default().push(name.clone());
     }
     unlisted
 }
@@ -224,15 +231,22 @@ fn put(loaded: &mut Loaded, record: FileRecord, facts: &Facts, wanted: &Identity
         Facts::Signal(facts) => (facts.source_sha256, Vec::new()),
         Facts::Labels(facts) => (facts.source_sha256, facts.annotation_sha256.clone()),
     };
-    let adopted = Adopted { record, fingerprint: facts.fingerprint(), source, annotation };
+    let adopted = Adopted {
+        record,
+        parts: facts.part().map(|part| part.of),
+        fingerprint: facts.fingerprint(),
+        source,
+        annotation,
+    };
     let id = facts.id();
     let shelf = &mut loaded.shelf;
-    let (there, all) = match facts {
-        Facts::Signal(_) => (shelf.signal(id).map(|offer| offer.on_disk), &mut shelf.adopted_signals),
-        Facts::Labels(_) => (shelf.labels(id).map(|offer| offer.on_disk), &mut shelf.adopted_labels),
+    let (offers, is_signal) = match facts {
+        Facts::Signal(_) => (shelf.signals(id.recording()), true),
+        Facts::Labels(_) => (shelf.labels(id.recording()), false),
     };
     // What is listed and lies there goes first: the other name is what a killed build left behind.
-    if there != Some(OnDisk::Present) {
+    if !offers.iter().any(|offer| offer.stem == id && offer.on_disk == OnDisk::Present) {
+        let all = if is_signal { &mut shelf.adopted_signals } else { &mut shelf.adopted_labels };
         all.insert(id.clone(), adopted);
     }
     loaded.adopted += 1;

@@ -217,7 +217,7 @@ impl<'a> Project<'a> {
             return Err(problem("this is a directory, not a file".to_owned(), "name a `.yaml` file"));
         }
         let bytes = fs_err::read(path).map_err(|error| {
-            problem(format!("cannot be read: {}", error.kind()), "check that it exists and may be read")
+            problem(format!("cannot be read: {}", cause(&error)), "check that it exists and may be read")
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid =
@@ -231,12 +231,14 @@ impl<'a> Project<'a> {
     /// Returns the names of the dataset files, sorted.
     fn datasets(&self) -> Result<Vec<String>> {
         let directory = self.root.join(DATASETS);
-        let mut names = if directory.exists() {
-            fs_err::read_dir(&directory).map_err(Error::io("list", &directory))?;
-            yaml_names(&directory)
-        } else {
-            Vec::new()
-        };
+        if !directory.exists() {
+            return Ok(Vec::new());
+        }
+        // A directory that cannot be listed must not look like one that lacks the dataset's file.
+        let entries = fs_err::read_dir(&directory).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        let entries = entries.map_err(Error::io("list", &directory))?;
+        let mut names: Vec<String> =
+            entries.into_iter().filter_map(|entry| yaml_stem(&entry.path())).collect();
         names.sort();
         Ok(names)
     }
@@ -245,11 +247,21 @@ impl<'a> Project<'a> {
 /// The stems of the `.yaml` files in a directory.
 fn yaml_names(directory: &Path) -> Vec<String> {
     let entries = fs_err::read_dir(directory).into_iter().flatten().flatten();
-    let stem = |path: PathBuf| {
-        let yaml = path.extension().is_some_and(|extension| extension == "yaml");
-        if yaml { path.file_stem().map(|stem| stem.to_string_lossy().into_owned()) } else { None }
-    };
-    entries.filter_map(|entry| stem(entry.path())).collect()
+    entries.filter_map(|entry| yaml_stem(&entry.path())).collect()
+}
+
+fn yaml_stem(path: &Path) -> Option<String> {
+    let yaml = path.extension().is_some_and(|extension| extension == "yaml");
+    if yaml { path.file_stem().map(|stem| stem.to_string_lossy().into_owned()) } else { None }
+}
+
+/// Why a file cannot be read, in a word; in the system's own where there is none (`EMFILE`, `EIO`).
+fn cause(error: &std::io::Error) -> String {
+    let system = error.get_ref().and_then(std::error::Error::source).map(ToString::to_string);
+    match (error.kind().to_string(), system) {
+        (kind, Some(system)) if kind == "uncategorized error" => system,
+        (kind, _) => kind,
+    }
 }
 
 /// The flags of a request as a shell reads them, each behind a blank.

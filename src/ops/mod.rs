@@ -10,6 +10,7 @@ pub mod dry_run;
 pub mod estimate;
 pub mod explain;
 pub mod export;
+pub mod gc;
 pub mod inspect;
 pub mod inventory;
 mod labelling;
@@ -20,12 +21,15 @@ pub mod load;
 pub mod marks;
 pub mod members;
 pub mod mismatch;
+pub mod open;
 pub mod preflight;
 pub mod process;
 pub mod reader;
 mod reading;
 pub mod status;
 pub mod survey;
+#[cfg(test)]
+mod torture;
 pub mod verify;
 
 pub use crate::plan::Kind;

@@ -1,6 +1,6 @@
 //! `preflight`: the check before training. Every gate has its own message and its own way out.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::id::{Digest, Split};
 use crate::model::manifest::Entry;
 use crate::model::order::Subset;
@@ -15,7 +15,7 @@ use crate::plan::Kind;
 use crate::store::{Hold, Store, Wait};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long pre-flight waits for a build that holds the version before it links.
@@ -86,12 +86,71 @@ pub enum Verdict {
     },
 }
 
+/// The gate that decides, where one is shut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What sort of trouble it is.
+    pub kind: ErrorKind,
+    /// The gate.
+    pub gate: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl PreflightReport {
+    /// The first shut gate of the gravest kind: damage, then data, then not ready.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        let of_kind =
+            |kind| self.gates.iter().find_map(|gate| gate.refusal().filter(|refusal| refusal.kind == kind));
+        [ErrorKind::Damaged, ErrorKind::Gate, ErrorKind::NotReady].into_iter().find_map(of_kind)
+    }
+}
+
+impl Gate {
+    fn refusal(&self) -> Option<Refusal> {
+        let (kind, message, hint) = match &self.verdict {
+            Verdict::Pass | Verdict::Warn { .. } => return None,
+            Verdict::NotReady { message, hint } => (ErrorKind::NotReady, message, hint),
+            Verdict::Damaged { message, hint } => (ErrorKind::Damaged, message, hint),
+            Verdict::Data { message, hint } => (ErrorKind::Gate, message, hint),
+        };
+        Some(Refusal { kind, gate: self.name, message: message.clone(), hint: hint.clone() })
+    }
+}
+
+impl Refusal {
+    /// Returns the error that stops whoever needs the cache in `cache_dir`.
+    #[must_use]
+    pub fn into_error(self, cache_dir: &Path) -> Error {
+        let (message, hint) = (format!("{}: {}", self.gate, self.message), self.hint);
+        match self.kind {
+            ErrorKind::Damaged => Error::Damaged { path: cache_dir.to_owned(), message },
+            ErrorKind::Gate => Error::Gate { message, hint },
+            _ => Error::NotReady { message, hint },
+        }
+    }
+}
+
+/// Judges the profile of `settings` and changes nothing: for the many processes of one training job.
+pub fn look(settings: &Settings) -> Result<(PreflightReport, Survey)> {
+    let library = Library::new(Store::new(settings.cache_root.clone()));
+    // Held first: what is read stays.
+    let hold = library.store().hold(&settings.profile, &settings.version)?;
+    let taken = walk(settings, &library, std::slice::from_ref(&settings.profile))?;
+    let survey = survey(settings.clone(), &library, taken.as_ref(), Options::LOOK)?;
+    Ok((judge(&survey, 0, settings.warnings.clone(), hold), survey))
+}
+
 /// Checks the profile of `settings`; links what other profiles hold if that is all that is missing.
 pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightReport> {
     let store = Store::new(settings.cache_root.clone());
     let before = Library::new(store.clone());
-    let taken = walk(settings, &before, std::slice::from_ref(&settings.profile))?;
+    // Held first: what is read stays.
     let mut hold = store.hold(&settings.profile, &settings.version)?;
+    let taken = walk(settings, &before, std::slice::from_ref(&settings.profile))?;
     let mut survey_now = survey(settings.clone(), &before, taken.as_ref(), Options::LOOK)?;
     let mut linked = 0;
     let mut warnings = settings.warnings.clone();
@@ -108,40 +167,24 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
         let after = Library::new(store);
         survey_now = survey(settings.clone(), &after, taken.as_ref(), Options::LOOK)?;
     }
-    if taken.is_none() {
+    Ok(judge(&survey_now, linked, warnings, hold))
+}
+
+fn judge(survey: &Survey, linked: usize, mut warnings: Vec<String>, hold: Option<Hold>) -> PreflightReport {
+    if survey.inventory.is_none() {
         warnings.push("sources not reachable: not checked".to_owned());
     }
-    let splits = status::splits(&survey_now);
-    let gates = gates(&survey_now, &splits);
-    let ready = gates.iter().all(|gate| matches!(gate.verdict, Verdict::Pass | Verdict::Warn { .. }));
-    let (cache_dir, state) = (settings.cache_dir(), survey_now.state);
-    Ok(PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold })
+    let splits = status::splits(survey);
+    let gates = gates(survey, &splits);
+    let ready = gates.iter().all(|gate| gate.refusal().is_none());
+    let (cache_dir, state) = (survey.settings.cache_dir(), survey.state);
+    PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold }
 }
 
-/// Fails with what the first shut gate says: damage, then data, then not ready.
+/// Fails with what the gate says that decides, where one is shut.
 pub(super) fn refuse(survey: &Survey) -> Result<()> {
-    let gates = gates(survey, &status::splits(survey));
-    let mut errors: Vec<Error> =
-        gates.into_iter().filter_map(|gate| gate.verdict.into_error(survey)).collect();
-    errors.sort_by_key(|error| match error {
-        Error::Damaged { .. } => 0,
-        Error::Gate { .. } => 1,
-        _ => 2,
-    });
-    errors.into_iter().next().map_or(Ok(()), Err)
-}
-
-impl Verdict {
-    fn into_error(self, survey: &Survey) -> Option<Error> {
-        match self {
-            Self::Pass | Self::Warn { .. } => None,
-            Self::NotReady { message, hint } => Some(Error::NotReady { message, hint }),
-            Self::Data { message, hint } => Some(Error::Gate { message, hint }),
-            Self::Damaged { message, .. } => {
-                Some(Error::Damaged { path: survey.settings.cache_dir(), message })
-            }
-        }
-    }
+    let report = judge(survey, 0, Vec::new(), None);
+    report.refusal().map_or(Ok(()), |refusal| Err(refusal.into_error(&report.cache_dir)))
 }
 
 fn is_linkable(survey: &Survey) -> bool {
@@ -153,7 +196,7 @@ fn is_linkable(survey: &Survey) -> bool {
 }
 
 fn link(cx: &Context<'_>, settings: &Settings) -> Result<usize> {
-    let options = BuildOptions { retry_failed: false, wait: Wait::For(LINK_WAIT), link_only: true };
+    let options = BuildOptions { wait: Wait::For(LINK_WAIT), link_only: true, ..BuildOptions::default() };
     build::build(cx, settings, options).map(|report| report.linked)
 }
 
@@ -357,7 +400,7 @@ fn subject_count(survey: &Survey, split: Split) -> Option<u64> {
 fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
     let wanted = survey.settings.recipe.signal.output_channels();
     for split in &survey.settings.splits {
-        let present = |entry: &&&Entry| entry.split == *split && survey.has(entry.id.as_str());
+        let present = |entry: &&&Entry| entry.split == *split && survey.has(entry.id.recording().as_str());
         let Some(entry) = entries.iter().find(present) else { continue };
         let name = &entry.files.signal.name;
         let path = survey.settings.cache_dir().join(name);
@@ -402,11 +445,12 @@ fn quarantine(survey: &Survey) -> Verdict {
 }
 
 fn transients(entries: &[&Entry]) -> Option<Verdict> {
-    let marked: Vec<&str> = entries
+    let mut marked: Vec<&str> = entries
         .iter()
         .filter(|entry| entry.notes.iter().any(|note| note.code == "dc-transient"))
-        .map(|entry| entry.id.as_str())
+        .map(|entry| entry.id.recording().as_str())
         .collect();
+    marked.dedup();
     let first = marked.first()?;
     Some(Verdict::Warn {
         message: format!(

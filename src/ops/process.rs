@@ -4,7 +4,6 @@
 //! processing, so a recording that cannot be labelled costs a read, not a transform. Entries are put
 //! together from the facts inside the files, whether these were made, linked or found.
 
-use crate::dsp;
 use crate::error::{Error, Result};
 use crate::model::artifact::{Facts, SignalFacts};
 use crate::model::failure::{Failure, FailureClass};
@@ -12,8 +11,11 @@ use crate::model::id::{Digest, RecordingId, Split};
 use crate::model::inventory::SourceRecording;
 use crate::model::manifest::{Entry, FileRecord, Files, Identity, Made, Quarantined, Source};
 use crate::model::settings::{LinkMethod, Settings};
+use crate::model::stem::Stem;
 use crate::ops::labelling::{Labelled, Timeline};
+use crate::ops::reading::{Cut, Part};
 use crate::plan::{self, Action, Decision, FileWork, Kind, Shelf, Task, Work};
+use crate::source;
 use crate::store::{Line, MemoLine, Store, Writer};
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -64,8 +66,8 @@ impl Learned {
 /// What became of a recording.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It is in the cache.
-    Done(Kind, Arc<Entry>),
+    /// It is in the cache: one entry, or one for every part.
+    Done(Kind, Vec<Arc<Entry>>),
     /// It is not, and why.
     Failed(Box<Quarantined>),
 }
@@ -88,6 +90,9 @@ impl From<Error> for Trouble {
         Self::Cache(error)
     }
 }
+
+/// A file of the cache, how it came to be there, and what it says of itself.
+pub(super) type Existing = (FileRecord, String, Facts);
 
 /// A file of the cache and what it says of itself.
 pub(super) struct Artifact<F> {
@@ -116,11 +121,16 @@ impl Bench<'_> {
         let (last, first): (Vec<&String>, Vec<&String>) =
             task.drop.iter().partition(|name| is_link_source(name, [signal, labels]));
         first.into_iter().try_for_each(|name| self.writer.remove(name))?;
-        let work = || self.files(recording, id, signal, labels);
+        let work = || match self.files(recording, id, signal, labels) {
+            Err(Trouble::Recording(failure)) if failure.class == FailureClass::ChangedWhileReading => {
+                self.files(&self.looked_at_again(recording, signal), id, signal, labels)
+            }
+            other => other,
+        };
         let done =
             catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(contained(&*panic).into()));
         let outcome = match done {
-            Ok(entry) => Outcome::Done(task.kind(), Arc::new(entry)),
+            Ok(entries) => Outcome::Done(task.kind(), entries.into_iter().map(Arc::new).collect()),
             Err(Trouble::Recording(failure)) => self.failed(recording, failure),
             Err(Trouble::Cache(error)) => return Err(error),
         };
@@ -129,6 +139,19 @@ impl Bench<'_> {
             self.leave_no_file(recording.split, id)?;
         }
         Ok(outcome)
+    }
+
+    /// A recording that changed under the reader, as it is now: it gets a second chance.
+    fn looked_at_again(&self, recording: &SourceRecording, signal: &Decision) -> SourceRecording {
+        let root = &self.settings.dataset.root;
+        let mut now = recording.clone();
+        if signal.action == Action::Make {
+            now.file = source::look_again(root, &now.file);
+        }
+        for file in [&mut now.annotation, &mut now.cross_check].into_iter().flatten() {
+            *file = source::look_again(root, file);
+        }
+        now
     }
 
     /// Hands contents to the memo, once there are `at_least` new ones: a killed build need not hash everything
@@ -160,8 +183,13 @@ impl Bench<'_> {
 
     /// Recordings that could not be processed leave no file. (A transient failure says nothing about the files.)
     fn leave_no_file(&self, split: Split, id: &RecordingId) -> Result<()> {
-        self.writer.remove(&plan::signal_name(split, id))?;
-        self.writer.remove(&plan::labels_name(split, id))
+        self.shelves[0].names(id).try_for_each(|name| self.writer.remove(name))?;
+        self.remove_both(split, &Stem::whole(id.clone()))
+    }
+
+    fn remove_both(&self, split: Split, stem: &Stem) -> Result<()> {
+        self.writer.remove(&plan::signal_name(split, stem))?;
+        self.writer.remove(&plan::labels_name(split, stem))
     }
 
     pub(super) fn failed(&self, recording: &SourceRecording, failure: Failure) -> Outcome {
@@ -186,96 +214,129 @@ impl Bench<'_> {
         id: &RecordingId,
         signal: &Decision,
         labels: &Decision,
-    ) -> Result<Entry, Trouble> {
-        if let Some(found) = self.existing_signal(recording, id, signal)? {
-            let time = Timeline {
-                source: found.facts.source_sha256,
-                samples: found.facts.samples,
-                rate: found.facts.rate_hz,
-                offset: found.facts.offset_s,
-                told: None,
-            };
+    ) -> Result<Vec<Entry>, Trouble> {
+        if let Some(found) = self.existing_signals(recording, id, signal)? {
+            let time = Timeline::of_files(&found);
             let labels = self.labels(recording, id, labels, &time, "relabelled")?;
-            return Ok(assemble(recording, id, found, labels));
+            return Ok(assemble(recording, found, labels));
         }
         self.refuse_making()?;
-        let raw = self.read(recording)?;
-        let (input_samples, input_rate) = raw.length()?;
-        let (samples, rate) = dsp::output_length(&self.settings.recipe.signal, input_samples, input_rate)?;
-        let (offset, told) = (raw.offset(), Some(raw.told()));
-        let time = Timeline { source: raw.source, samples, rate, offset, told };
-        let labels = self.labels(recording, id, labels, &time, "built")?;
-        let signal = self.make_signal(recording, id, raw)?;
-        Ok(assemble(recording, id, signal, labels))
+        let cut = self.read(recording)?.cut(&self.settings.recipe.signal, id)?;
+        let made = self.make(recording, id, labels, &cut);
+        if matches!(&made, Err(Trouble::Recording(failure)) if !failure.class.is_transient()) {
+            // Some parts may have been written before another one failed.
+            cut.parts.iter().try_for_each(|part| self.remove_both(recording.split, &part.stem))?;
+        }
+        made
     }
 
-    /// The signal file where it is kept or linked; nothing where it has to be made after all.
-    fn existing_signal(
+    fn make(
+        &self,
+        recording: &SourceRecording,
+        id: &RecordingId,
+        labels: &Decision,
+        cut: &Cut,
+    ) -> Result<Vec<Entry>, Trouble> {
+        let labels = self.labels(recording, id, labels, &Timeline::of_cut(cut), "built")?;
+        let one = |part: &Part| self.make_signal(recording, cut, part);
+        let signals: Vec<_> = cut.parts.iter().map(one).collect::<Result<_, _>>()?;
+        Ok(assemble(recording, signals, labels))
+    }
+
+    /// The signal files where they are kept or linked; nothing where they have to be made after all.
+    fn existing_signals(
         &self,
         recording: &SourceRecording,
         id: &RecordingId,
         decision: &Decision,
-    ) -> Result<Option<Artifact<SignalFacts>>, Trouble> {
-        let name = plan::signal_name(recording.split, id);
-        let Some((record, made, facts)) = self.existing(decision, self.shelves[0].signal(id), &name)? else {
+    ) -> Result<Option<Vec<Artifact<SignalFacts>>>, Trouble> {
+        let own = self.shelves[0].signals(id);
+        let Some(found) = self.existing(recording, decision, &own)? else {
             return Ok(None);
         };
+        let names: Vec<String> = found.iter().map(|(record, ..)| record.name.clone()).collect();
         let source = recording.file.sha256;
-        match facts {
+        let fits = |(record, made, facts)| match facts {
             Facts::Signal(facts)
                 if facts.fingerprint == self.wanted.signal
-                    && &facts.id == id
+                    && facts.id.recording() == id
                     && source.is_none_or(|source| source == facts.source_sha256) =>
             {
-                Ok(Some(Artifact { record, facts, made }))
+                Some(Artifact { record, facts, made })
             }
-            // A manifest that promised another file than the one that lies there.
-            _ => {
-                self.writer.remove(&name)?;
-                Ok(None)
-            }
+            _ => None,
+        };
+        let artifacts: Option<Vec<_>> = found.into_iter().map(fits).collect();
+        if artifacts.is_none() {
+            // A manifest that promised other files than those that lie there.
+            names.iter().try_for_each(|name| self.writer.remove(name))?;
         }
+        Ok(artifacts)
     }
 
-    /// A kept file, or one linked just now, with what it says of itself. Nothing where it has to be made: also
-    /// where the file that a manifest promised is gone or damaged.
+    /// Kept files, or those linked just now, with what they say of themselves; one, or one for every part. Nothing where they
+    /// have to be made: also where a file that a manifest promised is gone or damaged.
     pub(super) fn existing(
         &self,
+        recording: &SourceRecording,
         decision: &Decision,
-        own: Option<plan::Offer<'_>>,
-        name: &str,
-    ) -> Result<Option<(FileRecord, String, Facts)>, Trouble> {
-        let found = match &decision.action {
+        own: &[plan::Offer<'_>],
+    ) -> Result<Option<Vec<Existing>>, Trouble> {
+        let records: Vec<FileRecord> = match &decision.action {
             Action::Make | Action::Nothing => return Ok(None),
-            Action::Keep => {
-                let Some(record) = own.and_then(|offer| offer.record.cloned()) else { return Ok(None) };
-                self.kept(record, name)
-            }
-            Action::Link { shelf, record } => self.linked(&self.shelves[*shelf], record, name),
+            Action::Keep => own.iter().filter_map(|offer| offer.record.cloned()).collect(),
+            Action::Link { records, .. } => records.clone(),
         };
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let one = |record: &FileRecord| match &decision.action {
+            Action::Link { shelf, .. } => self.linked(&self.shelves[*shelf], record, recording.split),
+            _ => self.kept(record),
+        };
+        let found: Result<Vec<_>> = records.iter().map(one).collect();
         match found {
             Ok(found) => Ok(Some(found)),
             Err(error) if is_bad_file(&error) && self.may_make => {
                 lock(&self.warnings).push(format!("{error}; it is made again"));
-                self.writer.remove(name)?;
+                records.iter().try_for_each(|record| self.writer.remove(&record.name_in(recording.split)))?;
                 Ok(None)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn kept(&self, record: FileRecord, name: &str) -> Result<(FileRecord, String, Facts)> {
-        let facts = self.store.facts(&self.settings.profile, &self.settings.version, name)?;
-        Ok((record, "kept".to_owned(), facts))
+    fn kept(&self, record: &FileRecord) -> Result<Existing> {
+        let facts = self.store.facts(&self.settings.profile, &self.settings.version, &record.name)?;
+        Ok((record.clone(), "kept".to_owned(), facts))
     }
 
-    fn linked(&self, shelf: &Shelf, record: &FileRecord, name: &str) -> Result<(FileRecord, String, Facts)> {
+    fn linked(&self, shelf: &Shelf, record: &FileRecord, split: Split) -> Result<Existing> {
+        if !shelf.durable {
+            self.prove(shelf, record)?;
+        }
         let facts = self.store.facts(&shelf.profile, &shelf.version, &record.name)?;
         let from = self.store.version_dir(&shelf.profile, &shelf.version).join(&record.name);
-        let target = FileRecord { name: name.to_owned(), ..record.clone() };
+        let target = FileRecord { name: record.name_in(split), ..record.clone() };
         let method = self.writer.link(&from, &target, self.methods)?;
         *lock(&self.links).entry(method.as_str()).or_default() += 1;
         Ok((target, format!("linked from {}", shelf.place()), facts))
+    }
+
+    /// Reads a file that was made without syncs to its last byte: its size alone proves nothing after a power loss.
+    fn prove(&self, shelf: &Shelf, record: &FileRecord) -> Result<()> {
+        let names = [record.name.clone()];
+        let scanned = self.store.scan(&shelf.profile, &shelf.version, &names).pop();
+        let outcome = scanned.map_or_else(|| Err("it is gone".to_owned()), |scanned| scanned.outcome);
+        let damaged = |message: String| {
+            let path = self.store.version_dir(&shelf.profile, &shelf.version).join(&record.name);
+            Error::Damaged { path, message }
+        };
+        match outcome {
+            Ok((found, _)) if found.sha256 == record.sha256 => Ok(()),
+            Ok(_) => Err(damaged("its bytes are not those of its record".to_owned())),
+            Err(message) => Err(damaged(message)),
+        }
     }
 
     /// Where files may only be linked, one that turns out not to fit ends the work.
@@ -294,7 +355,7 @@ impl Bench<'_> {
 fn is_link_source(name: &str, decisions: [&Decision; 2]) -> bool {
     decisions
         .iter()
-        .any(|decision| matches!(&decision.action, Action::Link { shelf: 0, record } if record.name == name))
+        .any(|decision| matches!(&decision.action, Action::Link { shelf: 0, records } if records.iter().any(|r| r.name == name)))
 }
 
 /// A file of the cache that is gone or damaged: the recording is still there to make it from.
@@ -315,13 +376,16 @@ fn contained(panic: &(dyn std::any::Any + Send)) -> Failure {
     Failure::new(FailureClass::Panic, format!("a defect of eegcache, please report it: {text}"))
 }
 
-/// An entry of the manifest from what the files say of themselves.
+/// The entries of the manifest from what the files say of themselves, one for every part.
 fn assemble(
     recording: &SourceRecording,
-    id: &RecordingId,
-    signal: Artifact<SignalFacts>,
-    labels: Labelled,
-) -> Entry {
+    signals: Vec<Artifact<SignalFacts>>,
+    labels: Vec<Labelled>,
+) -> Vec<Entry> {
+    signals.into_iter().zip(labels).map(|(signal, labels)| entry(recording, signal, labels)).collect()
+}
+
+fn entry(recording: &SourceRecording, signal: Artifact<SignalFacts>, labels: Labelled) -> Entry {
     let Artifact { record, facts, made } = signal;
     let mut notes = facts.notes;
     notes.extend(labels.notes);
@@ -332,7 +396,7 @@ fn assemble(
         (labels_record, labels_made) = (Some(artifact.record), Some(artifact.made));
     }
     Entry {
-        id: id.clone(),
+        id: facts.id,
         split: recording.split,
         subject: recording.subject.clone(),
         source: Source {
@@ -348,5 +412,7 @@ fn assemble(
         interpolated: facts.interpolated,
         notes,
         made: Made { signal: made, labels: labels_made },
+        part: facts.part,
+        gaps: facts.gaps,
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::error::Result;
 use crate::model::id::{ProfileName, Split};
-use crate::model::manifest::{History, Member};
+use crate::model::manifest::{Entry, History, LabelStatus, Member};
 use crate::model::settings::Settings;
-use crate::model::window::{self, Span, WindowCounts};
+use crate::model::window::WindowCounts;
 use crate::ops::ledger::{QuarantineLine, quarantine_lines};
 use crate::ops::library::Library;
 use crate::ops::mismatch::Mismatch;
@@ -51,6 +51,8 @@ pub struct ProfileStatus {
     pub quarantine: Vec<QuarantineLine>,
     /// Where the version means something else than the configuration.
     pub mismatch: Option<Mismatch>,
+    /// False where files were made without syncs (`build --no-fsync`).
+    pub durable: bool,
     /// Hits and misses over the life of the version.
     pub history: Option<History>,
     /// The command to run next, if any.
@@ -151,6 +153,7 @@ pub fn of(survey: &Survey) -> ProfileStatus {
         unchecked: plan.map_or(0, |plan| plan.tasks.iter().filter(|task| task.is_unchecked()).count()),
         quarantine: quarantine_lines(&survey.settings, survey.failures()),
         mismatch: survey.mismatch.clone(),
+        durable: survey.own.held.durable,
         history,
         next: next(survey, state),
     }
@@ -226,27 +229,33 @@ pub fn splits(survey: &Survey) -> BTreeMap<Split, SplitStatus> {
         }
     }
     for (split, status) in &mut splits {
-        let present = survey.entries(*split).filter(|entry| survey.has(entry.id.as_str()));
-        present.for_each(|entry| add(status, survey, entry));
+        let present: Vec<&Entry> =
+            survey.entries(*split).filter(|entry| survey.has(entry.id.recording().as_str())).collect();
+        for parts in present.chunk_by(|a, b| a.id.recording() == b.id.recording()) {
+            add(status, survey, parts);
+        }
         *status = status.with_shares();
     }
     splits
 }
 
-fn add(status: &mut SplitStatus, survey: &Survey, entry: &crate::model::manifest::Entry) {
-    use crate::model::manifest::LabelStatus::Unlabelled;
-    let spans: Vec<Span> = entry.events.iter().map(crate::model::manifest::Event::span).collect();
-    let windowing = survey.settings.windows.at(entry.rate_hz);
-    let counts = windowing.map_or(WindowCounts::default(), |w| w.classify(entry.samples, &spans));
-    status.bytes += entry.files.iter().map(|record| record.bytes).sum::<u64>();
-    status.without_windows += usize::from(counts.total() == 0);
-    if entry.annotation.status == Unlabelled {
-        status.unlabelled += 1;
-        status.unlabelled_windows += counts.total();
-        return;
+/// Adds a recording, part by part where it was split.
+fn add(status: &mut SplitStatus, survey: &Survey, parts: &[&Entry]) {
+    let mut windows = 0;
+    for entry in parts {
+        let windowing = survey.settings.windows.at(entry.rate_hz);
+        let counts = windowing.map_or(WindowCounts::default(), |windowing| entry.windows(windowing));
+        windows += counts.total();
+        status.bytes += entry.files.iter().map(|record| record.bytes).sum::<u64>();
+        if entry.annotation.status == LabelStatus::Unlabelled {
+            status.unlabelled_windows += counts.total();
+            continue;
+        }
+        status.windows = status.windows.plus(counts);
+        status.seconds += entry.rate_hz.duration_s(entry.recorded_samples());
+        status.seizure_seconds += entry.rate_hz.duration_s(entry.seizure_samples());
     }
-    let seizure: u64 = window::merge(&spans).iter().map(|span| span.end - span.start).sum();
-    status.windows = status.windows.plus(counts);
-    status.seconds += entry.rate_hz.duration_s(entry.samples);
-    status.seizure_seconds += entry.rate_hz.duration_s(seizure);
+    status.without_windows += usize::from(windows == 0);
+    let is_unlabelled = |entry: &&Entry| entry.annotation.status == LabelStatus::Unlabelled;
+    status.unlabelled += usize::from(parts.iter().any(is_unlabelled));
 }

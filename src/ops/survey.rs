@@ -1,21 +1,23 @@
 //! The survey: what is wanted beside what lies on disk, for one profile. Every verb works from it.
 
 use crate::error::{Error, Result};
-use crate::model::id::{ProfileName, Split, VersionName};
+use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, Identity, Quarantined};
 use crate::model::settings::Settings;
+use crate::model::shard::Shard;
+use crate::model::stem::Stem;
 use crate::ops::Context;
 use crate::ops::inventory::{self, Taken};
 use crate::ops::library::{self, Depth, Library, Loaded};
 use crate::ops::members::Members;
 use crate::ops::mismatch::{self, Mismatch};
-use crate::plan::{self, Kind, OnDisk, Plan, Retry, Shelf};
+use crate::plan::{self, Kind, Listed, Offer, OnDisk, Plan, Retry, Shelf};
 use crate::source;
 use crate::store::{ManifestState, MemoLine, Store};
 use serde::Serialize;
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::SystemTime;
 
 /// The state of a version; the first that applies.
@@ -67,7 +69,7 @@ pub struct Survey {
     pub inventory: Option<Inventory>,
     /// The own version first, then every other that may share.
     pub shelves: Vec<Shelf>,
-    /// What is to be done; nothing where the dataset cannot be reached.
+    /// What is to be done, for the whole profile or the shard; nothing where the dataset cannot be reached.
     pub plan: Option<Plan>,
     /// Contents learned on the way.
     pub learned: Vec<MemoLine>,
@@ -89,11 +91,13 @@ pub struct Options<'a> {
     pub settle: Option<Context<'a>>,
     /// Which remembered failures are tried again.
     pub retry: Retry,
+    /// The part of the profile that is planned, where it is not the whole.
+    pub shard: Option<Shard>,
 }
 
 impl Options<'_> {
     /// Reading commands: look, hash nothing.
-    pub const LOOK: Self = Self { depth: Depth::Look, settle: None, retry: Retry::Nothing };
+    pub const LOOK: Self = Self { depth: Depth::Look, settle: None, retry: Retry::Nothing, shard: None };
 }
 
 /// Nanoseconds since the epoch, for the memo's racily-clean rule.
@@ -134,7 +138,7 @@ pub fn survey(
 ) -> Result<Survey> {
     let (wanted, store) = (identity(&settings), library.store());
     let mut inventory = taken.map(|taken| taken.profile(&settings));
-    let needed = Needed::new(inventory.as_ref());
+    let needed = Needed::new(inventory.as_ref(), options.shard);
     let own =
         load(library, (&settings.profile, &settings.version), &wanted, &|id| needed.has(id), options.depth)?;
     let mismatch = own
@@ -163,6 +167,11 @@ pub fn survey(
         && let Some(inventory) = &mut inventory
     {
         survey.decide(library, inventory, options)?;
+        if is_made_of_others(&survey.own, inventory) {
+            survey.mismatch =
+                Some(mismatch::other_recordings(&survey.store, &survey.settings, &survey.wanted));
+            survey.plan = None;
+        }
     }
     survey.inventory = inventory;
     survey.damage = survey.find_damage();
@@ -170,11 +179,37 @@ pub fn survey(
     Ok(survey)
 }
 
-/// True where a manifest was made for recordings of which the dataset holds none: another dataset under the same name.
+/// True where a version was made for recordings of which the dataset holds none: another dataset under the same name.
+/// Where nothing says what the files are, they speak for themselves.
 fn is_foreign(own: &Loaded, inventory: &Inventory) -> bool {
-    let ManifestState::Read(manifest) = &own.held.manifest else { return false };
+    let held: Vec<&str> = match &own.held.manifest {
+        ManifestState::Read(manifest) => {
+            manifest.entries.iter().map(|entry| entry.id.recording().as_str()).collect()
+        }
+        _ if own.held.identity.is_none() => own.files.keys().map(|name| recording(name)).collect(),
+        _ => return false,
+    };
     let here: HashSet<&str> = inventory.recordings.iter().map(SourceRecording::name).collect();
-    !manifest.entries.is_empty() && !manifest.entries.iter().any(|entry| here.contains(entry.id.as_str()))
+    !held.is_empty() && !held.iter().any(|name| here.contains(name))
+}
+
+/// True where nothing says what the files are, and every one of them was made from another recording than the dataset
+/// has under its name. A recording whose content is not known proves nothing.
+fn is_made_of_others(own: &Loaded, inventory: &Inventory) -> bool {
+    if own.held.identity.is_some() {
+        return false;
+    }
+    let mut compared = 0;
+    for recording in inventory.recordings.iter() {
+        let Ok(id) = &recording.id else { continue };
+        let (signals, labels) = (own.shelf.signals(id), own.shelf.labels(id));
+        let Some(offer) = signals.first().or_else(|| labels.first()) else { continue };
+        if recording.file.sha256.is_none_or(|sha256| sha256 == offer.source) {
+            return false;
+        }
+        compared += 1;
+    }
+    compared > 0
 }
 
 fn load(
@@ -184,33 +219,48 @@ fn load(
     is_needed: &dyn Fn(&str) -> bool,
     depth: Depth,
 ) -> Result<Loaded> {
-    let wanted = library::Wanted { identity, names: &|name| is_needed(stem(name)) };
+    let wanted = library::Wanted { identity, names: &|name| is_needed(recording(name)) };
     library.load(profile, version, &wanted, depth)
 }
 
-/// The ids that a profile needs, collected when somebody asks: mostly nobody does.
+/// The ids that a profile, or a shard of it, needs, collected when somebody asks: mostly nobody does.
 struct Needed<'a> {
     inventory: Option<&'a Inventory>,
+    shard: Option<Shard>,
     ids: OnceCell<HashSet<&'a str>>,
 }
 
 impl<'a> Needed<'a> {
-    fn new(inventory: Option<&'a Inventory>) -> Self {
-        Self { inventory, ids: OnceCell::new() }
+    fn new(inventory: Option<&'a Inventory>, shard: Option<Shard>) -> Self {
+        Self { inventory, shard, ids: OnceCell::new() }
     }
 
     fn has(&self, id: &str) -> bool {
-        let members = || self.inventory.into_iter().flat_map(Inventory::profile);
-        self.ids
-            .get_or_init(|| members().filter_map(|r| Some(r.id.as_ref().ok()?.as_str())).collect())
-            .contains(id)
+        let members = || self.inventory.into_iter().flat_map(|inventory| planned_ids(inventory, self.shard));
+        self.ids.get_or_init(|| members().map(RecordingId::as_str).collect()).contains(id)
     }
 }
 
-/// The id in a file's name: `train/x.labels.npz` → `x`.
-fn stem(name: &str) -> &str {
+/// The id of the recording in a file's name: `train/x.labels.npz` and `train/x.part000.npz` → `x`.
+fn recording(name: &str) -> &str {
     let file = name.rsplit('/').next().unwrap_or(name);
-    file.strip_suffix(".npz").map_or(file, |stem| stem.strip_suffix(".labels").unwrap_or(stem))
+    let stem = file.strip_suffix(".npz").map_or(file, |stem| stem.strip_suffix(".labels").unwrap_or(stem));
+    match plan::stem_of(name) {
+        Some(part) if part.part().is_some() => &stem[..part.recording().as_str().len()],
+        _ => stem,
+    }
+}
+
+/// Says for each recording of the profile whether it is planned.
+fn planned(inventory: &Inventory, shard: Option<Shard>) -> Vec<bool> {
+    let sizes: Vec<u64> = inventory.profile().iter().map(|r| r.file.stamp.bytes).collect();
+    shard.map_or_else(|| vec![true; sizes.len()], |shard| shard.cut(&sizes))
+}
+
+/// The ids of the recordings that are planned.
+fn planned_ids(inventory: &Inventory, shard: Option<Shard>) -> impl Iterator<Item = &RecordingId> {
+    let own = planned(inventory, shard);
+    inventory.profile().iter().zip(own).filter_map(|(r, own)| r.id.as_ref().ok().filter(|_| own))
 }
 
 impl Survey {
@@ -224,7 +274,7 @@ impl Survey {
         if self.plan.as_ref().is_some_and(is_settled) {
             return Ok(());
         }
-        let open = self.not_in_place(inventory);
+        let open = self.not_in_place(inventory, options.shard);
         let others = self.other_shelves(library, &open, options.depth)?;
         self.shelves.extend(others);
         self.plan = Some(self.planned(inventory, options));
@@ -238,20 +288,26 @@ impl Survey {
             annotations_inside: self.settings.annotations_inside(),
             retry: options.retry,
         };
+        let own = planned(inventory, options.shard);
         if let Some(cx) = options.settle {
-            let open = plan::undecided(&wanted, inventory, &self.shelves);
+            let mut open = plan::undecided(&wanted, inventory, &self.shelves);
+            open.retain(|recording| own[*recording]);
             self.learned.extend(inventory::settle(&cx, &self.settings, &mut inventory.recordings, &open));
         }
-        plan::plan(&wanted, inventory, &self.shelves)
+        let mut plan = plan::plan(&wanted, inventory, &self.shelves);
+        plan.tasks.retain(|task| own[task.recording]);
+        plan
     }
 
     /// The ids that the own version does not hold whole: only these are worth a look into unlisted files elsewhere.
-    fn not_in_place(&self, inventory: &Inventory) -> HashSet<String> {
+    fn not_in_place(&self, inventory: &Inventory, shard: Option<Shard>) -> HashSet<String> {
         let shelf = &self.own.shelf;
-        let ids = inventory.profile().iter().filter_map(|recording| recording.id.as_ref().ok());
-        let is_present = |offer: Option<plan::Offer<'_>>| offer.is_some_and(|o| o.on_disk == OnDisk::Present);
-        let open = ids.filter(|id| !(is_present(shelf.signal(id)) && is_present(shelf.labels(id))));
-        open.map(|id| id.as_str().to_owned()).collect()
+        let are_present = |offers: &[Offer<'_>]| {
+            !offers.is_empty() && offers.iter().all(|offer| offer.on_disk == OnDisk::Present)
+        };
+        let is_open =
+            |id: &&RecordingId| !(are_present(&shelf.signals(id)) && are_present(&shelf.labels(id)));
+        planned_ids(inventory, shard).filter(is_open).map(|id| id.as_str().to_owned()).collect()
     }
 
     /// All versions of the own profile and of the profiles it may share with, the own version left out.
@@ -329,11 +385,22 @@ impl Survey {
         self.members.names().filter(|name| !self.has(name) && !self.failed(name)).count()
     }
 
-    /// True where the files of an entry lie there with their recorded sizes.
+    /// True where the files of a recording, of all its parts, lie there with their recorded sizes.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
+        let Some(parts) = self.own.shelf.listed.get(name) else { return false };
         let in_place = |entry: &Entry| self.members.split(name).is_none_or(|split| split == entry.split);
-        self.own.shelf.listed.get(name).is_some_and(|listed| in_place(&listed.entry) && listed.is_whole())
+        parts.iter().all(|part| in_place(&part.entry) && part.is_present())
+            && Stem::are_whole(
+                parts.iter().map(|Listed { entry, .. }| (&entry.id, entry.part.map(|part| part.of))),
+            )
+    }
+
+    /// True where an entry's files are among `files`, with their recorded sizes and in the configured split.
+    #[must_use]
+    pub fn is_in_place(&self, entry: &Entry, files: &BTreeMap<String, u64>) -> bool {
+        self.members.split(entry.id.recording().as_str()).is_none_or(|split| split == entry.split)
+            && entry.files.iter().all(|record| files.get(&record.name) == Some(&record.bytes))
     }
 
     /// True where the version remembers a failure.
@@ -342,9 +409,10 @@ impl Survey {
         self.own.held.quarantine.contains_key(name)
     }
 
-    /// The entries of the profile's members, of one split; a manifest may list others as well.
+    /// The entries of the profile's members, of one split, part by part; a manifest may list others as well.
     pub fn entries(&self, split: Split) -> impl Iterator<Item = &Entry> {
-        let is_member = move |entry: &&Entry| self.members.split(entry.id.as_str()) == Some(split);
+        let is_member =
+            move |entry: &&Entry| self.members.split(entry.id.recording().as_str()) == Some(split);
         let entries = self.own.held.entries.values().map(std::sync::Arc::as_ref);
         entries.filter(move |entry| entry.split == split).filter(is_member)
     }
@@ -366,7 +434,7 @@ impl Survey {
 /// The error of a command that needs the recordings.
 #[must_use]
 pub fn unreachable_dataset(settings: &Settings) -> Error {
-    if source::is_reachable(&settings.dataset) {
+    if source::is_reachable(&settings.dataset).unwrap_or(false) {
         return inventory::no_recordings(settings);
     }
     Error::usage(

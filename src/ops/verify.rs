@@ -73,7 +73,14 @@ pub fn verify(
 }
 
 /// Verifies everything and moves every name of what is damaged to `.damaged/`.
-pub fn repair(cx: &Context<'_>, settings: &Settings, only: Option<&ProfileName>) -> Result<VerifyReport> {
+///
+/// Refuses where locks do not exclude, unless `assume_exclusive` says that nobody else is there.
+pub fn repair(
+    cx: &Context<'_>,
+    settings: &Settings,
+    only: Option<&ProfileName>,
+    assume_exclusive: bool,
+) -> Result<VerifyReport> {
     let store = Store::new(settings.cache_root.clone());
     // A damaged file may have names in any profile, so all are looked at whatever was asked for.
     let mut report = verify(cx, settings, None, false)?;
@@ -84,7 +91,7 @@ pub fn repair(cx: &Context<'_>, settings: &Settings, only: Option<&ProfileName>)
     let mut moved = Vec::new();
     for ((profile, version), damages) in places {
         let writer = store.lock(&profile, &version, Wait::Forever, &|_| !cx.is_stopped())?;
-        if !writer.exclusive {
+        if !writer.exclusive && !assume_exclusive {
             return Err(not_exclusive(&store, &profile, &version, writer.note.as_deref()));
         }
         let check = Check {
@@ -95,7 +102,10 @@ pub fn repair(cx: &Context<'_>, settings: &Settings, only: Option<&ProfileName>)
             seen: &Seen::default(),
         };
         // A build that held the lock meanwhile may have mended it.
-        for damage in damages.into_iter().filter(|damage| check.is_still_damaged(&damage.name)) {
+        for damage in damages {
+            if !check.is_still_damaged(&damage.name)? {
+                continue;
+            }
             writer.record(&Line::Removed { name: damage.name.clone() })?;
             let aside = writer.set_aside(&damage.name, &damage.reason)?;
             moved.extend(aside.map(|path| path.display().to_string()));
@@ -114,7 +124,9 @@ fn not_exclusive(store: &Store, profile: &ProfileName, version: &VersionName, no
             directory.display(),
             note.unwrap_or("locks do not exclude")
         ),
-        hint: "repair it on a machine where the cache lies on a local file system".to_owned(),
+        hint: "repair it on a machine where the cache lies on a local file system, or, when nobody else uses it, say \
+               `--assume-exclusive`"
+            .to_owned(),
     }
 }
 
@@ -157,14 +169,15 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn is_still_damaged(&self, name: &str) -> bool {
-        let Ok(held) = self.store.load(self.profile, self.version) else { return true };
+    /// Looks again. What cannot be looked at stops the repair: a damaged file that stays must not go unsaid.
+    fn is_still_damaged(&self, name: &str) -> Result<bool> {
+        let held = self.store.load(self.profile, self.version)?;
         if name == MANIFEST {
-            return matches!(held.manifest, ManifestState::Damaged(_));
+            return Ok(matches!(held.manifest, ManifestState::Damaged(_)));
         }
-        let files = self.store.files(self.profile, self.version).unwrap_or_default();
+        let files = self.store.files(self.profile, self.version)?;
         let listed = listed(&held);
-        files.get(name).is_some_and(|bytes| self.file(name, *bytes, listed.get(name).copied()).is_some())
+        Ok(files.get(name).is_some_and(|bytes| self.file(name, *bytes, listed.get(name).copied()).is_some()))
     }
 
     fn damage(&self, name: &str, reason: String) -> Damage {

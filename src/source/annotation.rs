@@ -25,7 +25,9 @@ impl<'a> Shelf<'a> {
                 let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
                 names.entry(directory).or_default().push(name);
             }
-            names.values_mut().for_each(|names| names.sort_unstable());
+            for names in names.values_mut() {
+                names.sort_unstable();
+            }
         }
         Self { seen, names }
     }

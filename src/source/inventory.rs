@@ -1,6 +1,7 @@
 //! The recordings of a dataset as they lie on disk: listed, identified, each file looked at once.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::fault;
 use crate::model::dataset::DatasetSpec;
 use crate::model::id::{Digest, RecordingId, Split};
 use crate::model::inventory::{SourceFile, SourceRecording, Stamp};
@@ -9,12 +10,38 @@ use crate::source::annotation::Shelf;
 use crate::source::identity::{Identity, identify};
 use crate::source::walk::{Listed, Seen, matches, walk};
 use rayon::prelude::*;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
 use std::path::Path;
 
+/// What a system says of a directory that is not there, not mounted any more, or not for this user.
+const ABSENT: [Errno; 9] = [
+    Errno::NOENT,
+    Errno::NOTDIR,
+    Errno::ACCESS,
+    Errno::PERM,
+    Errno::LOOP,
+    Errno::NAMETOOLONG,
+    Errno::STALE,
+    Errno::NOTCONN,
+    Errno::HOSTDOWN,
+];
+
 /// True where the root of the dataset exists and is a readable directory.
-#[must_use]
-pub fn is_reachable(spec: &DatasetSpec) -> bool {
-    fs_err::read_dir(&spec.root).is_ok()
+///
+/// Fails with `Error::Io` where the machine cannot tell: without descriptors or memory, or with a broken
+/// disk, a dataset is not absent.
+pub fn is_reachable(spec: &DatasetSpec) -> Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = retry_on_intr(|| {
+        fault::interruptible("open source root")?;
+        rustix::fs::open(&spec.root, flags, Mode::empty())
+    });
+    match opened {
+        Ok(_) => Ok(true),
+        Err(code) if ABSENT.contains(&code) => Ok(false),
+        Err(code) => Err(Error::io("open", &spec.root)(code.into())),
+    }
 }
 
 /// Lists the recordings of `splits` with their annotation files, in the order of the bytes of their paths.
@@ -94,6 +121,13 @@ impl Found<'_> {
 /// Returns the stamp of a file, of the link itself where it leads nowhere, or zeros where nothing can be
 /// said. Opening such a file says what is wrong with it, so it is not dropped here.
 fn stamp_of(path: &Path) -> Stamp {
-    let metadata = fs_err::metadata(path).or_else(|_| fs_err::symlink_metadata(path));
+    let metadata = fault::point("stat source").and_then(|()| fs_err::metadata(path));
+    let metadata = metadata.or_else(|_| fs_err::symlink_metadata(path));
     metadata.map_or(super::NO_STAMP, |metadata| super::stamp(&metadata))
+}
+
+/// Returns a file as the file system describes it now, its content unknown.
+#[must_use]
+pub fn look_again(root: &Path, file: &SourceFile) -> SourceFile {
+    SourceFile { stamp: stamp_of(&root.join(&file.path)), sha256: None, path: file.path.clone() }
 }

@@ -12,7 +12,7 @@ mod inventory;
 mod reader;
 mod walk;
 
-pub use inventory::{is_reachable, recording, recordings};
+pub use inventory::{is_reachable, look_again, recording, recordings};
 pub use reader::{ANNOTATION_BYTES_LIMIT, SourceReader, hash, open, read_small};
 
 use crate::model::inventory::Stamp;

@@ -4,6 +4,7 @@
 //! says of the descriptor before and after. The reader keeps no buffer; whoever reads small pieces
 //! brings one. Messages name the path below the root, never the root, since they end up in manifests.
 
+use crate::fault;
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::id::Digest;
 use crate::model::inventory::Stamp;
@@ -38,10 +39,13 @@ pub struct SourceReader {
 pub fn open(root: &Path, relative: &str) -> Result<SourceReader, Failure> {
     let path = root.join(relative);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let descriptor = rustix::io::retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()))
-        .map_err(|error| refused(&path, relative, &error.into()))?;
+    let descriptor = rustix::io::retry_on_intr(|| {
+        fault::interruptible("open source")?;
+        rustix::fs::open(&path, flags, Mode::empty())
+    });
+    let descriptor = descriptor.map_err(|error| refused(&path, relative, &error.into()))?;
     let file = File::from(descriptor);
-    let metadata = file.metadata().map_err(|error| io_failure(relative, "look at", 0, &error))?;
+    let metadata = stat(&file).map_err(|error| io_failure(relative, "look at", 0, &error))?;
     if !metadata.is_file() {
         return Err(not_a_file(relative, metadata.file_type()));
     }
@@ -55,6 +59,11 @@ pub fn open(root: &Path, relative: &str) -> Result<SourceReader, Failure> {
         hasher: Sha256::new(),
         offset: 0,
     })
+}
+
+fn stat(file: &File) -> io::Result<std::fs::Metadata> {
+    fault::point("stat open source")?;
+    file.metadata()
 }
 
 /// Says why `open` failed: a link to nothing and a socket are no trouble of the machine.
@@ -91,7 +100,7 @@ fn io_failure(relative: &str, action: &str, offset: u64, error: &io::Error) -> F
 impl Read for SourceReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = loop {
-            match self.file.read(buffer) {
+            match fault::Watched(&self.file, "read source").read(buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 result => break result?,
             }
@@ -121,8 +130,7 @@ impl SourceReader {
     /// not what they were, or where other than `file_bytes()` bytes came; with `io-error` where reading fails.
     pub fn finish(mut self) -> Result<(Digest, Stamp), Failure> {
         self.drain()?;
-        let metadata =
-            self.file.metadata().map_err(|error| io_failure(&self.relative, "look at", 0, &error))?;
+        let metadata = stat(&self.file).map_err(|error| io_failure(&self.relative, "look at", 0, &error))?;
         let after = super::stamp(&metadata);
         if let Some(change) = self.change(metadata.dev(), &after) {
             let message = format!("`{}` changed while it was read: {change}", self.relative);

@@ -5,6 +5,7 @@
 //! dot (`.git` of a git-annex dataset, `._x.edf` of a Mac), unless a glob spells such a name out.
 
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::model::dataset::DatasetSpec;
 use crate::model::inventory::Stamp;
 use globset::{Glob, GlobSet};
@@ -66,7 +67,10 @@ pub(super) fn walk(root: &Path, globs: &[Glob], exclude: &[Glob]) -> Result<List
 
 fn open(at: BorrowedFd<'_>, path: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    retry_on_intr(|| rustix::fs::openat(at, path, flags, Mode::empty()))
+    retry_on_intr(|| {
+        fault::interruptible("open source directory")?;
+        rustix::fs::openat(at, path, flags, Mode::empty())
+    })
 }
 
 /// Something below the root.
@@ -99,7 +103,9 @@ impl Walk<'_> {
         let below: Vec<Vec<Found>> =
             inside.par_iter().map(|directory| self.visit(directory)).collect::<Result<_>>()?;
         found.reserve(below.iter().map(Vec::len).sum());
-        below.into_iter().for_each(|below| found.extend(below));
+        for below in below {
+            found.extend(below);
+        }
         Ok(found)
     }
 
@@ -109,6 +115,7 @@ impl Walk<'_> {
         let handle = open(self.top.as_fd(), here)?;
         let (mut found, mut inside) = (Vec::new(), Vec::new());
         for entry in Dir::read_from(&handle)? {
+            fault::uninterrupted("list source")?;
             let entry = entry?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") || (!self.dotted && name.to_bytes().starts_with(b"."))
@@ -137,7 +144,8 @@ impl Walk<'_> {
 /// Returns the stamp of a file, of the link itself where it leads nowhere, or zeros where nothing can be
 /// said. Opening such a file says what is wrong with it, so it is not dropped here.
 fn stamp_at(directory: &OwnedFd, name: &CStr) -> Stamp {
-    let stat = rustix::fs::statat(directory, name, AtFlags::empty());
+    let stat = fault::uninterrupted("stat source");
+    let stat = stat.and_then(|()| rustix::fs::statat(directory, name, AtFlags::empty()));
     let stat = stat.or_else(|_| rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW));
     stat.map_or(super::NO_STAMP, |stat| Stamp {
         bytes: stat.st_size as u64,

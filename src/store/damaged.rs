@@ -1,6 +1,6 @@
 //! Damaged files are moved aside with the reason, never deleted silently and never served again.
 
-use super::dir::{Dir, is_absent};
+use super::dir::{Dir, fault, is_absent};
 use super::layout::{self, MANIFEST};
 use super::{Writer, setup};
 use crate::error::{Error, Result};
@@ -31,7 +31,9 @@ impl Writer {
         }
         let note = format!("{target}.reason.txt");
         let text = format!("{name}\n{reason}\nmoved {now_ns} ns after 1970-01-01\n");
-        let written = aside.create_new(&note).and_then(|mut file| file.write_all(text.as_bytes()));
+        let written = aside
+            .create_new(&note)
+            .and_then(|file| fault::Watched(&file, "write reason").write_all(text.as_bytes()));
         written.map_err(aside.error("write", &note))?;
         place.sync()?;
         aside.sync()?;

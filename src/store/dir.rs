@@ -4,6 +4,7 @@
 //! link that is planted or swapped in below the root leads nowhere. Only the root itself may be a link.
 
 use crate::error::{Error, Result};
+pub(super) use crate::fault;
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
@@ -24,8 +25,10 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 impl Dir {
     /// Opens the root of a cache.
     pub(super) fn open_root(path: &Path) -> io::Result<Self> {
-        fault::point("open root")?;
-        let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, AS_DIRECTORY, Mode::empty()))?;
+        let fd = retry_on_intr(|| {
+            fault::interruptible("open root")?;
+            rustix::fs::openat(CWD, path, AS_DIRECTORY, Mode::empty())
+        })?;
         Ok(Self { fd, path: path.to_owned() })
     }
 
@@ -48,10 +51,12 @@ impl Dir {
 
     /// Opens a directory inside of this one.
     pub(super) fn child(&self, name: &str) -> io::Result<Self> {
-        fault::point("open directory")?;
         let flags = AS_DIRECTORY | OFlags::NOFOLLOW;
-        let fd =
-            retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::empty())).map_err(explain)?;
+        let fd = retry_on_intr(|| {
+            fault::interruptible("open directory")?;
+            rustix::fs::openat(&self.fd, name, flags, Mode::empty())
+        });
+        let fd = fd.map_err(explain)?;
         Ok(Self { fd, path: self.path_of(name) })
     }
 
@@ -91,15 +96,19 @@ impl Dir {
     }
 
     fn open_with(&self, name: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
-        fault::point("open file")?;
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file =
-            File::from(retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, mode)).map_err(explain)?);
+        let fd = retry_on_intr(|| {
+            fault::interruptible("open file")?;
+            rustix::fs::openat(&self.fd, name, flags, mode)
+        });
+        let file = File::from(fd.map_err(explain)?);
+        fault::point("stat open file")?;
         if file.metadata()?.is_file() { Ok(file) } else { Err(not_a_file()) }
     }
 
     /// Returns what the file system says of a name, links not followed.
     pub(super) fn stat(&self, name: &str) -> io::Result<Stat> {
+        fault::point("stat")?;
         Ok(rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
@@ -121,6 +130,12 @@ impl Dir {
         Ok(rustix::fs::renameat(&self.fd, name, &target.fd, new)?)
     }
 
+    /// Returns the content of a symbolic link.
+    pub(super) fn read_link(&self, name: &str) -> io::Result<String> {
+        let target = rustix::fs::readlinkat(&self.fd, name, Vec::new())?;
+        Ok(target.to_string_lossy().into_owned())
+    }
+
     /// Makes a symbolic link with the given content.
     pub(super) fn symlink(&self, content: &str, name: &str) -> io::Result<()> {
         fault::point("symlink")?;
@@ -136,11 +151,23 @@ impl Dir {
         }
     }
 
+    /// Removes an empty directory; false where it is not empty or no directory.
+    pub(super) fn remove_child(&self, name: &str) -> io::Result<bool> {
+        fault::point("rmdir")?;
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOENT) | Ok(()) => Ok(true),
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Makes the names in this directory durable.
     pub(super) fn sync(&self) -> Result<()> {
-        let synced =
-            fault::point("sync directory").and_then(|()| Ok(retry_on_intr(|| rustix::fs::fsync(&self.fd))?));
-        synced.map_err(Error::io("sync", &self.path))
+        let synced = retry_on_intr(|| {
+            fault::interruptible("sync directory")?;
+            rustix::fs::fsync(&self.fd)
+        });
+        synced.map_err(|code| Error::io("sync", &self.path)(code.into()))
     }
 
     /// Lists the names and their types, sorted; names that are no UTF-8 are none of ours and left out.
@@ -153,10 +180,10 @@ impl Dir {
     /// As `list`, in the order of the file system.
     pub(super) fn list_unsorted(&self) -> Result<Vec<(String, FileType)>> {
         let mut names = Vec::new();
-        for entry in
-            rustix::fs::Dir::read_from(&self.fd).map_err(|e| Error::io("read", &self.path)(e.into()))?
-        {
-            let entry = entry.map_err(|e| Error::io("read", &self.path)(e.into()))?;
+        let unread = |error: io::Error| Error::io("list", &self.path)(error);
+        fault::point("list directory").map_err(unread)?;
+        for entry in rustix::fs::Dir::read_from(&self.fd).map_err(|code| unread(code.into()))? {
+            let entry = entry.map_err(|code| unread(code.into()))?;
             let Ok(name) = entry.file_name().to_str() else { continue };
             if matches!(name, "." | "..") {
                 continue;
@@ -177,6 +204,11 @@ impl Dir {
     /// Takes a shared lock on the directory itself; false where somebody has locked it exclusively.
     pub(super) fn try_share(&self) -> io::Result<bool> {
         self.try_flock(FlockOperation::NonBlockingLockShared)
+    }
+
+    /// Takes an exclusive lock on the directory itself; false where somebody has locked it.
+    pub(super) fn try_own(&self) -> io::Result<bool> {
+        self.try_flock(FlockOperation::NonBlockingLockExclusive)
     }
 
     fn try_flock(&self, operation: FlockOperation) -> io::Result<bool> {
@@ -230,14 +262,18 @@ impl Dir {
 /// Makes the content of a file durable. An error is final: the kernel may have dropped the dirty
 /// pages, so a second attempt on the same descriptor would report success for lost data.
 pub(super) fn sync_file(file: &File) -> io::Result<()> {
-    fault::point("sync file")?;
-    Ok(retry_on_intr(|| rustix::fs::fsync(file))?)
+    Ok(retry_on_intr(|| {
+        fault::interruptible("sync file")?;
+        rustix::fs::fsync(file)
+    })?)
 }
 
 /// Makes the content of a file durable, and of its metadata only what reading it needs.
 pub(super) fn sync_data(file: &File) -> io::Result<()> {
-    fault::point("sync data")?;
-    Ok(retry_on_intr(|| rustix::fs::fdatasync(file))?)
+    Ok(retry_on_intr(|| {
+        fault::interruptible("sync data")?;
+        rustix::fs::fdatasync(file)
+    })?)
 }
 
 /// Sets the permission bits of a file.
@@ -276,56 +312,4 @@ fn explain(code: Errno) -> io::Error {
 
 fn not_a_file() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
-}
-
-/// Faults on demand: a test lets the n-th operation of its thread fail, alone or with all that follow.
-#[cfg(test)]
-pub(super) mod fault {
-    use rustix::io::Errno;
-    use std::cell::{Cell, RefCell};
-    use std::io;
-
-    /// What shall go wrong.
-    #[derive(Debug, Clone, Copy)]
-    pub(in crate::store) struct Plan {
-        /// The operation that fails, counted from 0.
-        pub(in crate::store) at: usize,
-        /// Whether all later ones fail too, as after a crash.
-        pub(in crate::store) forever: bool,
-        /// The error.
-        pub(in crate::store) code: Errno,
-    }
-
-    thread_local! {
-        static PLAN: Cell<Option<Plan>> = const { Cell::new(None) };
-        static LOG: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
-    }
-
-    /// Sets the plan of this thread and returns the operations that there were under the last one.
-    pub(in crate::store) fn plan(plan: Option<Plan>) -> Vec<&'static str> {
-        PLAN.set(plan);
-        LOG.take()
-    }
-
-    /// An operation of the file system is about to happen.
-    pub(in crate::store) fn point(operation: &'static str) -> io::Result<()> {
-        let count = LOG.with_borrow_mut(|log| {
-            log.push(operation);
-            log.len() - 1
-        });
-        match PLAN.get() {
-            Some(plan) if count == plan.at || (plan.forever && count > plan.at) => Err(plan.code.into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Outside of tests nothing fails on demand.
-#[cfg(not(test))]
-pub(super) mod fault {
-    /// An operation of the file system is about to happen.
-    #[expect(clippy::unnecessary_wraps, reason = "the tests' version of it fails on demand")]
-    pub(in crate::store) fn point(_operation: &'static str) -> std::io::Result<()> {
-        Ok(())
-    }
 }

@@ -1,12 +1,13 @@
 //! What a version holds: its manifest, with everything that journals tell since.
 
-use super::dir::{Dir, is_absent};
+use super::dir::{Dir, fault, is_absent};
 use super::journal::{self, Header, Line, Recorded};
-use super::layout::{BUILD, MANIFEST};
+use super::layout::{BUILD, HISTORY, IDENTITY, MANIFEST};
 use super::{history, manifest};
 use crate::error::Result;
 use crate::model::id::{ProfileName, RecordingId, VersionName};
 use crate::model::manifest::{Entry, History, Identity, Manifest, Quarantined};
+use crate::model::stem::Stem;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -33,12 +34,15 @@ pub struct Held {
     pub identity: Option<Identity>,
     /// The full recipe, from the same place.
     pub recipe: Option<serde_json::Value>,
-    /// The finished recordings; those that no journal changed are the manifest's own.
-    pub entries: BTreeMap<RecordingId, Arc<Entry>>,
+    /// The finished recordings, part by part where they were split; those that no journal changed are the
+    /// manifest's own.
+    pub entries: BTreeMap<Stem, Arc<Entry>>,
     /// The recordings that could not be processed, by name.
     pub quarantine: BTreeMap<String, Quarantined>,
     /// Hits and misses, with the builds that changed nothing since the manifest was written.
     pub history: History,
+    /// False where some of it was made without syncs: a power loss may have damaged it unseen.
+    pub durable: bool,
     /// How many journals there are.
     pub journals: usize,
     /// What people should hear about: journals that could not be used, and why.
@@ -54,10 +58,12 @@ impl Held {
             entries: BTreeMap::new(),
             quarantine: BTreeMap::new(),
             history: History::default(),
+            durable: true,
             journals: 0,
             notes: Vec::new(),
         };
         if let ManifestState::Read(manifest) = &held.manifest {
+            held.durable = manifest.durable;
             held.identity = Some(manifest.identity.clone());
             held.recipe = Some(manifest.recipe.clone());
             held.history = manifest.history;
@@ -68,28 +74,61 @@ impl Held {
         held
     }
 
-    /// The manifest, where no journal tells more than it does.
-    #[must_use]
-    pub fn merged(&self) -> Option<&Manifest> {
-        match &self.manifest {
-            ManifestState::Read(manifest) if self.journals == 0 => Some(manifest),
-            _ => None,
-        }
+    /// Nothing at all.
+    pub(super) fn nothing() -> Self {
+        Self::new(ManifestState::Absent)
     }
 
-    /// Reads manifest and journals of an open version.
+    /// Reads manifest and journals of an open version, all of one moment: where a writer replaced the manifest and removed
+    /// journals meanwhile, they are read again.
     pub(super) fn read(dir: Option<&Dir>, profile: &ProfileName, version: &VersionName) -> Result<Self> {
         let Some(dir) = dir else { return Ok(Self::new(ManifestState::Absent)) };
+        for _ in 1..ATTEMPTS {
+            let before = moment(dir)?;
+            let held = Self::read_once(dir, profile, version)?;
+            if moment(dir)? == before {
+                return Ok(held);
+            }
+        }
+        Self::read_once(dir, profile, version)
+    }
+
+    fn read_once(dir: &Dir, profile: &ProfileName, version: &VersionName) -> Result<Self> {
         let mut held = Self::new(read_manifest(dir, profile, version)?);
         match dir.child(BUILD) {
             Ok(build) => {
-                held.history = history::read(&build, held.history);
+                match history::read(&build, held.history) {
+                    Ok(history) => held.history = history,
+                    Err(error) => held.notes.push(format!("`{HISTORY}` is not used: {error}")),
+                }
                 held.merge_journals(&build, profile, version)?;
+                held.recall_identity(&build, profile, version);
             }
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(dir.error("open", BUILD)(error)),
         }
         Ok(held)
+    }
+
+    /// Without manifest and journals, a file that every writer leaves says what the version means.
+    fn recall_identity(&mut self, build: &Dir, profile: &ProfileName, version: &VersionName) {
+        if self.identity.is_some() {
+            return;
+        }
+        if let Ok(Recorded { header, .. }) = journal::read(build, IDENTITY)
+            && (&header.profile, &header.version) == (profile, version)
+        {
+            (self.identity, self.recipe) = (header.identity, header.recipe);
+        }
+    }
+
+    /// The entries that the named journals alone would tell.
+    pub(super) fn told_by(build: &Dir, names: &[String]) -> Vec<Arc<Entry>> {
+        let mut told = Self::nothing();
+        for one in names.iter().filter_map(|name| journal::read(build, name).ok()) {
+            one.lines.into_iter().for_each(|line| told.merge_line(line));
+        }
+        told.entries.into_values().collect()
     }
 
     fn merge_journals(&mut self, build: &Dir, profile: &ProfileName, version: &VersionName) -> Result<()> {
@@ -136,7 +175,10 @@ impl Held {
             (Some(ours), Some(theirs)) if !is_same(ours, theirs) => {
                 self.notes.push(format!("`{name}` is not used: its fingerprints or dataset are others"));
             }
-            _ => journal.lines.into_iter().for_each(|line| self.merge_line(line)),
+            _ => {
+                self.durable &= journal.header.durable;
+                journal.lines.into_iter().for_each(|line| self.merge_line(line));
+            }
         }
     }
 
@@ -144,7 +186,7 @@ impl Held {
         match line {
             Line::Entry(entry) => match manifest::check_names(&entry) {
                 Ok(()) => {
-                    self.quarantine.remove(entry.id.as_str());
+                    self.quarantine.remove(entry.id.recording().as_str());
                     self.entries.insert(entry.id.clone(), Arc::new(*entry));
                 }
                 Err(reason) => self.notes.push(format!("a line of a journal is not used: {reason}")),
@@ -157,24 +199,32 @@ impl Held {
         }
     }
 
-    /// Forgets what `name` names: an entry by its id or by the name of one of its files, or a quarantined recording.
+    /// True where all parts of a recording are there, or the recording in one piece.
+    #[must_use]
+    pub fn is_whole(&self, id: &RecordingId) -> bool {
+        let entries = Stem::of(&self.entries, id);
+        Stem::are_whole(entries.map(|(stem, entry)| (stem, entry.part.map(|part| part.of))))
+    }
+
+    /// Forgets what `name` names: a recording with all its parts, the entry of one file, or a quarantined recording.
     fn forget(&mut self, name: &str) {
-        let id = match super::layout::FileName::parse(name) {
-            Some(file) => Ok(file.id),
-            None => RecordingId::new(name),
-        };
-        if let Ok(id) = id {
-            let is_meant =
-                |entry: &Entry| entry.id.as_str() == name || entry.files.iter().any(|file| file.name == name);
-            if self.entries.get(&id).is_some_and(|entry| is_meant(entry)) {
-                self.entries.remove(&id);
+        if let Some(file) = super::layout::FileName::parse(name) {
+            let is_meant = |entry: &Entry| entry.files.iter().any(|record| record.name == name);
+            if self.entries.get(&file.id).is_some_and(|entry| is_meant(entry)) {
+                self.entries.remove(&file.id);
+            }
+        } else if let Ok(id) = RecordingId::new(name) {
+            let stems: Vec<Stem> = Stem::of(&self.entries, &id).map(|(stem, _)| stem.clone()).collect();
+            for stem in &stems {
+                self.entries.remove(stem);
             }
         }
         self.quarantine.remove(name);
     }
 }
 
-/// What the file system says of a version's manifest and journals: where it says the same again, they hold the same.
+/// What the file system says of a version's manifest, journals and counts: where it says the same again, they hold the
+/// same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glance(Vec<(String, [i128; 4])>);
 
@@ -186,7 +236,8 @@ impl Glance {
         Self::look(dir, MANIFEST, &mut seen)?;
         match dir.child(BUILD) {
             Ok(build) => {
-                journal::names(&build)?.iter().try_for_each(|name| Self::look(&build, name, &mut seen))?
+                [IDENTITY, HISTORY].iter().try_for_each(|name| Self::look(&build, name, &mut seen))?;
+                journal::names(&build)?.iter().try_for_each(|name| Self::look(&build, name, &mut seen))?;
             }
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(dir.error("open", BUILD)(error)),
@@ -210,9 +261,29 @@ impl Glance {
     }
 }
 
+/// How often manifest and journals may change while they are read.
+const ATTEMPTS: usize = 8;
+
+/// What tells two states of a version apart: the manifest's file and the names of the journals.
+type Moment = (Option<(u64, i64, i64, i128)>, Vec<String>);
+
+fn moment(dir: &Dir) -> Result<Moment> {
+    let stat = dir.stat(MANIFEST).ok();
+    let manifest =
+        stat.map(|stat| (stat.st_ino, stat.st_size, stat.st_mtime, i128::from(stat.st_mtime_nsec)));
+    match dir.child(BUILD) {
+        Ok(build) => Ok((manifest, journal::names(&build)?)),
+        Err(error) if is_absent(&error) => Ok((manifest, Vec::new())),
+        Err(error) => Err(dir.error("open", BUILD)(error)),
+    }
+}
+
 fn read_manifest(dir: &Dir, profile: &ProfileName, version: &VersionName) -> Result<ManifestState> {
     let mut text = Vec::new();
-    match dir.open_file(MANIFEST).and_then(|mut file| file.read_to_end(&mut text)) {
+    match dir
+        .open_file(MANIFEST)
+        .and_then(|file| fault::Watched(&file, "read manifest").read_to_end(&mut text))
+    {
         Ok(_) => {}
         Err(error) if is_absent(&error) => return Ok(ManifestState::Absent),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {

@@ -1,9 +1,12 @@
 //! What one writer did since the last manifest, line by line, each durable before the next step.
 //!
+//! A writer holds the lock of its journal as long as it lives. A journal gets its name when it is locked and its first
+//! line is written, so one that can be locked by somebody else belongs to a writer that has ended.
 //! A journal is an accelerator: losing it costs time, never data. Its first line says what it is
 //! about; a journal without an undamaged first line, or of a later schema, is left unread with a note.
 
-use super::dir::{self, Dir};
+use super::dir::{self, Dir, fault};
+use super::publish::Temporary;
 use super::{layout, seal};
 use crate::error::Result;
 use crate::model::id::{ProfileName, VersionName};
@@ -49,8 +52,20 @@ pub(super) struct Header {
     pub(super) identity: Option<Identity>,
     /// The full recipe.
     pub(super) recipe: Option<serde_json::Value>,
+    /// False where the writer leaves out syncs.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub(super) durable: bool,
     /// When the writer began, in nanoseconds since the epoch; it orders journals and decides nothing else.
     pub(super) began_ns: u64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_yes(durable: &bool) -> bool {
+    *durable
 }
 
 /// A journal that is being written.
@@ -62,13 +77,23 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Makes the journal of the writer that calls itself `writer`.
-    pub(super) fn create(build: &Dir, writer: &str, header: &Header, durable: bool) -> Result<Self> {
+    /// Makes a journal of a sealed first line out of an empty temporary; `writer` becomes a part of its name.
+    pub(super) fn create(
+        build: &Dir,
+        temporary: Temporary<'_>,
+        writer: &str,
+        header: &Header,
+        mode: u32,
+    ) -> Result<Self> {
         let name = layout::journal_name(writer);
-        let file = build.open_appending(&name).map_err(build.error("create", &name))?;
-        let mut journal = Self { file, name, durable };
+        let file = temporary.file().try_clone().map_err(temporary.error("open"))?;
+        // Where locks do not work, nobody takes a free one for a sign of anything.
+        let _ = file.try_lock();
+        dir::set_mode(&file, mode).map_err(temporary.error("set the mode of"))?;
+        let mut journal = Self { file, name, durable: header.durable };
         journal.append(build, std::slice::from_ref(header))?;
-        if durable {
+        temporary.replace(build, &journal.name)?;
+        if header.durable {
             build.sync()?;
         }
         Ok(journal)
@@ -82,9 +107,16 @@ impl Journal {
     }
 
     fn write(&mut self, text: &[u8]) -> std::io::Result<()> {
-        dir::fault::point("write journal")?;
-        self.file.write_all(text)?;
+        fault::Watched(&self.file, "write journal").write_all(text)?;
         if self.durable { dir::sync_data(&self.file) } else { Ok(()) }
+    }
+}
+
+impl Drop for Journal {
+    /// Unlocks, where closing alone would not: a process forked meanwhile keeps the descriptor.
+    fn drop(&mut self) {
+        // Closing follows in any case.
+        let _ = self.file.unlock();
     }
 }
 
@@ -101,6 +133,12 @@ pub(super) struct Recorded {
 pub(super) fn names(build: &Dir) -> Result<Vec<String>> {
     let names = build.list()?.into_iter().map(|(name, _)| name);
     Ok(names.filter(|name| layout::is_journal_name(name)).collect())
+}
+
+/// Returns the journal locked, where its writer has ended.
+pub(super) fn lock_ended(build: &Dir, name: &str) -> Option<File> {
+    let file = build.open_file(name).ok()?;
+    file.try_lock().is_ok().then_some(file)
 }
 
 /// Why a journal says nothing.
@@ -120,7 +158,8 @@ pub(super) enum Unusable {
 /// Reads a journal; lines that are torn or changed are left out.
 pub(super) fn read(build: &Dir, name: &str) -> std::result::Result<Recorded, Unusable> {
     let mut text = Vec::new();
-    let read = build.open_file(name).and_then(|mut file| file.read_to_end(&mut text));
+    let read =
+        build.open_file(name).and_then(|file| fault::Watched(&file, "read journal").read_to_end(&mut text));
     read.map_err(Unusable::Unread)?;
     decode(&text)
 }

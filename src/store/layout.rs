@@ -11,14 +11,19 @@
 //!         ├── manifest.json
 //!         ├── train/<id>.npz          a signal; val/ and eval/ likewise
 //!         ├── train/<id>.labels.npz   its labels
+//!         ├── train/<id>.part000.npz  a part of a recording that was split at its gaps; its labels likewise
 //!         └── .build/
-//!             ├── lock                made once, never removed
-//!             ├── journal-*.jsonl     one a writer
+//!             ├── lock                made once, never removed; plain builds hold it alone, shards together
+//!             ├── shard-K-of-N        held by the builder of that shard
+//!             ├── merge               held while a shard merges journals into the manifest
+//!             ├── identity            what the version means, should manifest and journals be lost
+//!             ├── journal-*.jsonl     one a writer, locked while it lives
 //!             ├── history.jsonl       builds that found everything present since the manifest was written
 //!             └── tmp/                files that are being written
 //! ```
 
-use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
+use crate::model::id::{ProfileName, Split, VersionName};
+use crate::model::stem::Stem;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +47,10 @@ pub const BUILD: &str = ".build";
 pub const LOCK: &str = "lock";
 /// Name of the counts that the manifest does not hold yet, below `BUILD`.
 pub const HISTORY: &str = "history.jsonl";
+/// Name of the lock of whoever merges journals beside others, below `BUILD`.
+pub const MERGE: &str = "merge";
+/// Name of the file that says what the version means, below `BUILD`.
+pub const IDENTITY: &str = "identity";
 /// Directory of unfinished files, below `BUILD`.
 pub const TEMPORARIES: &str = "tmp";
 
@@ -113,8 +122,8 @@ impl Part {
 pub struct FileName {
     /// The directory.
     pub split: Split,
-    /// The stem.
-    pub id: RecordingId,
+    /// The stem: a recording, or a part of one.
+    pub id: Stem,
     /// The ending.
     pub part: Part,
 }
@@ -122,7 +131,7 @@ pub struct FileName {
 impl FileName {
     /// Returns the name of a part of a recording.
     #[must_use]
-    pub fn new(split: Split, id: RecordingId, part: Part) -> Self {
+    pub fn new(split: Split, id: Stem, part: Part) -> Self {
         Self { split, id, part }
     }
 
@@ -135,10 +144,10 @@ impl FileName {
             Some(stem) => (stem, Part::Labels),
             None => (leaf.strip_suffix(FILE_SUFFIX)?, Part::Signal),
         };
-        Some(Self { split, id: RecordingId::new(stem).ok()?, part })
+        Some(Self { split, id: Stem::parse(stem).ok()?, part })
     }
 
-    /// True where `parse` would read the text; makes no text of its own.
+    /// True where `parse` would read the text; makes no text of its own for whole recordings.
     #[must_use]
     pub fn is_name(text: &str) -> bool {
         let leaf = text.split_once('/').filter(|(split, _)| Split::from_name(split).is_some());
@@ -149,14 +158,18 @@ impl FileName {
     #[must_use]
     pub fn is_leaf(text: &str) -> bool {
         let stem = text.strip_suffix(LABELS_SUFFIX).or_else(|| text.strip_suffix(FILE_SUFFIX));
-        stem.is_some_and(RecordingId::is_valid)
+        stem.is_some_and(Stem::is_valid)
     }
 
-    /// True where `text` is the name of that part of that recording; makes no text of its own.
+    /// True where `text` is the name of that part of that recording; makes no text of its own for whole recordings.
     #[must_use]
-    pub fn is(text: &str, split: Split, id: &RecordingId, part: Part) -> bool {
+    pub fn is(text: &str, split: Split, id: &Stem, part: Part) -> bool {
         let leaf = text.strip_prefix(split.as_str()).and_then(|rest| rest.strip_prefix('/'));
-        leaf.and_then(|leaf| leaf.strip_prefix(id.as_str())) == Some(part.suffix())
+        let rest = match id.part() {
+            None => leaf.and_then(|leaf| leaf.strip_prefix(id.recording().as_str())),
+            Some(_) => leaf.and_then(|leaf| leaf.strip_prefix(id.to_string().as_str())),
+        };
+        rest == Some(part.suffix())
     }
 
     /// Returns the name inside the directory of the split.
@@ -184,6 +197,24 @@ pub fn is_journal_name(name: &str) -> bool {
     name.starts_with(JOURNAL_PREFIX) && name.ends_with(JOURNAL_SUFFIX)
 }
 
+/// True for the name of a shard's lock.
+#[must_use]
+pub fn is_shard_name(name: &str) -> bool {
+    name.starts_with("shard-")
+}
+
+/// Returns host and process of the writer that a journal or a temporary belongs to, where its name tells.
+#[must_use]
+pub fn writer_of(name: &str) -> Option<(&str, u32)> {
+    let name = name.strip_prefix(JOURNAL_PREFIX).unwrap_or(name);
+    let name = name.strip_suffix(JOURNAL_SUFFIX).unwrap_or(name);
+    // `<host>-<pid>-<random>-<count>`; a host may hold hyphens.
+    let mut parts = name.rsplitn(4, '-');
+    let (_count, _random) = (parts.next()?, parts.next()?);
+    let pid = parts.next()?.parse().ok()?;
+    Some((parts.next()?, pid))
+}
+
 /// Returns the name of a dataset's memo, or nothing where the dataset's name is no plain name.
 #[must_use]
 pub fn memo_name(dataset: &str) -> Option<String> {
@@ -197,7 +228,13 @@ mod tests {
 
     #[test]
     fn file_names_are_read_back_and_hostile_ones_refused() {
-        for good in ["train/a.npz", "val/a.labels.npz", "eval/A-1_b.c.npz"] {
+        for good in [
+            "train/a.npz",
+            "val/a.labels.npz",
+            "eval/A-1_b.c.npz",
+            "val/a.part007.npz",
+            "val/a.part1000.labels.npz",
+        ] {
             let name = FileName::parse(good).unwrap();
             assert_eq!(name.to_string(), good);
             assert!(FileName::is(good, name.split, &name.id, name.part));
@@ -224,12 +261,23 @@ mod tests {
             "train/a\n.npz",
             "train/ä.npz",
             "train/a.labels.labels.npz",
+            "train/a.labels.part000.npz",
+            "train/a.part0000.npz",
+            "train/a.part000.part000.npz",
             "Train/a.npz",
             &long,
         ] {
             assert_eq!(FileName::parse(bad), None, "{bad:?}");
             assert!(!FileName::is_name(bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn names_tell_their_writer() {
+        let name = journal_name("node-7-4711-0123456789abcdef-0");
+        assert_eq!(writer_of(&name), Some(("node-7", 4711)));
+        assert_eq!(writer_of("h-1-ff-2"), Some(("h", 1)));
+        assert_eq!((writer_of("left-behind"), writer_of("a-b-c-d")), (None, None));
     }
 
     #[test]

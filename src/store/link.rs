@@ -1,7 +1,7 @@
 //! A finished file under a second roof: cloned, linked or copied, whatever the file system can.
 
 use super::Writer;
-use super::dir::{Dir, is_refused_link, is_unsupported};
+use super::dir::{Dir, fault, is_refused_link, is_unsupported};
 use super::layout::FileName;
 use super::npz;
 use super::publish::{Temporary, is_content};
@@ -107,7 +107,9 @@ impl Writer {
 
     fn reflink(&self, origin: &Origin<'_>) -> Result<Option<Temporary<'_>>> {
         let temporary = self.create_temporary()?;
-        match reflink_copy::reflink_file(&origin.file, temporary.file()) {
+        let cloned =
+            fault::point("clone").and_then(|()| reflink_copy::reflink_file(&origin.file, temporary.file()));
+        match cloned {
             Ok(()) => {
                 temporary.seal(origin.record.bytes, self.finished_mode(), self.store().is_durable())?;
                 Ok(Some(temporary))
@@ -151,10 +153,11 @@ impl Writer {
         let temporary = self.create_temporary()?;
         let mut out = temporary.hashed();
         let mut file = &origin.file;
+        let mut source = fault::Watched(file, "read to copy");
         io::Seek::rewind(&mut file).map_err(Error::io("read", origin.path))?;
         let mut buffer = vec![0; 256 * 1024];
         loop {
-            let bytes = match file.read(&mut buffer) {
+            let bytes = match source.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

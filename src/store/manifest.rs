@@ -116,7 +116,7 @@ pub(super) fn decode(text: &[u8], profile: &ProfileName, version: &VersionName) 
         return Err(format!("it belongs to `{}/{}`", manifest.profile, manifest.version));
     }
     manifest.entries.iter().try_for_each(|entry| check_names(entry))?;
-    check_unique("entry", manifest.entries.iter().map(|entry| entry.id.as_str()))?;
+    check_unique("entry", manifest.entries.iter().map(|entry| &entry.id))?;
     check_unique("member", manifest.membership.iter().map(|member| member.name.as_str()))?;
     check_unique("quarantined recording", manifest.quarantine.iter().map(|one| one.name.as_str()))?;
     Ok(manifest)
@@ -158,13 +158,16 @@ pub(super) fn check_names(entry: &Entry) -> Result<(), String> {
 }
 
 /// Names as we write them are sorted, so one look at each pair tells; others are collected.
-fn check_unique<'a>(what: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<(), String> {
+fn check_unique<'a, T: Ord + ToString + ?Sized + 'a>(
+    what: &str,
+    names: impl Iterator<Item = &'a T> + Clone,
+) -> Result<(), String> {
     if names.clone().zip(names.clone().skip(1)).all(|(one, next)| one < next) {
         return Ok(());
     }
     let mut seen = BTreeSet::new();
     match names.into_iter().find(|name| !seen.insert(*name)) {
         None => Ok(()),
-        Some(name) => Err(format!("it has the {what} {name:?} twice")),
+        Some(name) => Err(format!("it has the {what} {:?} twice", name.to_string())),
     }
 }

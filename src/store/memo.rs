@@ -73,7 +73,10 @@ impl Memo {
     /// Reads a memo from its directory; nothing readable is nothing remembered.
     pub(super) fn read(sources: &Dir, name: &str) -> Self {
         let mut text = Vec::new();
-        match sources.open_file(name).and_then(|mut file| file.read_to_end(&mut text)) {
+        match sources
+            .open_file(name)
+            .and_then(|file| fault::Watched(&file, "read memo").read_to_end(&mut text))
+        {
             Ok(_) => Self::decode(&text),
             Err(_) => Self::default(),
         }
@@ -121,19 +124,19 @@ pub(super) fn append(sources: &Dir, name: &str, lines: &[MemoLine]) -> io::Resul
     let mut file = sources.open_appending(name)?;
     if !ends_with_newline(&mut file)? {
         // The last line was torn: it must not take the next one with it.
-        file.write_all(b"\n")?;
+        fault::Watched(&file, "write memo").write_all(b"\n")?;
     }
     let mut text = Vec::new();
     for line in lines {
-        fault::point("write memo")?;
         text.clear();
         seal::encode(line, &mut text)?;
-        file.write_all(&text)?;
+        fault::Watched(&file, "write memo").write_all(&text)?;
     }
     Ok(())
 }
 
 fn ends_with_newline(file: &mut std::fs::File) -> io::Result<bool> {
+    fault::point("stat open file")?;
     if file.metadata()?.len() == 0 {
         return Ok(true);
     }

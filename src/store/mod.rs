@@ -5,7 +5,7 @@
 //! is there, and are only ever an accelerator, since every file explains itself. The store refuses names that are no
 //! finished file's, links inside the cache, and files whose bytes are not what they say.
 
-mod channels;
+mod arrays;
 mod damaged;
 mod dir;
 #[cfg(test)]
@@ -19,25 +19,32 @@ mod link;
 mod lock;
 mod manifest;
 mod memo;
+mod merge;
 pub mod npz;
 mod publish;
+mod removal;
 mod scan;
 mod seal;
 mod setup;
 mod writer;
 
+pub use arrays::ArrayPlace;
 pub use held::{Glance, Held, ManifestState};
 pub use hold::Hold;
 pub use journal::{JOURNAL_SCHEMA, Line};
 pub use lock::Wait;
 pub use memo::{Memo, MemoLine};
+pub use merge::{Committed, Merge, Next};
+pub use removal::{Claim, Claimed, Contents, Item};
 pub use scan::Scanned;
-pub use writer::{Committed, Writer};
+pub use writer::Writer;
 
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, VersionName};
+use crate::model::shard::Shard;
 use dir::Dir;
 use layout::Place;
+use lock::Patience;
 use std::path::{Path, PathBuf};
 
 /// A cache on disk. Its reading functions make nothing and work where nothing may be written.
@@ -119,14 +126,26 @@ impl Store {
         wait: Wait,
         on_wait: &dyn Fn(&str) -> bool,
     ) -> Result<Writer> {
-        Writer::open(self, profile, version, wait, on_wait)
+        Writer::open(self, profile, version, None, &Patience::new(wait, on_wait))
+    }
+
+    /// Takes a shard of the version for writing, beside the builders of other shards; otherwise like `lock`.
+    pub fn lock_shard(
+        &self,
+        profile: &ProfileName,
+        version: &VersionName,
+        shard: Shard,
+        wait: Wait,
+        on_wait: &dyn Fn(&str) -> bool,
+    ) -> Result<Writer> {
+        Writer::open(self, profile, version, Some(shard), &Patience::new(wait, on_wait))
     }
 
     /// Returns the bytes that this user may still write below the root, or where the root would be made.
     pub fn free_bytes(&self) -> Result<u64> {
         let existing = self.root.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-        let stat =
-            rustix::fs::statvfs(existing).map_err(|error| Error::io("read", existing)(error.into()))?;
+        let stat = dir::fault::point("stat file system").and_then(|()| Ok(rustix::fs::statvfs(existing)?));
+        let stat = stat.map_err(Error::io("read", existing))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }

@@ -45,7 +45,8 @@ impl<'a> Temporary<'a> {
 
     /// Compares the length, sets the mode and makes the content durable.
     pub(super) fn seal(&self, bytes: u64, mode: u32, durable: bool) -> Result<()> {
-        let found = self.file.metadata().map_err(self.error("read"))?.len();
+        let found = dir::fault::point("stat open file").and_then(|()| self.file.metadata());
+        let found = found.map_err(self.error("read"))?.len();
         if found != bytes {
             let short = io::Error::other(format!("{bytes} bytes were written and {found} are there"));
             return Err(self.error("write")(short));
@@ -129,8 +130,7 @@ impl Hashed<'_> {
 
 impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        dir::fault::point("write")?;
-        let written = self.file.write(bytes)?;
+        let written = dir::fault::Watched(self.file, "write").write(bytes)?;
         self.sha.update(&bytes[..written]);
         self.bytes += written as u64;
         Ok(written)

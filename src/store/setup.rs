@@ -1,7 +1,7 @@
 //! What a writer finds or makes before it writes: directories, the tag, its umask.
 
 use super::dir::{Dir, fault, is_absent};
-use super::{Store, layout};
+use super::{Store, layout, lock};
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, Split, VersionName};
 use std::io::Write;
@@ -31,31 +31,51 @@ impl Directories {
 }
 
 fn make_root(store: &Store) -> Result<Dir> {
-    fs_err::create_dir_all(store.root()).map_err(Error::io("create", store.root()))?;
+    let made = fault::point("make root").and_then(|()| fs_err::create_dir_all(store.root()));
+    made.map_err(Error::io("create", store.root()))?;
     let root = Dir::open_root(store.root()).map_err(Error::io("open", store.root()))?;
     match root.stat(layout::TAG) {
         Ok(tag) if tag.st_size > 0 => Ok(root),
         Err(error) if !is_absent(&error) => Err(root.error("read", layout::TAG)(error)),
         _ => {
-            let written = root.open_or_create(layout::TAG).and_then(|mut file| {
-                fault::point("write tag")?;
-                file.write_all(layout::TAG_TEXT.as_bytes())
-            });
+            let written = root
+                .open_or_create(layout::TAG)
+                .and_then(|file| fault::Watched(&file, "write tag").write_all(layout::TAG_TEXT.as_bytes()));
             written.map_err(root.error("write", layout::TAG))?;
             Ok(root)
         }
     }
 }
 
-/// Removes what writers left behind that were killed. Only for the holder of a lock that excludes.
-pub(super) fn remove_stale(temporaries: &Dir) -> Result<()> {
+/// Removes what writers left behind that were killed; `is_alone` where locks promise that no other is at work.
+pub(super) fn remove_stale(temporaries: &Dir, is_alone: bool) -> Result<()> {
     for (name, kind) in temporaries.list()? {
-        if !kind.is_dir() {
+        if !kind.is_dir() && is_ended(temporaries, &name, is_alone) {
             temporaries.remove(&name).map_err(temporaries.error("remove", &name))?;
         }
     }
     Ok(())
 }
+
+/// True where the writer of a file in `dir` has ended for all that can be known. `is_free` says that locks exclude and
+/// that nobody holds one; then only a writer on another machine, whose locks may not reach this one, can be at
+/// work, and not for a day without a sign. Without locks, its number must be free on this machine as well.
+pub(super) fn is_ended(dir: &Dir, name: &str, is_free: bool) -> bool {
+    let is_old = || dir.stat(name).is_ok_and(|stat| age_s(&stat) > LONGEST_SILENCE_S);
+    match (layout::writer_of(name), is_free) {
+        (None, free) => free,
+        (Some((host, _)), true) => host == lock::host() || is_old(),
+        (Some((host, pid)), false) => host == lock::host() && lock::is_dead(pid) && is_old(),
+    }
+}
+
+/// Seconds since a file was written to.
+fn age_s(stat: &rustix::fs::Stat) -> i64 {
+    (now_ns() / 1_000_000_000) as i64 - stat.st_mtime
+}
+
+/// What a writer on another machine may take for one recording, many times over.
+const LONGEST_SILENCE_S: i64 = 24 * 3600;
 
 /// Reads the umask without changing it: setting and restoring it would race with other threads.
 pub(super) fn umask() -> u32 {

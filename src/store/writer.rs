@@ -1,22 +1,23 @@
 //! The one who may write into a version: finished files, journal lines, the manifest, the memo.
 //!
 //! Order is everything: an entry's files are durable before its journal line is, and all journal
-//! lines before the manifest that replaces them.
+//! lines before the manifest that replaces them (`store::merge`).
 
 use super::dir::Dir;
-use super::journal::{self, Journal, Line, Unusable};
-use super::layout::{self, FileName, LATEST, MANIFEST, Part, Place, SOURCES};
+use super::journal::{self, Journal, Line};
+use super::layout::{self, FileName, IDENTITY, LATEST, Part, SOURCES};
 use super::lock::{self, Lock, Patience};
 use super::memo::{self, Memo, MemoLine};
 use super::publish::{self, SplitDir, Temporary, Verdict};
 use super::setup::{self, Directories};
-use super::{Store, Wait, history, manifest, npz};
+use super::{Store, npz, seal};
 use crate::error::{Error, Result};
 use crate::model::artifact::{Facts, LabelFacts, SignalFacts};
 use crate::model::id::{ProfileName, Split, VersionName};
-use crate::model::manifest::{FileRecord, Identity, Manifest};
+use crate::model::manifest::{FileRecord, Identity};
 use crate::model::recipe::Dtype;
 use crate::model::recording::Signal;
+use crate::model::shard::Shard;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
@@ -44,25 +45,16 @@ pub struct Writer {
     journal: Mutex<Journals>,
     unsupported: Mutex<BTreeSet<(u64, &'static str)>>,
     compacted: Mutex<BTreeSet<String>>,
-    _lock: Lock,
+    lock: Lock,
 }
 
-/// The writer's own journal, and those that were there before it.
+/// The writer's own journals.
 #[derive(Debug)]
-struct Journals {
-    header: journal::Header,
-    open: Option<Journal>,
-    /// Names of all journals that this writer made.
-    own: Vec<String>,
-    /// Names of those that others left behind; empty where others may still be at work.
-    older: Vec<String>,
-}
-
-/// What people should hear about a commit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Committed {
-    /// For instance, why `latest` could not be set.
-    pub notes: Vec<String>,
+pub(super) struct Journals {
+    pub(super) header: journal::Header,
+    pub(super) open: Option<Journal>,
+    /// Names of all that this writer made since its last manifest.
+    pub(super) own: Vec<String>,
 }
 
 /// How often a name may vanish between being found taken and being looked at.
@@ -74,18 +66,17 @@ impl Writer {
         store: &Store,
         profile: &ProfileName,
         version: &VersionName,
-        wait: Wait,
-        on_wait: &dyn Fn(&str) -> bool,
+        shard: Option<Shard>,
+        patience: &Patience<'_>,
     ) -> Result<Self> {
-        let patience = Patience::new(wait, on_wait);
         loop {
             let dirs = Directories::make(store, profile, version)?;
-            let Some(lock) = Lock::acquire(&dirs.build, dirs.version.path(), &patience)? else {
+            let Some(lock) = Lock::acquire(&dirs.build, dirs.version.path(), shard, patience)? else {
                 continue;
             };
-            let again = Dir::reach(store.root(), &Place::Build(profile, version).components())?;
-            // While this one waited, the version may have been removed by the other.
-            if again.is_some_and(|build| lock.is_current(&build)) {
+            // While this one waited, the version, or parts of it, may have been removed by the other.
+            let dirs = Directories::make(store, profile, version)?;
+            if lock.is_current(&dirs.build) {
                 return Self::with_lock(store, profile, version, dirs, lock);
             }
         }
@@ -98,11 +89,8 @@ impl Writer {
         dirs: Directories,
         lock: Lock,
     ) -> Result<Self> {
-        let exclusive = lock.is_exclusive();
-        let mut older = Vec::new();
-        if exclusive {
-            setup::remove_stale(&dirs.temporaries)?;
-            older = journal::names(&dirs.build)?;
+        if lock.is_exclusive() || !lock.is_reliable() {
+            setup::remove_stale(&dirs.temporaries, lock.is_exclusive())?;
         }
         let header = journal::Header {
             schema: journal::JOURNAL_SCHEMA,
@@ -110,17 +98,18 @@ impl Writer {
             version: version.clone(),
             identity: None,
             recipe: None,
+            durable: store.is_durable(),
             began_ns: setup::now_ns(),
         };
         let random = RandomState::new().build_hasher().finish();
         Ok(Self {
-            exclusive,
+            exclusive: lock.is_exclusive(),
             note: lock.note.clone(),
             store: store.clone(),
             name: format!("{}-{}-{random:016x}", lock::host(), std::process::id()),
             counter: AtomicU64::new(0),
             umask: setup::umask(),
-            journal: Mutex::new(Journals { header, open: None, own: Vec::new(), older }),
+            journal: Mutex::new(Journals { header, open: None, own: Vec::new() }),
             unsupported: Mutex::default(),
             compacted: Mutex::default(),
             splits: dirs.splits.map(SplitDir::new),
@@ -128,7 +117,7 @@ impl Writer {
             version: dirs.version,
             build: dirs.build,
             temporaries: dirs.temporaries,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -138,7 +127,19 @@ impl Writer {
         journals.header.identity = Some(identity.clone());
         journals.header.recipe = Some(recipe.clone());
         journals.open = None;
-        self.open_journal(&mut journals).map(|_| ())
+        self.open_journal(&mut journals)?;
+        self.leave_identity(&journals.header)
+    }
+
+    /// Leaves word of what the version means, should manifest and journals be lost.
+    fn leave_identity(&self, header: &journal::Header) -> Result<()> {
+        let known = journal::read(&self.build, IDENTITY).ok().map(|known| known.header);
+        if known.is_some_and(|known| known.identity == header.identity && known.recipe == header.recipe) {
+            return Ok(());
+        }
+        let mut text = Vec::new();
+        seal::encode(header, &mut text).map_err(self.build.error("write", IDENTITY))?;
+        self.replace_file(&self.build, IDENTITY, &text)
     }
 
     /// Writes a signal file and returns the record of what now has its name.
@@ -262,56 +263,7 @@ impl Writer {
         text.map_or(Ok(()), |text| self.replace_file(sources, name, &text))
     }
 
-    /// Writes the manifest, which replaces all journals that went into it.
-    ///
-    /// Whoever makes the manifest has merged, by `Store::load` under this lock, what others left behind.
-    /// `complete` also points `latest` at the version.
-    pub fn commit(&self, manifest: &Manifest, complete: bool) -> Result<Committed> {
-        self.sync_names()?;
-        let mut journals = self.journals();
-        let is_ours =
-            (&manifest.profile, &manifest.version) == (&journals.header.profile, &journals.header.version);
-        if !is_ours {
-            let other = format!("the manifest belongs to `{}/{}`", manifest.profile, manifest.version);
-            return Err(self.version.error("write", MANIFEST)(io::Error::other(other)));
-        }
-        let text = manifest::encode(manifest).map_err(|e| self.version.error("write", MANIFEST)(e.into()))?;
-        self.replace_file(&self.version, MANIFEST, &text)?;
-        self.remove_journals(&mut journals)?;
-        history::clear(&self.build)?;
-        Ok(self.set_latest(complete, manifest.version.as_str()))
-    }
-
-    /// Counts a build that found `kept` recordings present and nothing to change behind a manifest of `after`
-    /// runs: the manifest stays as it is. `complete` also points `latest` at the version.
-    pub fn count(&self, after: u64, kept: u64, complete: bool) -> Result<Committed> {
-        history::append(&self.build, after, kept, self.store.is_durable())?;
-        Ok(self.set_latest(complete, self.journals().header.version.as_str()))
-    }
-
-    fn set_latest(&self, complete: bool, version: &str) -> Committed {
-        let mut committed = Committed::default();
-        if complete && let Err(error) = self.point_latest(version) {
-            committed.notes.push(format!("`{LATEST}` could not be set: {error}"));
-        }
-        committed
-    }
-
-    fn remove_journals(&self, journals: &mut Journals) -> Result<()> {
-        journals.open = None;
-        for name in std::mem::take(&mut journals.older) {
-            // A later program's journal holds what this one could not merge.
-            if !matches!(journal::read(&self.build, &name), Err(Unusable::Later(_))) {
-                self.build.remove(&name).map_err(self.build.error("remove", &name))?;
-            }
-        }
-        for name in std::mem::take(&mut journals.own) {
-            self.build.remove(&name).map_err(self.build.error("remove", &name))?;
-        }
-        Ok(())
-    }
-
-    fn point_latest(&self, version: &str) -> Result<()> {
+    pub(super) fn point_latest(&self, version: &str) -> Result<()> {
         let name = self.unique_name();
         let made = self.temporaries.symlink(version, &name);
         let moved = made.and_then(|()| self.temporaries.rename(&name, &self.profile, LATEST));
@@ -323,7 +275,7 @@ impl Writer {
     }
 
     /// Replaces a small file atomically and durably.
-    fn replace_file(&self, target: &Dir, name: &str, text: &[u8]) -> Result<()> {
+    pub(super) fn replace_file(&self, target: &Dir, name: &str, text: &[u8]) -> Result<()> {
         let temporary = self.create_temporary()?;
         let mut out = temporary.hashed();
         out.write_all(text).map_err(temporary.error("write"))?;
@@ -338,16 +290,27 @@ impl Writer {
         }
         let name = self.unique_name();
         journals.own.push(layout::journal_name(&name));
-        let journal = Journal::create(&self.build, &name, &journals.header, self.store.is_durable())?;
+        let mode = 0o666 & !self.umask;
+        let journal = Journal::create(&self.build, self.create_temporary()?, &name, &journals.header, mode)?;
         Ok(journals.open.insert(journal))
     }
 
-    fn sync_names(&self) -> Result<()> {
+    pub(super) fn sync_names(&self) -> Result<()> {
         if self.store.is_durable() { self.splits.iter().try_for_each(SplitDir::sync) } else { Ok(()) }
     }
 
-    fn journals(&self) -> MutexGuard<'_, Journals> {
+    pub(super) fn journals(&self) -> MutexGuard<'_, Journals> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock.
+    pub(super) fn lock(&self) -> &Lock {
+        &self.lock
+    }
+
+    /// The directory of locks, journals and temporaries.
+    pub(super) fn build_dir(&self) -> &Dir {
+        &self.build
     }
 
     /// The directory of the version.

@@ -9,7 +9,7 @@ use eegcache::model::recipe::{
     Channels, Dtype, DuplicatePolicy, FlatPolicy, GapPolicy, Init, Phase, ResampleMethod, SignalRecipe, Step,
     TruncationPolicy,
 };
-use eegcache::model::recording::{Calibration, Digital, RawChannel, Recording, SignalHeader};
+use eegcache::model::recording::{Calibration, Digital, RawChannel, Recording, SignalHeader, Stretch};
 use eegcache::model::window::{Span, Windowing};
 use eegcache::model::{Rate, Seconds};
 use eegcache::{dsp, formats};
@@ -73,7 +73,8 @@ fn recording(rate: u64) -> (Vec<SignalHeader>, Recording) {
     };
     let headers = ORDER_10_20.iter().map(|name| header(name, rate)).collect();
     let channels = (0..ORDER_10_20.len()).map(channel).collect();
-    (headers, Recording { channels, offset: Seconds::ZERO, annotations: vec![], notes: vec![] })
+    let stretches = vec![Stretch { first_record: 0, records: 1, onset: Seconds::ZERO }];
+    (headers, Recording { channels, stretches, offset: Seconds::ZERO, annotations: vec![], notes: vec![] })
 }
 
 fn apply(c: &mut Criterion) {
@@ -112,7 +113,7 @@ fn windows(c: &mut Criterion) {
     c.bench_function("classes of 776 windows from 50 seizures", |b| {
         b.iter_batched(
             || spans.clone(),
-            |spans| windowing.classify(2_000_000, &spans),
+            |spans| windowing.classify(2_000_000, &spans, &[]),
             BatchSize::SmallInput,
         );
     });

@@ -12,6 +12,7 @@ Input is always int16 samples; microvolts are float32(gain * sample + offset), t
   recipe         the origin's whole pipeline, float32, every sample (tolerance 1e-5 after z-score)
   interpolation  MNE's interpolate_bads, float64, microvolts (tolerance 1e-5 of the largest value)
   step           one step on one channel, float64 (tolerance 1e-9 of the largest value)
+  reference      average or bipolar reference over several channels, float64 (compared after rounding to float32)
 """
 import json
 import pathlib
@@ -28,7 +29,7 @@ DATA = pathlib.Path(__file__).parent / "data"
 ORDER = "Fp1 F3 C3 P3 F7 T3 T5 O1 Fz Cz Pz Fp2 F4 C4 P4 F8 T4 T6 O2".split()
 GAIN, OFFSET = 0.1, 12.5
 CASES = {"versions": {"numpy": np.__version__, "scipy": scipy.__version__, "mne": mne.__version__},
-         "gain_uv": GAIN, "offset_uv": OFFSET, "recipe": [], "interpolation": [], "step": []}
+         "gain_uv": GAIN, "offset_uv": OFFSET, "recipe": [], "interpolation": [], "step": [], "reference": []}
 STORES = {"int16": [], "float32": [], "float64": []}
 
 
@@ -166,6 +167,63 @@ def scale_cases():
     step("clip", "256", 500, {"step": "clip", "limit": 40.0}, lambda x: np.clip(x, -40.0, 40.0))
 
 
+def more_filter_cases():
+    """Every filter both ways and with both initial states, low and high orders, and the rates of usual recordings."""
+    def run(sos, phase):
+        if phase == "zero":
+            return lambda x: ss.sosfiltfilt(sos, x)
+        return lambda x: ss.sosfilt(sos, x - x[0] if phase == "causal_first_sample" else x)
+
+    kinds = [("bandpass", [0.5, 70.0]), ("highpass", [0.3]), ("lowpass", [35.0])]
+    for (band, edges), order, phase in [(k, o, p) for k in kinds for o in (1, 2, 4, 8)
+                                        for p in ("zero", "causal_zero", "causal_first_sample")]:
+        # Eight poles that close to zero leave SciPy itself with fewer digits than the tolerance.
+        if band != "lowpass" and order == 8:
+            continue
+        rate = {1: 200, 2: 250, 4: 500, 8: 1000}[order]
+        sos = ss.butter(order, edges if band == "bandpass" else edges[0], btype=band, fs=rate, output="sos")
+        step(f"more_{band}_{rate}_{order}_{phase}", str(rate), 640, {"step": band, "edges": edges, "order": order, "phase": phase},
+             run(sos, phase), seed=17 + order)
+    for rate, freq, q, phase in [(200, 50.0, 30.0, "zero"), (500, 60.0, 5.0, "zero"), (1000, 50.0, 30.0, "causal_first_sample"),
+                                 (256, 50.0, 100.0, "causal_zero")]:
+        sos = np.concatenate(ss.iirnotch(freq, q, fs=rate))[None]
+        step(f"more_notch_{rate}_{freq:g}_{q:g}_{phase}", str(rate), 640, {"step": "notch", "edges": [freq], "q": q, "phase": phase},
+             run(sos, phase), seed=29)
+
+
+def reference_cases():
+    rate, samples, names = 256, 512, ORDER + ["A1", "A2"]
+    raw = digital(len(names), samples, rate, seed=23)
+    files = [save(row) for row in raw]
+    x = microvolts(raw)
+    chains = ("Fp1-F7 F7-T3 T3-T5 T5-O1 Fp2-F8 F8-T4 T4-T6 T6-O2 A1-T3 T3-C3 C3-Cz Cz-C4 C4-T4 T4-A2 "
+              "Fp1-F3 F3-C3 C3-P3 P3-O1 Fp2-F4 F4-C4 C4-P4 P4-O2").split()
+    for name, use in [("average_19", ORDER), ("average_5", "Fp1 Fp2 Cz O1 O2".split())]:
+        mixed, _ = mne.set_eeg_reference(mne_raw(use, x[[names.index(n) for n in use]], rate), "average")
+        CASES["reference"].append({"name": name, "kind": "average", "channels": use, "labels": names, "rate": str(rate), "digital": files,
+                                   "expected": save(mixed.get_data(picks=use) * 1e6)})
+    for name, pairs in [("tcp_22", chains), ("tcp_20", [p for p in chains if "A" not in p])]:
+        anodes, cathodes = zip(*(p.split("-") for p in pairs))
+        mixed = mne.set_bipolar_reference(mne_raw(names, x, rate), list(anodes), list(cathodes), ch_name=pairs)
+        CASES["reference"].append({"name": name, "kind": "bipolar", "channels": pairs, "labels": names, "rate": str(rate), "digital": files,
+                                   "expected": save(mixed.get_data(picks=pairs) * 1e6)})
+
+
+def more_interpolation_cases():
+    """Other electrodes than Fz and Pz, one at the rim, three at once. (With few electrodes MNE fits another centre.)"""
+    rate, samples, names = 200, 320, ORDER + ["A1", "A2"]
+    raw = digital(len(names), samples, rate, seed=31)
+    files = {n: save(raw[i]) for i, n in enumerate(names)}
+    x = microvolts(raw)
+    for use, missing in [(ORDER, ["Cz"]), (ORDER, ["Fp1"]), (ORDER, ["T5", "O1", "P3"]), (names, ["T3"])]:
+        full = interpolate(use, x[[names.index(n) for n in use]], missing, rate)
+        present = [n for n in use if n not in missing]
+        CASES["interpolation"].append({"name": "more_interpolation_" + "_".join(missing) + f"_{len(present)}", "missing": missing,
+                                       "order": [n for n in ORDER if n in use], "rate": str(rate), "labels": present,
+                                       "digital": [files[n] for n in present],
+                                       "expected": save(full[[use.index(m) for m in missing]][:, ::4]), "every": 4})
+
+
 def print_electrodes():
     names = mne.channels.make_standard_montage("standard_1020").ch_names
     positions = mne_raw(names, np.zeros((len(names), 2)), 256)._get_channel_positions() * 1000
@@ -183,6 +241,9 @@ if __name__ == "__main__":
     resample_cases()
     filter_cases()
     scale_cases()
+    more_filter_cases()
+    reference_cases()
+    more_interpolation_cases()
     for name, parts in STORES.items():
         np.save(DATA / f"{name}.npy", np.concatenate(parts))
     (DATA / "cases.json").write_text(json.dumps(CASES) + "\n")

@@ -63,7 +63,7 @@ fn recording(channels: &[&str], rate: usize, seconds: usize, date: &str, time: &
     });
     let mut file = EdfFile::new(Kind::Edf, 1, signals.collect());
     (file.date, file.time) = (date.to_owned(), time.to_owned());
-    file.recording = "Startdate X X X X".to_owned();
+    "Startdate X X X X".clone_into(&mut file.recording);
     file.record_duration = seconds.to_string();
     file
 }
@@ -283,6 +283,7 @@ fn any_bids_dataset_can_be_read() {
         let folder = format!("{}/ses-01/eeg", &stem[..6]);
         bed.put(&format!("{folder}/{stem}_events.tsv"), events.as_bytes());
         let mut file = recording(&ELECTRODES, 2, 100, "01.01.00", "00.00.00");
+        stem.clone_into(&mut file.patient);
         if stem.starts_with("sub-01_ses-01_task-rest_run-01") {
             file.kind = Kind::Bdf;
             bed.put(&format!("{folder}/{stem}_eeg.bdf"), &file.to_bytes());
@@ -334,7 +335,7 @@ fn older_tuh_releases_have_tse_files() {
     let bed = Bed::new("tuh_old");
     let montage: Vec<String> = ELECTRODES[..19].iter().map(|name| format!("{name}-REF")).collect();
     let montage: Vec<&str> = montage.iter().map(String::as_str).collect();
-    let file = recording(&montage, 2, 60, "01.01.03", "00.00.00").to_bytes();
+    let mut file = recording(&montage, 2, 60, "01.01.03", "00.00.00");
     let tse = |rows: &str| format!("version = tse_v1.0.0\n\n{rows}");
     for (path, text) in [
         (
@@ -345,7 +346,8 @@ fn older_tuh_releases_have_tse_files() {
         ("train/01_tcp_ar/002/00000259/s002_2003_07_21/00000259_s002_t000", "0 10.5 bckg 1\n20 60 bckg 1\n"),
         ("train/01_tcp_ar/002/00000260/s002_2003_07_21/00000260_s002_t000", "0 30 nesz 1\n30 60 bckg 1\n"),
     ] {
-        bed.put(&format!("{path}.edf"), &file);
+        path[path.len() - 18..].clone_into(&mut file.patient);
+        bed.put(&format!("{path}.edf"), &file.to_bytes());
         bed.put(&format!("{path}.tse"), tse(text).as_bytes());
         bed.put(&format!("{path}.tse_bi"), tse("0 60 bckg 1\n").as_bytes());
     }

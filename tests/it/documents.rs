@@ -1,7 +1,8 @@
 //! `README.md` and `CACHE_GUIDE.md` are kept true: their commands run, their examples resolve, their tables are the code's.
 //!
 //! A `console` block is a session in the project's directory: each `$ ` line is run, what follows is compared. A line
-//! `…` stands for any lines, `…` inside of a line for any characters. A `yaml` block begins with the path of its file.
+//! `…` stands for any lines, `…` inside of a line for any characters. A `yaml` block begins with the path of its file. What
+//! needs the Python package is run where the package is, by `python/tests/test_documents.py`.
 
 use crate::project::{Project, repository};
 use eegcache::model::failure::FailureClass;
@@ -176,6 +177,9 @@ fn every_command_prints_what_the_documents_show() {
         let blocks = blocks(document);
         for (index, block) in blocks.iter().enumerate() {
             match block.language.as_str() {
+                _ if needs_package(block) => {
+                    eprintln!("left to `make test-python`: {name}:{}: needs the Python package", block.line);
+                }
                 "console" => session.console(name, block),
                 "yaml" => session.project.write(path_of(name, block), &block.text),
                 "python" if numpy => {
@@ -189,6 +193,15 @@ fn every_command_prints_what_the_documents_show() {
                 other => panic!("{name}:{}: a block in `{other}`", block.line),
             }
         }
+    }
+}
+
+/// `python/tests/test_documents.py` takes the blocks of which this is true.
+fn needs_package(block: &Block) -> bool {
+    match block.language.as_str() {
+        "console" => block.text.starts_with("$ python "),
+        "python" => block.text.contains("import eegcache\n"),
+        _ => false,
     }
 }
 
@@ -314,6 +327,28 @@ fn the_reference_of_dataset_files_has_every_key() {
     for key in in_code.iter().filter(|key| *key != "generate") {
         assert!(used.contains_key(key.as_str()), "the example does not show `{key}`");
     }
+}
+
+#[test]
+fn the_table_of_annotation_formats_is_the_codes() {
+    let formats: Vec<&str> = AnnotationFormat::ALL.iter().map(|format| format.as_str()).collect();
+    assert_eq!(names("Annotations"), formats);
+}
+
+#[test]
+fn the_table_of_datasets_is_what_is_shipped() {
+    let files = fs_err::read_dir(repository().join("configs/datasets")).unwrap();
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+    let shipped: BTreeSet<String> = files.map(|item| stem(item.unwrap().path())).collect();
+    let shown = table("Shipped datasets");
+    for row in &shown {
+        let name = &quoted(&row[0])[0];
+        let root = (name != "demo").then(|| ("EEG_DATA_ROOT".to_owned(), "/data".to_owned()));
+        let request = Request { set: vec![format!("data.dataset={name}")], ..Request::default() };
+        let loaded = load(&root.into_iter().collect(), &repository(), &request).unwrap();
+        assert_eq!(quoted(&row[1]), [loaded.settings.recipe.labels.format.as_str()], "{row:?}");
+    }
+    assert_eq!(shown.iter().map(|row| quoted(&row[0])[0].clone()).collect::<BTreeSet<_>>(), shipped);
 }
 
 #[test]

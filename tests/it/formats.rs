@@ -446,14 +446,30 @@ fn the_time_keeping_annotations_decide() {
 }
 
 #[test]
-fn no_gap_policy_lets_a_gap_through() {
-    let bytes = small(Kind::Edf).plus("EDF+D", &["+0", "+1", "+9"]).to_bytes();
-    for gaps in GapPolicy::ALL {
+fn gaps_are_refused_or_leave_stretches_as_the_recipe_says() {
+    let read = |marker: &str, onsets: [&str; 3], gaps: GapPolicy| {
+        let bytes = small(Kind::Edf).plus(marker, &onsets).to_bytes();
         let mut reader = &bytes[..];
         let header = read_header(&mut reader, bytes.len() as u64).unwrap();
-        let failure =
-            read_recording(&mut reader, &header, &[0], TruncationPolicy::Quarantine, *gaps).unwrap_err();
-        assert_eq!(failure.class, FailureClass::Discontinuous);
+        read_recording(&mut reader, &header, &[0], TruncationPolicy::Quarantine, gaps)
+    };
+    // The marker decides nothing, the time-keeping annotations do.
+    for marker in ["EDF+D", "EDF+C", ""] {
+        let failure = read(marker, ["+0.5", "+1.5", "+9"], GapPolicy::Error).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Discontinuous, "{marker}");
+        for gaps in [GapPolicy::Split, GapPolicy::Fill] {
+            let recording = read(marker, ["+0.5", "+1.5", "+9"], gaps).unwrap();
+            let at: Vec<_> = recording
+                .stretches
+                .iter()
+                .map(|s| (s.first_record, s.records, s.onset.to_string()))
+                .collect();
+            assert_eq!(at, [(0, 2, "0".to_owned()), (2, 1, "8.5".to_owned())], "{marker}");
+            let whole = read(marker, ["+0.5", "+1.5", "+2.5"], gaps).unwrap();
+            assert_eq!((whole.stretches.len(), &whole.channels), (1, &recording.channels), "{marker}");
+            let overlap = read(marker, ["+0", "+1", "+1.5"], gaps).unwrap_err();
+            assert_eq!(overlap.class, FailureClass::Discontinuous, "{marker}");
+        }
     }
 }
 

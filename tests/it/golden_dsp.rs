@@ -4,12 +4,14 @@
 
 use eegcache::dsp::{apply, apply_to_channel, select};
 use eegcache::model::Rate;
-use eegcache::model::channel::{ORDER_10_20, SYNONYMS_10_20};
+use eegcache::model::channel::{ORDER_10_20, SYNONYMS_10_20, TCP_22, tcp_20};
 use eegcache::model::recipe::{
     Channels, Dtype, DuplicatePolicy, FlatPolicy, GapPolicy, Init, Phase, ResampleMethod, SignalRecipe, Step,
     TruncationPolicy,
 };
-use eegcache::model::recording::{Calibration, Digital, RawChannel, Recording, Signal, SignalHeader};
+use eegcache::model::recording::{
+    Calibration, Digital, RawChannel, Recording, Signal, SignalHeader, Stretch,
+};
 use eegcache::model::units::Seconds;
 use ndarray::Array1;
 use ndarray_npy::{ReadNpyExt, ReadableElement};
@@ -67,8 +69,9 @@ impl Golden {
             samples: Digital::I16(slice(&self.int16, &case["digital"][*signal]).to_vec()),
         };
         let channels = selection.picks.iter().map(channel).collect();
-        let recording =
-            Recording { channels, offset: Seconds::ZERO, annotations: Vec::new(), notes: Vec::new() };
+        let stretches = vec![Stretch { first_record: 0, records: 1, onset: Seconds::ZERO }];
+        let (offset, annotations, notes) = (Seconds::ZERO, Vec::new(), Vec::new());
+        let recording = Recording { channels, stretches, offset, annotations, notes };
         apply(recipe, &selection, &recording).unwrap()
     }
 }
@@ -209,8 +212,12 @@ fn interpolated_channels_equal_mne() {
     for case in golden.cases("interpolation") {
         let missing = texts(&case["missing"]);
         let rates = vec![rate(case["rate"].as_str().unwrap()); texts(&case["labels"]).len()];
-        let found = golden.run(case, &rates, &recipe(&order, Vec::new()));
-        assert_eq!(found.interpolated, missing);
+        let order = if case["order"].is_array() { texts(&case["order"]) } else { order.clone() };
+        let mut recipe = recipe(&order, Vec::new());
+        recipe.channels.interpolate.clone_from(&missing);
+        let found = golden.run(case, &rates, &recipe);
+        assert!(missing.iter().all(|name| found.interpolated.contains(name)));
+        assert_eq!(found.interpolated.len(), missing.len());
         let every = case["every"].as_u64().unwrap() as usize;
         let rows = missing.iter().map(|name| order.iter().position(|known| known == name).unwrap());
         let samples: Vec<f64> = rows
@@ -223,4 +230,48 @@ fn interpolated_channels_equal_mne() {
         eprintln!("{}: {error:.1e}", case["name"]);
         assert!(error <= 1e-5, "{}: {error:e}", case["name"]);
     }
+}
+
+/// Results leave as float32, so they may differ from the rounded reference by its last bit and no more.
+#[test]
+fn references_equal_mne() {
+    let golden = Golden::open();
+    for case in golden.cases("reference") {
+        let channels = texts(&case["channels"]);
+        let rates = vec![rate(case["rate"].as_str().unwrap()); texts(&case["labels"]).len()];
+        let pair = |name: &String| {
+            let (anode, cathode) = name.split_once('-').unwrap();
+            (anode.to_owned(), cathode.to_owned())
+        };
+        let recipes = if case["kind"] == "average" {
+            vec![recipe(&channels, vec![Step::ReferenceAverage])]
+        } else {
+            // As channels that are pairs, and as a step over electrodes: needed electrodes come from the pairs.
+            let electrodes = texts(&case["labels"]);
+            let pairs = channels.iter().map(pair).collect();
+            vec![recipe(&channels, Vec::new()), recipe(&electrodes, vec![Step::ReferenceBipolar { pairs }])]
+        };
+        for recipe in recipes {
+            let found = golden.run(case, &rates, &recipe);
+            assert_eq!(found.channels, channels);
+            let expected = slice(&golden.float64, &case["expected"]);
+            let error = distance(
+                found.data.iter().map(|x| f64::from(*x)).collect::<Vec<_>>().into_iter(),
+                expected.iter().map(|x| f64::from(*x as f32)),
+            ) / largest(expected);
+            eprintln!("{}: {error:.1e}", case["name"]);
+            assert!(error <= 1.2e-7, "{}: {error:e}", case["name"]);
+        }
+    }
+}
+
+#[test]
+fn the_shipped_montages_are_the_reference_pairs() {
+    let golden = Golden::open();
+    let of = |name: &str| {
+        let case = golden.cases("reference").iter().find(|case| case["name"] == name).unwrap();
+        texts(&case["channels"])
+    };
+    assert_eq!(of("tcp_22"), TCP_22);
+    assert_eq!(of("tcp_20"), tcp_20());
 }

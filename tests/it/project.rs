@@ -98,6 +98,13 @@ impl Project {
         project
     }
 
+    /// Five recordings so small that a build takes milliseconds; in memory, where there is such a place.
+    pub(crate) fn tiny() -> Self {
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        crate::tiny::write_project(directory.path());
+        Self { directory }
+    }
+
     /// Writes a generated corpus into a directory of the project.
     pub(crate) fn generate(
         &self,

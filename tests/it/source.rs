@@ -211,6 +211,6 @@ fn wrong_descriptions_are_refused() {
     let Error::Config(error) = list(&leaving).unwrap_err() else { panic!() };
     assert!(error.to_string().contains("`../../../{stem}.csv`"), "{error}");
     let absent = spec(&root.path().join("absent"));
-    assert!(!source::is_reachable(&absent) && source::is_reachable(&leaving));
+    assert!(!source::is_reachable(&absent).unwrap() && source::is_reachable(&leaving).unwrap());
     assert!(matches!(list(&absent), Err(Error::Io { .. })));
 }

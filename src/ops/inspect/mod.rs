@@ -12,7 +12,7 @@ pub use page::{Mark, Page, Panel, Trace};
 use crate::error::{Error, Result};
 use crate::model::channel::Aliases;
 use crate::model::failure::{Failure, FailureClass, Note};
-use crate::model::recipe::{SignalRecipe, Step};
+use crate::model::recipe::{GapPolicy, SignalRecipe, Step};
 use crate::model::recording::{Header, Kind, Recording, Signal, SignalHeader, Variant};
 use crate::model::settings::Settings;
 use crate::model::units::Rate;
@@ -227,7 +227,7 @@ fn judge(settings: &Settings, report: &mut Inspection) -> Result<(Recording, Sig
     let recording =
         formats::read_recording(&mut reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
     add_notes(&mut report.notes, &recording.notes);
-    let signal = dsp::apply(recipe, &selection, &recording)?;
+    let signal = process(recipe, &selection, &recording, report)?;
     add_notes(&mut report.notes, &signal.notes);
     let length = (signal.data.ncols() as u64, signal.rate);
     if let Some(labelled) = marks::look(settings, &report.file, (&header, &recording), length) {
@@ -236,6 +236,27 @@ fn judge(settings: &Settings, report: &mut Inspection) -> Result<(Recording, Sig
         add_notes(&mut report.notes, &notes);
     }
     Ok((recording, signal))
+}
+
+/// Processes a recording as `build` would; the parts of one that is split are shown on one time axis.
+fn process(
+    recipe: &SignalRecipe,
+    selection: &dsp::Selection,
+    recording: &Recording,
+    report: &mut Inspection,
+) -> Result<Signal, Failure> {
+    let usable = dsp::usable(recipe, recording)?;
+    add_notes(&mut report.notes, &usable.notes);
+    if recording.stretches.len() < 2 {
+        return dsp::apply(recipe, selection, recording);
+    }
+    if recipe.gaps == GapPolicy::Split {
+        for stretch in &usable.stretches {
+            add_notes(&mut report.notes, &dsp::apply(recipe, selection, &recording.only(&[*stretch]))?.notes);
+        }
+    }
+    let filled = SignalRecipe { gaps: GapPolicy::Fill, ..recipe.clone() };
+    dsp::apply(&filled, selection, &recording.only(&usable.stretches))
 }
 
 /// Both readings may have seen the same oddity.

@@ -6,6 +6,7 @@
 use super::{CHUNK, ENTRY_SCHEMA, LABEL_MEMBERS, SIGNAL_MEMBERS};
 use crate::container::npy::{Element, Header, SUFFIX};
 use crate::container::zip::{CENTRAL_BYTES, CENTRAL_SIGNATURE, Container, END_BYTES, END64_BYTES, Frame};
+use crate::fault;
 use crate::model::artifact::Facts;
 use crate::model::id::Digest;
 use sha2::{Digest as _, Sha256};
@@ -107,7 +108,8 @@ fn unreadable(error: io::Error) -> Reason {
 
 fn read_at(file: &File, offset: u64, bytes: u64) -> Result<Vec<u8>, Reason> {
     let mut out = vec![0; bytes as usize];
-    file.read_exact_at(&mut out, offset).map_err(unreadable)?;
+    let read = fault::point("read file").and_then(|()| file.read_exact_at(&mut out, offset));
+    read.map_err(unreadable)?;
     Ok(out)
 }
 
@@ -260,7 +262,8 @@ impl Stream<'_> {
         let mut left = bytes;
         while left > 0 {
             let chunk = &mut self.buffer[..left.min(CHUNK as u64) as usize];
-            self.file.read_exact_at(chunk, self.position).map_err(unreadable)?;
+            let read = fault::point("read file").and_then(|()| self.file.read_exact_at(chunk, self.position));
+            read.map_err(unreadable)?;
             self.sha.update(&*chunk);
             sha.update(&*chunk);
             crc.update(chunk);
@@ -272,10 +275,10 @@ impl Stream<'_> {
 }
 
 /// Hashes a whole file without looking into it.
-pub(in crate::store) fn hash(mut file: &File) -> io::Result<Digest> {
+pub(in crate::store) fn hash(file: &File) -> io::Result<Digest> {
     let (mut sha, mut buffer) = (Sha256::new(), vec![0; CHUNK]);
     loop {
-        match file.read(&mut buffer) {
+        match fault::Watched(file, "read file").read(&mut buffer) {
             Ok(0) => return Ok(Digest::from_bytes(sha.finalize().into())),
             Ok(bytes) => sha.update(&buffer[..bytes]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

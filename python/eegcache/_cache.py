@@ -1,0 +1,105 @@
+"""A version of a cache, for reading."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pathlib
+import typing
+
+from . import _native
+from ._maps import Maps
+from ._place import Config, Path, Place
+from ._report import Report
+from ._verbs import Env, Set
+from ._windows import Windows
+
+
+class Cache:
+    """A complete version, read-only; it is held against `gc` for as long as this object lives."""
+
+    def __init__(self, version: _native.Version) -> None:
+        self._version = version
+        found = Report.read(version.describe())
+        self.directory = pathlib.Path(found.cache_dir)
+        self.profile: str = found.profile
+        self.version: str = found.version
+        self.warnings: list[str] = found.warnings
+        # In the order to which the rows of windows refer.
+        self._entries: list[Report] = found.entries
+        self._maps = Maps(str(self.directory))
+
+    @classmethod
+    def open(
+        cls,
+        config: Config = None,
+        profile: str | None = None,
+        *,
+        cache_root: Path | None = None,
+        set: Set = None,
+        env: Env = None,
+        project: Path | None = None,
+    ) -> Cache:
+        """Opens what a configuration means, or the directory of a version.
+
+        A configuration demands everything that pre-flight does and raises what it raises, but nothing is linked or built. A
+        directory (`EEGCACHE_DIR`) is judged by its own manifest; the lengths of windows must be named then.
+        """
+        if isinstance(config, (str, os.PathLike)) and os.path.isdir(config):
+            given = {"profile": profile, "cache_root": cache_root, "set": set, "env": env, "project": project}
+            useless = [name for name, value in given.items() if value is not None]
+            if useless:
+                raise TypeError(f"`{'`, `'.join(useless)}` means nothing where a directory is opened")
+            return cls(_native.Version.open_directory(os.fspath(config)))
+        place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
+        return cls(_native.Version.open(place))
+
+    def __repr__(self) -> str:
+        return f"<eegcache.Cache {str(self.directory)!r}: {len(self._entries)} recordings>"
+
+    @functools.cached_property
+    def manifest(self) -> dict[str, typing.Any]:
+        """The manifest, as it lies on disk."""
+        return json.loads((self.directory / "manifest.json").read_text(encoding="utf-8"))
+
+    @property
+    def recordings(self) -> dict[str, Report]:
+        """The manifest's entry of every finished recording that is demanded, by id."""
+        return {entry["id"]: entry for entry in self._entries}
+
+    @property
+    def splits(self) -> dict[str, list[str]]:
+        """The ids of the recordings of each split."""
+        splits: dict[str, list[str]] = {}
+        for entry in self._entries:
+            splits.setdefault(entry["split"], []).append(entry["id"])
+        return splits
+
+    def signal(self, id: str):
+        """The whole signal of a recording, channels × samples, mapped and read-only."""
+        return self._maps.get(self.recordings[id]["files"]["signal"]["name"], "signal")
+
+    def labels(self, id: str):
+        """The labels of a recording, one 0 or 1 a sample, mapped; nothing where it is unlabelled."""
+        labels = self.recordings[id]["files"].get("labels")
+        return None if labels is None else self._maps.get(labels["name"], "labels")
+
+    def windows(
+        self,
+        split: str,
+        length_s: float | str | None = None,
+        stride_s: float | str | None = None,
+        dtype: typing.Any = None,
+    ) -> Windows:
+        """The windows of a split, by default of the configured length and stride: any others are as free.
+
+        `dtype` is what windows are handed out in, float32 by default; one that is stored is not copied.
+        """
+        rows = self._version.windows(split, _seconds(length_s), _seconds(stride_s))
+        return Windows(self._maps, self._entries, rows, split, dtype)
+
+
+def _seconds(value: float | str | None) -> str | None:
+    """A time as the exact decimal that was meant: 0.1 is a tenth."""
+    return None if value is None else str(value)

@@ -1,0 +1,169 @@
+"""The verbs of the library as functions.
+
+All take the same arguments about the configuration: `config` is a path, a list of paths (later files win) or
+nothing, `profile` is `smoke`, `dev` or `full`, `set` maps keys to values as `--set` does, `env` stands in for the environment,
+and `project` is the directory from which the project is looked for (default: the current one).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import typing
+
+from . import _native
+from ._place import Config, Path, Place
+from ._progress import Callback, Display
+from ._report import Report
+
+Set = typing.Optional[typing.Mapping[str, typing.Any]]
+Env = typing.Optional[typing.Mapping[str, str]]
+
+
+def resolve(
+    config: Config = None,
+    profile: str | None = None,
+    *,
+    cache_root: Path | None = None,
+    set: Set = None,
+    env: Env = None,
+    project: Path | None = None,
+) -> pathlib.Path:
+    """The one resolved `data.cache_dir`; nothing on disk but the configuration is looked at."""
+    place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
+    return pathlib.Path(_native.resolve(place))
+
+
+def preflight(
+    config: Config = None,
+    profile: str | None = None,
+    *,
+    progress: bool | Callback | None = None,
+    cache_root: Path | None = None,
+    set: Set = None,
+    env: Env = None,
+    project: Path | None = None,
+) -> Report:
+    """The check before training: a report, or the exception of the gate that is shut.
+
+    Damage raises `DamagedError`, forbidden data `GateError`, everything that a build mends `NotReadyError`; the
+    exception has the whole `report`. What other profiles hold is linked at once if nothing else is missing.
+    """
+    place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
+    with Display(progress) as display:
+        return Report.read(_native.preflight(place, display.observer))
+
+
+def status(
+    config: Config = None,
+    profile: str | None = None,
+    *,
+    cache_root: Path | None = None,
+    set: Set = None,
+    env: Env = None,
+    project: Path | None = None,
+) -> Report:
+    """The state of every profile, or of one."""
+    place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
+    return Report.read(_native.status(place))
+
+
+def explain(
+    id: str,
+    config: Config = None,
+    profile: str | None = None,
+    *,
+    cache_root: Path | None = None,
+    set: Set = None,
+    env: Env = None,
+    project: Path | None = None,
+) -> Report:
+    """Why a recording is a hit, a miss or stale."""
+    place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
+    return Report.read(_native.explain(place, id))
+
+
+def verify(
+    config: Config = None,
+    profile: str | None = None,
+    *,
+    quick: bool = False,
+    repair: bool = False,
+    progress: bool | Callback | None = None,
+    cache_root: Path | None = None,
+    set: Set = None,
+    env: Env = None,
+    project: Path | None = None,
+) -> Report:
+    """Hashes every file again (`quick`: sizes and structure); the report lists what is damaged or missing.
+
+    `repair` moves what is damaged aside, so that `build` makes it again.
+    """
+    if quick and repair:
+        raise ValueError("`repair` hashes every file: it cannot be `quick`")
+    place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
+    with Display(progress) as display:
+        return Report.read(_native.verify(place, quick, repair, display.observer))
+
+
+@dataclasses.dataclass(frozen=True)
+class _BuildArgs:
+    jobs: int
+    retry_failed: bool
+    wait: bool
+
+
+def build(
+    config: Config = None,
+    profile: str | None = None,
+    *,
+    jobs: int | None = None,
+    dry_run: bool = False,
+    retry_failed: bool = False,
+    wait: bool = True,
+    progress: bool | Callback | None = None,
+    cache_root: Path | None = None,
+    set: Set = None,
+    env: Env = None,
+    project: Path | None = None,
+) -> Report:
+    """Links, relabels and builds what a profile is missing; with `dry_run` returns the plan instead.
+
+    `progress` is a function that hears a `Progress` a few times a second in this thread, `False` for
+    silence, and by default a bar or lines on stderr. Ctrl-C raises `Interrupted`, which is a `KeyboardInterrupt`:
+    the recordings in hand are finished, and everything that is finished is kept.
+    """
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"`jobs` is {jobs}: at least one thread has to work")
+    place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
+    args = _BuildArgs(jobs=jobs or 0, retry_failed=retry_failed, wait=wait)
+    if dry_run:
+        return Report.read(_native.dry_run(place, args))
+    with Display(progress) as display:
+        return Report.read(_native.build(place, args, display.observer))
+
+
+def export(
+    layout: str,
+    directory: Path,
+    config: Config = None,
+    profile: str | None = None,
+    *,
+    jobs: int | None = None,
+    progress: bool | Callback | None = None,
+    cache_root: Path | None = None,
+    set: Set = None,
+    env: Env = None,
+    project: Path | None = None,
+) -> Report:
+    """Writes the windows of a ready profile as the files of other programs: `windows`, `npy` or `brain-brr`.
+
+    Run again, it goes on where it was interrupted. `directory` is taken from the current directory if it is relative.
+    """
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"`jobs` is {jobs}: at least one thread has to work")
+    place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
+    absolute = os.path.abspath(directory)
+    with Display(progress) as display:
+        return Report.read(_native.export(place, layout, absolute, jobs or 0, display.observer))

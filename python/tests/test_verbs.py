@@ -1,0 +1,188 @@
+"""Verbs: the same reports as the command line, progress, and Ctrl-C."""
+
+import inspect
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import eegcache
+from eegcache import _native
+
+SMOKE = "demo_v1_256hz_10-20"
+
+
+def test_resolve_names_the_one_directory(built):
+    directory = eegcache.resolve("configs/smoke_test.yaml", **built.where)
+    assert directory == built.root / "cache" / "smoke" / SMOKE
+    assert isinstance(directory, pathlib.Path)
+    where = {**built.where, "env": {**built.where["env"], "EEGCACHE_CACHE__VERSION": "trial"}}
+    assert eegcache.resolve(None, "dev", **where) == built.root / "cache" / "dev" / "trial"
+    elsewhere = eegcache.resolve(None, "dev", cache_root=built.root / "x", **built.where)
+    assert elsewhere == built.root / "x" / "dev" / SMOKE
+
+
+@pytest.mark.parametrize(
+    "value, read", [("trial", "trial"), ("1.5", "1.5"), ("yes", "yes"), ("a b: c", None)]
+)
+def test_values_that_are_set_stay_what_they_are(built, value, read):
+    where = dict(built.where, set={"cache.version": value})
+    if read is None:
+        with pytest.raises(eegcache.ConfigError):
+            eegcache.resolve(None, **where)
+    else:
+        assert eegcache.resolve(None, **where).name == read
+
+
+def test_the_project_is_the_current_directory_by_default(built, monkeypatch):
+    monkeypatch.chdir(built.root / "configs")
+    for name in [name for name in os.environ if name.startswith("EEG")]:
+        monkeypatch.delenv(name)
+    assert eegcache.resolve(None, "smoke").parent == built.root / "cache" / "smoke"
+
+
+def test_a_passed_preflight_is_a_report(built):
+    report = eegcache.preflight("configs/smoke_test.yaml", progress=False, **built.where)
+    assert report.ready is True and report.state == "VALID"
+    assert report.cache_dir == str(eegcache.resolve("configs/smoke_test.yaml", **built.where))
+    assert report.splits.train.windows.partial > 0
+    assert {gate.verdict.verdict for gate in report.gates} <= {"pass", "warn"}
+    with pytest.raises(AttributeError, match="the report has no `no_such`"):
+        _ = report.no_such
+
+
+def test_status_and_explain(built):
+    report = eegcache.status(**built.where)
+    assert {one.profile: one.state for one in report.profiles} == {
+        "smoke": "VALID",
+        "dev": "NOT_FOUND",
+        "full": "NOT_FOUND",
+    }
+    [smoke] = eegcache.status(None, "smoke", **built.where).profiles
+    assert smoke.splits.train.have > 0
+    id = next(iter(built.open().recordings))
+    explained = eegcache.explain(id, None, "smoke", **built.where)
+    assert explained.files[0].verdict == "hit" and explained.entry.id == id
+    with pytest.raises(eegcache.ConfigError, match="did you mean"):
+        eegcache.explain(id + "x", None, "smoke", **built.where)
+
+
+def test_verify_hashes_everything(built):
+    report = eegcache.verify(None, "smoke", progress=False, **built.where)
+    assert report.damaged == [] and report.bytes > 0
+    quick = eegcache.verify(None, "smoke", quick=True, progress=False, **built.where)
+    assert (quick.files, quick.bytes) == (report.files, 0)
+    with pytest.raises(ValueError):
+        eegcache.verify(quick=True, repair=True)
+
+
+def test_a_build_tells_how_far_it_is_in_the_callers_thread(project):
+    plan = project.build(dry_run=True)
+    assert plan.to_build == 12 - plan.quarantined
+    heard, threads = [], set()
+
+    def callback(progress):
+        heard.append(progress)
+        threads.add(threading.current_thread())
+
+    report = eegcache.build(None, "smoke", jobs=2, progress=callback, **project.where)
+    assert report.built == plan.to_build - len(report.quarantine)
+    assert threads == {threading.current_thread()}
+    last = heard[-1]
+    assert (last.what, last.done, last.total) == ("smoke", plan.to_build, plan.to_build)
+    assert last.bytes == last.total_bytes > 0 and last.message is None
+    assert project.build().kept == report.built
+    linked = eegcache.build(None, "dev", progress=False, **project.where)
+    assert linked.linked == report.built
+
+
+def test_an_exception_of_the_callback_stops_the_build_and_is_raised(project):
+    def callback(progress):
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        eegcache.build(None, "smoke", jobs=1, progress=callback, **project.where)
+    assert project.build().built <= 12
+
+
+def test_plain_lines_where_there_is_no_terminal(project, capfd):
+    eegcache.build(None, "smoke", **project.where)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.search(r"^smoke: \d+/\d+ recordings, [\d.]+ of [\d.]+ MiB$", err, re.M), err
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+import eegcache
+
+def callback(progress):
+    if progress.total and not progress.what.startswith("demo"):
+        os.kill(os.getpid(), signal.SIGINT)
+
+try:
+    eegcache.build(None, "full", jobs=1, progress=callback, project=sys.argv[1])
+except KeyboardInterrupt as error:
+    assert isinstance(error, eegcache.Interrupted), type(error)
+    assert isinstance(error.__cause__, KeyboardInterrupt)
+    print("interrupted:", error.message)
+"""
+
+
+def test_ctrl_c_ends_a_build_and_keeps_what_is_finished(project):
+    run = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(project.root)],
+        env=project.where["env"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    left = re.search(r"interrupted: (\d+) of 60 recordings are left", run.stdout)
+    assert left, run.stdout + run.stderr
+    [full] = eegcache.status(None, "full", **project.where).profiles
+    have = sum(split.have + split.quarantined for split in full.splits.values())
+    assert 0 < have == 60 - int(left.group(1)) < 60
+
+
+def test_the_interpreter_is_free_while_a_verb_runs(project):
+    ticks = []
+    done = threading.Event()
+
+    def tick():
+        while not done.wait(0.01):
+            ticks.append(time.monotonic())
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    began = time.monotonic()
+    project.build()
+    took = time.monotonic() - began
+    done.set()
+    ticker.join()
+    # Were the lock held, there would be none at all.
+    assert len(ticks) > min(5, took / 0.1)
+
+
+def test_the_stubs_name_what_the_native_module_has():
+    stub = (pathlib.Path(eegcache.__file__).parent / "_native.pyi").read_text()
+    named = set(re.findall(r"^(?:def|class) (\w+)|^(__version__)", stub, re.M))
+    named = {first or second for first, second in named}
+    assert named == {name for name in dir(_native) if not name.startswith("_")} | {"__version__"}
+    methods = set(re.findall(r"^    def (\w+)", stub, re.M))
+    assert methods == {name for name in dir(_native.Version) if not name.startswith("_")}
+    assert (pathlib.Path(eegcache.__file__).parent / "py.typed").exists()
+
+
+def test_all_public_functions_are_typed_and_documented():
+    for name in eegcache.__all__:
+        value = getattr(eegcache, name)
+        if inspect.isfunction(value):
+            assert value.__doc__, name
+            signature = inspect.signature(value)
+            assert signature.return_annotation is not signature.empty, name

@@ -1,0 +1,297 @@
+//! A fault at the k-th operation of a verb, for every k until the verb succeeds.
+
+use super::invariant::Judge;
+use super::{
+    Oracle, Picture, Variant, World, build_profile, copy_tree, is_environment, is_known, learn, reference,
+    repair_all, tally, tiny,
+};
+use crate::error::Result;
+use crate::fault::{Fault, Plan, plan, was_hit};
+use crate::model::failure::FailureClass;
+use crate::model::id::Digest;
+use crate::model::settings::LinkMethod;
+use crate::ops::survey::State;
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A kind of fault: its name, what happens, and whether it goes on happening.
+const FAULTS: &[(&str, Fault, bool)] = &[
+    ("killed", Fault::Error(Errno::IO), true),
+    ("ENOSPC from here on", Fault::Error(Errno::NOSPC), true),
+    ("EMFILE from here on", Fault::Error(Errno::MFILE), true),
+    ("ENOSPC", Fault::Error(Errno::NOSPC), false),
+    ("EIO", Fault::Error(Errno::IO), false),
+    ("EDQUOT", Fault::Error(Errno::DQUOT), false),
+    ("EMFILE", Fault::Error(Errno::MFILE), false),
+    ("EROFS", Fault::Error(Errno::ROFS), false),
+    ("EINTR", Fault::Error(Errno::INTR), false),
+    ("short read or write", Fault::Short, false),
+    ("panic", Fault::Panic, false),
+];
+
+/// The independent judge looks at every so many-th.
+const JUDGED: usize = 61;
+
+const PLAIN: Variant = Variant { signal: 0, labels: 0, source: 0, split: 0 };
+const RELABELLED: Variant = Variant { labels: 1, ..PLAIN };
+const RESOURCED: Variant = Variant { source: 1, ..PLAIN };
+const RESPLIT: Variant = Variant { split: 1, ..PLAIN };
+
+/// What faults hit, and what lies there before.
+struct Scenario {
+    name: &'static str,
+    prepare: fn(&World),
+    /// Done again without a fault, it must end with everything right. Returns what went into quarantine.
+    act: fn(&World) -> Result<Vec<FailureClass>>,
+    /// The profiles that are complete then.
+    valid: &'static [(&'static str, Variant)],
+}
+
+fn quietly_build(world: &World, profile: &str, variant: Variant) -> Result<Vec<FailureClass>> {
+    let report = build_profile(&world.settings(profile, variant))?;
+    Ok(report.quarantine.iter().map(|line| line.class).collect())
+}
+
+fn prepared(world: &World, profiles: &[&str]) {
+    for profile in profiles {
+        assert!(quietly_build(world, profile, PLAIN).unwrap().is_empty());
+    }
+}
+
+/// Runs verbs one behind the other.
+fn all(outcomes: impl IntoIterator<Item = Result<Vec<FailureClass>>>) -> Result<Vec<FailureClass>> {
+    outcomes.into_iter().collect::<Result<Vec<_>>>().map(|classes| classes.concat())
+}
+
+/// A file that both profiles hold, and which are one inode.
+const SHARED: &str = "full/v00/train/a_1.npz";
+
+#[test]
+fn a_build() {
+    sweep(&Scenario {
+        name: "build",
+        prepare: |_| {},
+        act: |world| quietly_build(world, "full", PLAIN),
+        valid: &[("full", PLAIN)],
+    });
+}
+
+#[test]
+fn a_link() {
+    sweep(&Scenario {
+        name: "link",
+        prepare: |world| prepared(world, &["full"]),
+        act: |world| quietly_build(world, "smoke", PLAIN),
+        valid: &[("full", PLAIN), ("smoke", PLAIN)],
+    });
+}
+
+#[test]
+fn a_link_by_copy() {
+    sweep(&Scenario {
+        name: "copy",
+        prepare: |world| prepared(world, &["smoke"]),
+        act: |world| {
+            let mut settings = world.settings("full", PLAIN);
+            settings.link = vec![LinkMethod::Copy];
+            let report = build_profile(&settings)?;
+            Ok(report.quarantine.iter().map(|line| line.class).collect())
+        },
+        valid: &[("full", PLAIN), ("smoke", PLAIN)],
+    });
+}
+
+#[test]
+fn a_new_label_rule() {
+    sweep(&Scenario {
+        name: "relabel",
+        prepare: |world| prepared(world, &["full"]),
+        act: |world| quietly_build(world, "full", RELABELLED),
+        valid: &[("full", PLAIN), ("full", RELABELLED)],
+    });
+}
+
+#[test]
+fn another_division() {
+    sweep(&Scenario {
+        name: "resplit",
+        prepare: |world| prepared(world, &["full"]),
+        act: |world| quietly_build(world, "full", RESPLIT),
+        valid: &[("full", RESPLIT)],
+    });
+}
+
+#[test]
+fn a_changed_recording() {
+    sweep(&Scenario {
+        name: "changed source",
+        prepare: |world| prepared(world, &["full"]),
+        act: |world| quietly_build(world, "full", RESOURCED),
+        valid: &[("full", RESOURCED)],
+    });
+}
+
+#[test]
+fn a_lost_manifest() {
+    sweep(&Scenario {
+        name: "adopt",
+        prepare: |world| {
+            prepared(world, &["full"]);
+            fs_err::remove_file(world.path("cache/full/v00/manifest.json")).unwrap();
+        },
+        act: |world| quietly_build(world, "full", PLAIN),
+        valid: &[("full", PLAIN)],
+    });
+}
+
+#[test]
+fn a_repair() {
+    sweep(&Scenario {
+        name: "repair",
+        prepare: |world| {
+            prepared(world, &["full", "smoke"]);
+            world.damage(SHARED, 100, 4);
+            world.damage("full/v00/manifest.json", 200, 1);
+        },
+        act: |world| {
+            let settings = world.settings("full", PLAIN);
+            repair_all(&settings)?;
+            all(["full", "smoke"].into_iter().map(|profile| quietly_build(world, profile, PLAIN)))
+        },
+        valid: &[("full", PLAIN), ("smoke", PLAIN)],
+    });
+}
+
+/// What is right in the course of a scenario.
+struct Right {
+    oracle: Oracle,
+    end: Picture,
+    /// Digests that damage made before the fault: known to be wrong, and no fault's doing.
+    damaged: Vec<String>,
+    operations: Vec<&'static str>,
+}
+
+fn undisturbed(world: &World, scenario: &Scenario) -> Right {
+    let mut oracle = Oracle::new();
+    for variant in [PLAIN, RELABELLED, RESOURCED] {
+        world.clear();
+        assert!(quietly_build(world, "full", variant).unwrap().is_empty());
+        learn(&mut oracle, &world.picture());
+    }
+    world.clear();
+    (scenario.prepare)(world);
+    let is_wrong = |(name, digest): &(String, Digest)| !is_known(&oracle, name, *digest);
+    let damaged = world.picture().into_iter().filter(is_wrong).map(|(name, _)| name).collect();
+    if world.path("cache").exists() {
+        copy_tree(&world.path("cache"), &world.path("template"));
+    }
+    plan(None);
+    assert!((scenario.act)(world).unwrap().is_empty());
+    let operations = plan(None);
+    let end = world.picture();
+    assert!(world.leftovers().is_empty());
+    Right { oracle, end, damaged, operations }
+}
+
+fn sweep(scenario: &Scenario) {
+    let world = World::new();
+    let right = undisturbed(&world, scenario);
+    let mut judge = Judge::start(&world.path(""), &reference(&right.oracle));
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let stride = tally::stride(37);
+    for (number, (name, fault, forever)) in FAULTS.iter().enumerate() {
+        // A few more than there were: one operation more or less is no matter.
+        for at in (number * 5 % stride..right.operations.len() + 8).step_by(stride) {
+            let operation = right.operations.get(at).copied().unwrap_or("?");
+            if *fault == Fault::Panic && operation != "read source" {
+                continue;
+            }
+            let what = format!("{}: {name} at {at} (`{operation}`)", scenario.name);
+            let plan = Plan { at, forever: *forever, fault: *fault };
+            if check(&world, scenario, &right, plan, &what) {
+                *counts.entry(name).or_default() += 1;
+            }
+            if let Some(judge) = judge.as_mut().filter(|_| (at / stride).is_multiple_of(JUDGED)) {
+                judge.check(&world.path("cache"), &what);
+            }
+        }
+    }
+    for (name, count) in counts {
+        tally::count(&format!("in process, {name}"), count);
+    }
+}
+
+/// One fault, judged before and after the verb is run again. False where the fault did not come about.
+fn check(world: &World, scenario: &Scenario, right: &Right, planned: Plan, what: &str) -> bool {
+    world.clear();
+    if world.path("template").exists() {
+        copy_tree(&world.path("template"), &world.path("cache"));
+    }
+    plan(Some(planned));
+    let outcome = catch_unwind(AssertUnwindSafe(|| (scenario.act)(world)));
+    plan(None);
+    if !was_hit() {
+        return false;
+    }
+    check_between(world, right, what);
+    match &outcome {
+        // A defect outside of the processing of a recording ends the program: a death like any other.
+        Err(_) => assert!(planned.fault == Fault::Panic, "{what}: a panic"),
+        Ok(Ok(failed)) if failed.is_empty() => check_end(world, scenario, right, what),
+        Ok(Ok(failed)) => assert!(failed.iter().all(|class| class.is_transient()), "{what}: {failed:?}"),
+        Ok(Err(error)) => {
+            assert!(is_environment(error), "{what}: {error:?}");
+            let text = error.to_string();
+            assert!(text.starts_with("cannot ") || text.starts_with("not enough space"), "{what}: {text}");
+        }
+    }
+    let is_transparent = matches!(planned.fault, Fault::Short | Fault::Error(Errno::INTR));
+    let is_done = matches!(&outcome, Ok(Ok(failed)) if failed.is_empty());
+    assert!(is_done || !is_transparent, "{what} should have been nothing");
+    resume(world, scenario, what);
+    check_between(world, right, what);
+    check_end(world, scenario, right, what);
+    true
+}
+
+/// Runs the verb again, without a fault; only unfinished recordings are processed again.
+fn resume(world: &World, scenario: &Scenario, what: &str) {
+    if scenario.name == "build" {
+        let is_signal = |name: &&String| !name.ends_with(".labels.npz");
+        let finished = world.picture().keys().filter(is_signal).count();
+        let report = build_profile(&world.settings("full", PLAIN)).unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert_eq!(report.built, tiny::RECORDINGS.len() - finished, "{what}: {report:?}");
+        return;
+    }
+    let again = (scenario.act)(world).unwrap_or_else(|error| panic!("{what}, again: {error}"));
+    assert!(again.is_empty(), "{what}, again: {again:?}");
+}
+
+/// At any time: nothing wrong has a final name, nothing wrong is called valid, nothing good was moved aside.
+fn check_between(world: &World, right: &Right, what: &str) {
+    let was_damaged = |name: &str| right.damaged.iter().any(|damaged| damaged == name);
+    for (name, digest) in world.picture() {
+        let is_right = was_damaged(&name) || is_known(&right.oracle, &name, digest);
+        assert!(is_right, "{what}: {name} has other bytes");
+    }
+    for (name, is_right) in world.claims() {
+        assert!(is_right || was_damaged(&name), "{what}: {name} is called valid");
+    }
+    for item in fs_err::read_dir(world.path("cache/.damaged")).into_iter().flatten() {
+        let path = item.unwrap().path();
+        let digest = Digest::of(&fs_err::read(&path).unwrap());
+        let is_good = right.oracle.values().any(|digests| digests.contains(&digest));
+        assert!(!is_good, "{what}: {} is good and was moved aside", path.display());
+    }
+}
+
+/// In the end: the files of an undisturbed run, nothing beside them, and a state that says so.
+fn check_end(world: &World, scenario: &Scenario, right: &Right, what: &str) {
+    assert!(world.picture() == right.end, "{what}: {:#?}\ninstead of {:#?}", world.picture(), right.end);
+    assert!(world.leftovers().is_empty(), "{what}: {:?} are left", world.leftovers());
+    for (profile, variant) in scenario.valid {
+        let state = world.state(&world.settings(profile, *variant));
+        assert_eq!(state, State::Valid, "{what}: {profile} {variant:?}");
+    }
+}

@@ -1,0 +1,349 @@
+//! Removing versions and what is left over, in an order in which no instant shows more than is there.
+//!
+//! Only names that this program gives are removed, each from an open directory and without following links; what else
+//! lies in a version stays, and the directory with it. The manifest goes first and the lock last: a version that is
+//! half removed is never taken for whole, and a build that waits for the lock finds it gone and begins anew.
+
+use super::dir::{Dir, is_absent};
+use super::journal::{self, Unusable};
+use super::layout::{self, BUILD, DAMAGED, FileName, LATEST, LOCK, MANIFEST, Place, TEMPORARIES};
+use super::lock::{Lock, Patience};
+use super::merge::uncounted;
+use super::{Held, ManifestState, Store, Wait, setup};
+use crate::error::{Error, Result};
+use crate::model::id::{ProfileName, Split, VersionName};
+use std::collections::BTreeSet;
+
+/// A name that can be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Relative to the version: `train/x.npz`, `.build/tmp/…`; or to the root: `.damaged/…`.
+    pub name: String,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Device and inode.
+    pub inode: (u64, u64),
+    /// How many names the file has.
+    pub links: u64,
+}
+
+/// What lies in a version.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    /// What this program put there.
+    pub ours: Vec<Item>,
+    /// What it did not: these names stay.
+    pub foreign: Vec<String>,
+}
+
+/// Who keeps a version from being removed.
+#[derive(Debug)]
+pub enum Claimed {
+    /// Nobody: it can be removed.
+    Yours(Box<Claim>),
+    /// A build or a reader, as a phrase.
+    Held(String),
+    /// It has no directory.
+    Absent,
+}
+
+/// A version that nobody else writes or reads.
+#[derive(Debug)]
+pub struct Claim {
+    profile: Dir,
+    version: Dir,
+    name: VersionName,
+    // Behind the directories: it is released last.
+    _lock: Lock,
+}
+
+impl Store {
+    /// Takes a version away from builders and readers, without waiting.
+    ///
+    /// Where locks do not exclude, `Error::NotReady`, unless `assume` says that nobody else is there.
+    pub fn claim(&self, profile: &ProfileName, version: &VersionName, assume: bool) -> Result<Claimed> {
+        let components = Place::Version(profile, version).components();
+        let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(Claimed::Absent) };
+        let build = dir.child_or_create(BUILD, false)?;
+        let lock = match Lock::acquire(&build, dir.path(), None, &Patience::new(Wait::No, &|_| false)) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Ok(Claimed::Absent),
+            Err(Error::Busy { holder, .. }) => {
+                return Ok(Claimed::Held(format!("a build holds it ({holder})")));
+            }
+            Err(error) => return Err(error),
+        };
+        let mut note = lock.note.clone();
+        match dir.try_own() {
+            Ok(true) => {}
+            Ok(false) => return Ok(Claimed::Held("a reader holds it".to_owned())),
+            Err(error) => note = Some(format!("the file system does not lock directories: {error}")),
+        }
+        if let Some(note) = note.filter(|_| !assume) {
+            return Err(not_exclusive(&dir, &note));
+        }
+        let Some(above) = Dir::reach(self.root(), &Place::Profile(profile).components())? else {
+            return Ok(Claimed::Absent);
+        };
+        Ok(Claimed::Yours(Box::new(Claim {
+            profile: above,
+            version: dir,
+            name: version.clone(),
+            _lock: lock,
+        })))
+    }
+
+    /// Says who holds a version, without making or writing anything; nothing where nobody does.
+    pub fn holder(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<String>> {
+        let components = Place::Version(profile, version).components();
+        let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
+        let build = dir.child(BUILD).ok();
+        if let Some(holder) = build.as_ref().and_then(Lock::peek) {
+            return Ok(Some(format!("a build holds it ({holder})")));
+        }
+        Ok((!dir.try_own().unwrap_or(true)).then(|| "a reader holds it".to_owned()))
+    }
+
+    /// Returns what lies in a version; nothing where it has no directory, or none that this program made.
+    pub fn contents(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<Contents>> {
+        let components = Place::Version(profile, version).components();
+        let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
+        let contents = contents(&dir)?;
+        Ok((!contents.ours.is_empty()).then_some(contents))
+    }
+
+    /// Returns when the manifest of a version was written, in seconds since the epoch; nothing where there is none.
+    pub fn committed_at(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<i64>> {
+        let components = Place::Version(profile, version).components();
+        let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
+        Ok(dir.stat(MANIFEST).ok().map(|stat| stat.st_mtime))
+    }
+
+    /// Returns what was moved to `.damaged/` longer than `age_s` seconds ago.
+    pub fn damaged(&self, age_s: u64) -> Result<Vec<Item>> {
+        let Some(dir) = Dir::reach(self.root(), &[DAMAGED])? else { return Ok(Vec::new()) };
+        let limit = setup::now_ns().saturating_sub(age_s.saturating_mul(1_000_000_000));
+        let is_old = |name: &str| {
+            let stem = name.strip_suffix(".reason.txt").unwrap_or(name);
+            // `<profile>--<version>--<name>--<nanoseconds>`
+            let moved = stem.rsplit_once("--").and_then(|(_, moved)| moved.parse::<u64>().ok());
+            moved.is_some_and(|moved| moved <= limit)
+        };
+        let names = dir.list()?.into_iter().filter(|(name, kind)| !kind.is_dir() && is_old(name));
+        names.map(|(name, _)| item(&dir, DAMAGED, &name)).collect()
+    }
+
+    /// Removes what `damaged` returned.
+    pub fn remove_damaged(&self, items: &[Item]) -> Result<()> {
+        let Some(dir) = Dir::reach(self.root(), &[DAMAGED])? else { return Ok(()) };
+        for leaf in items.iter().filter_map(|item| item.name.strip_prefix(DAMAGED)?.strip_prefix('/')) {
+            dir.remove(leaf).map_err(dir.error("remove", leaf))?;
+        }
+        Ok(())
+    }
+
+    /// Points `latest` at the complete version that was written last, or removes it, where it leads to nothing.
+    pub fn mend_latest(&self, profile: &ProfileName) -> Result<()> {
+        let Some(dir) = Dir::reach(self.root(), &Place::Profile(profile).components())? else {
+            return Ok(());
+        };
+        let Ok(target) = dir.read_link(LATEST) else { return Ok(()) };
+        if VersionName::new(target).is_ok_and(|version| dir.stat(version.as_str()).is_ok()) {
+            return Ok(());
+        }
+        dir.remove(LATEST).map_err(dir.error("remove", LATEST))?;
+        let mut complete = Vec::new();
+        for version in self.versions(profile)? {
+            if self.load(profile, &version).is_ok_and(|held| is_complete(&held)) {
+                complete.push((self.committed_at(profile, &version)?, version));
+            }
+        }
+        match complete.into_iter().max() {
+            None => Ok(()),
+            Some((_, version)) => dir.symlink(version.as_str(), LATEST).map_err(dir.error("link", LATEST)),
+        }
+    }
+
+    /// Returns what a version holds that nothing needs: files that neither manifest nor a journal lists and that are of no
+    /// member, unfinished files, and journals that say nothing more than the manifest. `is_alone` as in `setup::is_ended`.
+    pub fn orphans(&self, profile: &ProfileName, version: &VersionName) -> Result<Vec<Item>> {
+        let components = Place::Version(profile, version).components();
+        let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(Vec::new()) };
+        let held = Held::read(Some(&dir), profile, version)?;
+        let needed = Needed::new(&held);
+        let mut orphans: Vec<Item> = contents(&dir)?.ours;
+        let build = dir.child(BUILD).ok();
+        orphans.retain(|item| match item.name.strip_prefix(BUILD).and_then(|rest| rest.strip_prefix('/')) {
+            Some(leaf) => build.as_ref().is_some_and(|build| is_left_over(build, leaf, &held)),
+            None => !needed.needs(&item.name),
+        });
+        Ok(orphans)
+    }
+}
+
+/// The error of a command that deletes where locks do not exclude.
+pub(super) fn not_exclusive(dir: &Dir, note: &str) -> Error {
+    let note = note.trim_end_matches("; going on without a lock");
+    Error::NotReady {
+        message: format!("nothing is removed from `{}`: {note}", dir.path().display()),
+        hint: "when no build runs and nobody reads, on any machine, say `--assume-exclusive`".to_owned(),
+    }
+}
+
+impl Claim {
+    /// Removes the version: the manifest first, the lock last. Returns whether the directory is gone as well; it stays
+    /// where it holds what is not ours.
+    pub fn remove_version(self) -> Result<bool> {
+        let dir = &self.version;
+        remove(dir, MANIFEST)?;
+        dir.sync()?;
+        let contents = contents(dir)?;
+        // Journals next: they list files as well.
+        let is_journal = |item: &&Item| item.name.rsplit('/').next().is_some_and(layout::is_journal_name);
+        let (journals, rest): (Vec<&Item>, Vec<&Item>) = contents.ours.iter().partition(is_journal);
+        let (own, finished): (Vec<&Item>, Vec<&Item>) =
+            rest.into_iter().partition(|item| item.name.starts_with(BUILD));
+        let is_lock = |item: &&Item| item.name == format!("{BUILD}/{LOCK}");
+        let (lock, own): (Vec<&Item>, Vec<&Item>) = own.into_iter().partition(is_lock);
+        self.remove_items(journals.into_iter().chain(finished))?;
+        for split in Split::ALL {
+            dir.remove_child(split.as_str()).map_err(dir.error("remove", split.as_str()))?;
+        }
+        self.remove_items(own.into_iter())?;
+        if let Ok(build) = dir.child(BUILD) {
+            build.remove_child(TEMPORARIES).map_err(build.error("remove", TEMPORARIES))?;
+        }
+        self.remove_items(lock.into_iter())?;
+        dir.remove_child(BUILD).map_err(dir.error("remove", BUILD))?;
+        let name = self.name.as_str();
+        self.profile.remove_child(name).map_err(self.profile.error("remove", name))
+    }
+
+    /// Removes names that `Store::orphans` returned.
+    pub fn remove_orphans(&self, items: &[Item]) -> Result<()> {
+        self.remove_items(items.iter())
+    }
+
+    fn remove_items<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Result<()> {
+        for item in items {
+            let mut names: Vec<&str> = item.name.split('/').collect();
+            let Some(leaf) = names.pop() else { continue };
+            // Each step goes through open directories, as everywhere: a link that was swapped in leads nowhere.
+            let mut below: Option<Dir> = None;
+            for name in names {
+                let parent = below.as_ref().unwrap_or(&self.version);
+                below = Some(parent.child(name).map_err(parent.error("open", name))?);
+            }
+            remove(below.as_ref().unwrap_or(&self.version), leaf)?;
+        }
+        Ok(())
+    }
+}
+
+fn remove(dir: &Dir, name: &str) -> Result<()> {
+    dir.remove(name).map_err(dir.error("remove", name))
+}
+
+fn item(dir: &Dir, place: &str, name: &str) -> Result<Item> {
+    let stat = dir.stat(name).map_err(dir.error("read", name))?;
+    // What a lock file holds comes and goes with whoever holds it.
+    let bytes = if name == LOCK { 0 } else { stat.st_size as u64 };
+    let name = if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
+    Ok(Item { name, bytes, inode: (stat.st_dev, stat.st_ino), links: stat.st_nlink })
+}
+
+/// Sorts what lies in a version into ours and others', directories of ours left out.
+fn contents(dir: &Dir) -> Result<Contents> {
+    let mut contents = Contents::default();
+    for (name, kind) in dir.list()? {
+        match (name.as_str(), kind.is_dir()) {
+            (MANIFEST, false) => contents.ours.push(item(dir, "", MANIFEST)?),
+            (BUILD, true) => list(dir, BUILD, &mut contents, is_builders)?,
+            (split, true) if Split::from_name(split).is_some() => {
+                list(dir, split, &mut contents, |path| FileName::parse(path).is_some())?;
+            }
+            _ => contents.foreign.push(name),
+        }
+    }
+    Ok(contents)
+}
+
+fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: fn(&str) -> bool) -> Result<()> {
+    let leaf = place.rsplit('/').next().unwrap_or(place);
+    let dir = match above.child(leaf) {
+        Ok(dir) => dir,
+        Err(error) if is_absent(&error) => return Ok(()),
+        Err(error) => return Err(above.error("open", leaf)(error)),
+    };
+    for (name, kind) in dir.list()? {
+        let path = format!("{place}/{name}");
+        if place == BUILD && name == TEMPORARIES && kind.is_dir() {
+            list(&dir, &path, contents, |_| true)?;
+        } else if !kind.is_dir() && is_ours(&path) {
+            contents.ours.push(item(&dir, place, &name)?);
+        } else {
+            contents.foreign.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_builders(path: &str) -> bool {
+    let leaf = path.rsplit('/').next().unwrap_or(path);
+    [LOCK, layout::MERGE, layout::IDENTITY, layout::HISTORY].contains(&leaf)
+        || layout::is_shard_name(leaf)
+        || layout::is_journal_name(leaf)
+}
+
+/// True where a file of builders is of no use any more.
+fn is_left_over(build: &Dir, leaf: &str, held: &Held) -> bool {
+    if leaf.starts_with(TEMPORARIES) {
+        return true;
+    }
+    layout::is_journal_name(leaf) && says_nothing_new(build, leaf, held)
+}
+
+/// True for a journal that cannot be read, or whose entries the manifest holds. A later program's stays.
+fn says_nothing_new(build: &Dir, name: &str, held: &Held) -> bool {
+    match journal::read(build, name) {
+        Err(Unusable::Damaged) => true,
+        Err(Unusable::Later(_) | Unusable::Unread(_)) => false,
+        Ok(_) => {
+            let is_merged = matches!(held.manifest, ManifestState::Read(_));
+            is_merged && uncounted(held, Held::told_by(build, &[name.to_owned()])).is_empty()
+        }
+    }
+}
+
+/// What a version needs of its files.
+struct Needed {
+    listed: BTreeSet<String>,
+    members: BTreeSet<String>,
+    /// Without a manifest nobody knows what is needed.
+    is_known: bool,
+}
+
+impl Needed {
+    fn new(held: &Held) -> Self {
+        let records = held.entries.values().flat_map(|entry| entry.files.iter());
+        let listed = records.map(|record| record.name.clone()).collect();
+        let (members, is_known) = match &held.manifest {
+            ManifestState::Read(manifest) => {
+                (manifest.membership.iter().map(|member| member.name.clone()).collect(), true)
+            }
+            _ => (BTreeSet::new(), false),
+        };
+        Self { listed, members, is_known }
+    }
+
+    fn needs(&self, name: &str) -> bool {
+        let Some(file) = FileName::parse(name) else { return true };
+        // A member's file may be adopted by the next build.
+        !self.is_known || self.listed.contains(name) || self.members.contains(file.id.recording().as_str())
+    }
+}
+
+fn is_complete(held: &Held) -> bool {
+    let ManifestState::Read(manifest) = &held.manifest else { return false };
+    manifest.entries.len() + manifest.quarantine.len() >= manifest.membership.len()
+}

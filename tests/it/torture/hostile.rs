@@ -1,0 +1,235 @@
+//! Hostile hands in the cache and in the dataset: nothing outside of the cache is made, followed or changed.
+
+use super::{FULL, behind, converges};
+use crate::project::{Project, Run};
+use crate::tally;
+use eegcache::model::id::Digest;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// A signal file of the tiny dataset.
+const ENTRY: &str = "train/a_1.npz";
+
+/// What lies beside the cache and must stay as it is: name → content.
+fn outside(project: &Project) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut open = vec![project.path("")];
+    while let Some(directory) = open.pop() {
+        for item in fs_err::read_dir(&directory).unwrap() {
+            let path = item.unwrap().path();
+            let name = path.to_string_lossy().into_owned();
+            if path == project.path("cache") {
+                continue;
+            }
+            if path.is_symlink() {
+                files.push((
+                    name,
+                    fs_err::read_link(&path).unwrap().to_string_lossy().into_owned().into_bytes(),
+                ));
+            } else if path.is_dir() {
+                files.push((name, Vec::new()));
+                open.push(path);
+            } else {
+                files.push((name, fs_err::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Writes a manifest with a right checksum and something else in it.
+fn forge(version: &Path, change: impl FnOnce(&str) -> String) {
+    let path = version.join("manifest.json");
+    let text = fs_err::read_to_string(&path).unwrap();
+    let body = change(text.split_once('\n').unwrap().1);
+    let seal = Digest::of(body.as_bytes());
+    fs_err::remove_file(&path).unwrap();
+    fs_err::write(&path, format!("{{\"checksum\":\"{seal}\",\n{body}")).unwrap();
+}
+
+/// Replaces text in an entry of a manifest.
+fn replaced(version: &Path, from: &str, to: &str) {
+    forge(version, |body| {
+        assert!(body.contains(from), "{from} is not in\n{body}");
+        body.replace(from, to)
+    });
+}
+
+/// Rewrites a finished file.
+fn rewrite(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs_err::read(file).unwrap();
+    change(&mut bytes);
+    fs_err::remove_file(file).unwrap();
+    fs_err::write(file, bytes).unwrap();
+}
+
+fn swap(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let places: Vec<usize> =
+        (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+}
+
+/// What is done to a version whose project's directory is given as well.
+type Attack = (&'static str, fn(&Path, &Path));
+
+const ATTACKS: &[Attack] = &[
+    ("a path out of the cache in an entry", |version, _| {
+        replaced(version, ENTRY, "../../../../outside/x.npz")
+    }),
+    ("an absolute path in an entry", |version, _| replaced(version, ENTRY, "/tmp/x.npz")),
+    ("a hostile id", |version, _| replaced(version, "\"id\":\"a_1\"", "\"id\":\"../a_1\"")),
+    ("a NUL in a name", |version, _| replaced(version, ENTRY, "train/a_1\\u0000.npz")),
+    ("the same entry twice", |version, _| replaced(version, "\"id\":\"a_2\"", "\"id\":\"a_1\"")),
+    ("an absurd size", |version, _| {
+        forge(version, |body| body.replace("\"bytes\":", "\"bytes\":1844674407370955"))
+    }),
+    ("deep nesting", |version, _| forge(version, |body| format!("{}{body}", "[".repeat(100_000)))),
+    ("a million brackets and no manifest", |version, _| {
+        fs_err::write(version.join("manifest.json"), "[".repeat(1_000_000)).unwrap();
+    }),
+    ("a link out instead of a file", |version, project| {
+        fs_err::remove_file(version.join(ENTRY)).unwrap();
+        symlink(project.join("outside/precious"), version.join(ENTRY)).unwrap();
+    }),
+    ("a link out instead of a split", |version, project| {
+        fs_err::remove_dir_all(version.join("train")).unwrap();
+        symlink(project.join("outside"), version.join("train")).unwrap();
+    }),
+    ("a link out instead of the temporaries", |version, project| {
+        fs_err::remove_dir_all(version.join(".build/tmp")).unwrap();
+        symlink(project.join("outside"), version.join(".build/tmp")).unwrap();
+    }),
+    ("a link out instead of the lock", |version, project| {
+        fs_err::remove_file(version.join(".build/lock")).unwrap();
+        symlink(project.join("outside/precious"), version.join(".build/lock")).unwrap();
+    }),
+    ("a link out instead of the manifest", |version, project| {
+        fs_err::remove_file(version.join("manifest.json")).unwrap();
+        symlink(project.join("outside/precious"), version.join("manifest.json")).unwrap();
+    }),
+    ("a link out instead of the memo", |version, project| {
+        let sources = version.join("../../.sources");
+        fs_err::remove_dir_all(&sources).unwrap();
+        symlink(project.join("outside"), sources).unwrap();
+    }),
+    ("a link out instead of the tag", |version, project| {
+        fs_err::remove_file(version.join("../../CACHEDIR.TAG")).unwrap();
+        symlink(project.join("outside/new"), version.join("../../CACHEDIR.TAG")).unwrap();
+    }),
+    ("a link out instead of the damaged files", |version, project| {
+        symlink(project.join("outside"), version.join("../../.damaged")).unwrap();
+        rewrite(&version.join(ENTRY), |bytes| bytes[200] ^= 1);
+    }),
+    ("a path as the name of a member", |version, _| {
+        rewrite(&version.join(ENTRY), |bytes| swap(bytes, b"signal.npy", b"../../.npy"));
+    }),
+    ("an absurd length of a member", |version, _| {
+        rewrite(&version.join(ENTRY), |bytes| swap(bytes, b"(2, 32)", b"(9,9e9)"));
+    }),
+    ("an absurd size of a member", |version, _| {
+        rewrite(&version.join(ENTRY), |bytes| {
+            let directory = (0..bytes.len()).find(|at| bytes[*at..].starts_with(b"PK\x01\x02")).unwrap();
+            bytes[directory + 20..directory + 28].copy_from_slice(&[0xFE; 8]);
+        });
+    }),
+    ("an object array", |version, _| {
+        rewrite(&version.join(ENTRY), |bytes| swap(bytes, b"'<f4'", b"'|O8'"));
+    }),
+    ("a FIFO instead of a file", |version, _| {
+        fs_err::remove_file(version.join(ENTRY)).unwrap();
+        fifo(&version.join(ENTRY));
+    }),
+    ("a FIFO instead of the manifest", |version, _| {
+        fs_err::remove_file(version.join("manifest.json")).unwrap();
+        fifo(&version.join("manifest.json"));
+    }),
+    ("a directory instead of the journal", |version, _| {
+        fs_err::create_dir(version.join(".build/journal-x.jsonl")).unwrap();
+    }),
+    ("escapes in the holder's name", |version, _| {
+        fs_err::write(
+            version.join(".build/lock"),
+            "{\"host\":\"\\u001b[31mx\",\"pid\":1,\"since\":\"\\u0007\"}",
+        )
+        .unwrap();
+    }),
+];
+
+fn fifo(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// Whatever was done: no command hangs, panics, prints an escape or touches anything outside; and a build that
+/// calls itself complete after a repair is.
+fn check(what: &str, attack: fn(&Path, &Path)) {
+    let project = Project::tiny();
+    project.write("outside/precious", "precious");
+    project.run(&["build"]).expect(0);
+    attack(&project.path(FULL), &project.path(""));
+    let before = outside(&project);
+    let mut last = 0;
+    for arguments in [
+        &["status"][..],
+        &["preflight"],
+        &["verify"],
+        &["verify", "--quick"],
+        &["explain", "a_1"],
+        &["build", "--dry-run"],
+        &["build", "--no-wait"],
+        &["verify", "--repair"],
+        &["build", "--no-wait"],
+    ] {
+        let run = Run::of(&behind(&project, &["timeout", "20"], arguments).output().unwrap());
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!([0, 1, 2, 3, 5, 74].contains(&run.code), "{what}: {arguments:?}: exit {}: {said}", run.code);
+        assert!(!said.contains("panicked") && is_plain(&said), "{what}: {said:?}");
+        assert!(outside(&project) == before, "{what}: {arguments:?} changed something outside");
+        last = run.code;
+    }
+    if last == 0 {
+        converges(&project, what);
+    } else {
+        assert_eq!(last, 74, "{what}: a build that cannot go on says why");
+    }
+}
+
+/// True for a text that moves no cursor and rings no bell.
+fn is_plain(said: &str) -> bool {
+    !said.contains('\u{1b}') && !said.contains('\u{7}')
+}
+
+#[test]
+fn hostile_hands_reach_nothing_outside() {
+    for (what, attack) in ATTACKS {
+        check(what, *attack);
+    }
+    tally::count("hostile cache", ATTACKS.len());
+}
+
+/// Labels, subjects and messages of a dataset reach a terminal escaped.
+#[test]
+fn escapes_in_a_dataset_reach_no_terminal() {
+    let project = Project::tiny();
+    let csv = "channel,start_time,stop_time,label,confidence\nFP1-F7,0.0,1.0,\u{1b}]0;x\u{7}\u{1b}[2J,1.0\n";
+    project.write("data/train/a_1.csv", csv);
+    let mut edf = crate::tiny::recording(1);
+    edf[256..264].copy_from_slice(b"\x1b[2J\x07EEG");
+    fs_err::write(project.path("data/train/a_2.edf"), edf).unwrap();
+    fs_err::write(project.path("data/train/e\u{1b}[31m_9.edf"), "x").unwrap();
+    for arguments in
+        [&["build"][..], &["status"], &["preflight"], &["explain", "a_1"], &["inspect", "data/train/a_2.edf"]]
+    {
+        let run = project.run(arguments);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(is_plain(&said), "{arguments:?}: {said:?}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    crate::tiny::write_dataset(&project.path("data"), 0);
+    fs_err::remove_file(project.path("data/train/e\u{1b}[31m_9.edf")).unwrap();
+    converges(&project, "escapes");
+    tally::count("terminal escape", 3);
+}
