@@ -147,7 +147,9 @@ impl Frame {
             self.top,
         );
         self.grid(svg, height);
-        marks.iter().for_each(|mark| self.mark(svg, mark, height));
+        for mark in marks {
+            self.mark(svg, mark, height);
+        }
         let _ = writeln!(svg, "<g clip-path=\"url(#{id})\" fill=\"none\" stroke-width=\"0.9\">");
         for (index, trace) in panel.traces.iter().enumerate() {
             let colour = if trace.is_interpolated { "#b06000" } else { "#10306b" };
@@ -156,7 +158,7 @@ impl Frame {
         }
         svg.push_str("</g>\n");
         for (index, trace) in panel.traces.iter().enumerate() {
-            self.label(svg, trace, self.middle(index));
+            Self::label(svg, trace, self.middle(index));
         }
         self.scale_bar(svg, height);
     }
@@ -196,7 +198,7 @@ impl Frame {
         );
     }
 
-    fn label(&self, svg: &mut String, trace: &Trace, middle: f64) {
+    fn label(svg: &mut String, trace: &Trace, middle: f64) {
         let (ink, style) =
             if trace.is_interpolated { ("#b06000", " font-style=\"italic\"") } else { ("#111111", "") };
         let _ = writeln!(

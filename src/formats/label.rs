@@ -204,12 +204,11 @@ fn correct<'a>(
 /// Events of one piece while they are put together: span and code, with the channels that were marked.
 type Placed<'a> = BTreeMap<(u64, u64, &'a str), BTreeSet<&'a str>>;
 
+/// The events of a piece, with notes.
+type Found = (Vec<Event>, Vec<Note>);
+
 /// Returns the events of every piece, with notes. Rows of several channels with equal times and code are one event.
-fn place(
-    seizures: &[AnnotationRow],
-    pieces: &[Piece],
-    rate: Rate,
-) -> Result<Vec<(Vec<Event>, Vec<Note>)>, Failure> {
+fn place(seizures: &[AnnotationRow], pieces: &[Piece], rate: Rate) -> Result<Vec<Found>, Failure> {
     let mut rows: BTreeMap<(Seconds, Seconds, &str), (usize, BTreeSet<&str>)> = BTreeMap::new();
     for row in seizures {
         let end = row.end.unwrap_or(row.start);

@@ -156,9 +156,9 @@ mod tests {
     #[test]
     fn parts_of_a_recording_follow_each_other_and_are_whole_together() {
         let names = ["a", "a-b", "a.b", "b.part001", "b.part000", "b.part1000", "b.part010"];
-        let map: BTreeMap<Stem, ()> = names.iter().map(|name| (stem(name), ())).collect();
+        let map: BTreeMap<Stem, &str> = names.iter().map(|name| (stem(name), *name)).collect();
         let id = RecordingId::new("b").unwrap();
-        let found: Vec<String> = Stem::of(&map, &id).map(|(stem, ())| stem.to_string()).collect();
+        let found: Vec<String> = Stem::of(&map, &id).map(|(stem, _)| stem.to_string()).collect();
         assert_eq!(found, ["b.part000", "b.part001", "b.part010", "b.part1000"]);
         let whole = |stems: &[(&str, Option<u32>)]| {
             let stems: Vec<(Stem, Option<u32>)> = stems.iter().map(|(text, of)| (stem(text), *of)).collect();

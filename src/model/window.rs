@@ -131,6 +131,8 @@ impl Windowing {
     #[must_use]
     pub fn starts(self, samples: u64, gaps: &[Span]) -> Vec<u64> {
         let all = (0..self.count(samples)).map(|window| window * self.stride);
+        // An empty gap closes no window.
+        let gaps = merge(gaps);
         let touches = |start: u64| gaps.iter().any(|gap| gap.start < start + self.length && start < gap.end);
         all.filter(|start| !touches(*start)).collect()
     }

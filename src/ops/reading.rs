@@ -34,6 +34,7 @@ pub(super) struct Cut {
 
 /// A signal file to be.
 #[derive(Clone)]
+#[expect(clippy::struct_field_names, reason = "a file is a part of a recording, or no part")]
 pub(super) struct Part {
     pub(super) stem: Stem,
     pub(super) part: Option<PartOf>,
@@ -68,7 +69,7 @@ impl Raw {
         };
         let parts: Vec<Part> = files.map(shape).collect::<Result<_, Failure>>()?;
         let rate = parts.first().map_or(lead.rate, |part| part.shape.rate);
-        Ok(Cut { rate, parts, raw })
+        Ok(Cut { raw, rate, parts })
     }
 }
 

@@ -213,7 +213,7 @@ fn the_order_of_operations_is_the_protocol() {
     shown.retain(|operation| !operation.starts_with("stat") && *operation != "write memo");
     shown.dedup();
     let until_second_lock = shown.iter().position(|operation| *operation == "make root").unwrap();
-    insta::assert_snapshot!(shown[..until_second_lock].join(", "), @"open file, write, set mode, sync file, link, unlink, open file, write, set mode, sync file, link, unlink, sync directory, write journal, sync data, open file, write, set mode, sync file, rename, unlink, sync directory, unlink, symlink, rename");
+    insta::assert_snapshot!(shown[..until_second_lock].join(", "), @"open file, write, set mode, sync file, link, unlink, open file, write, set mode, sync file, link, unlink, sync directory, write journal, sync data, list directory, open file, write, set mode, sync file, rename, unlink, sync directory, unlink, symlink, rename");
 }
 
 /// An error of fsync is final: the file does not appear, and nobody asks a second time.

@@ -141,15 +141,17 @@ impl Writer {
         let build = self.build_dir();
         let is_ours = |name: &String| !matches!(journal::read(build, name), Err(Unusable::Later(_)));
         let others = journal::names(build)?.into_iter().filter(|name| !own.contains(name) && is_ours(name));
-        let ended = |name: String| {
-            if self.lock().is_reliable() {
-                let file = journal::lock_ended(build, &name)?;
-                setup::is_ended(build, &name, true).then_some((name, Some(file)))
-            } else {
-                setup::is_ended(build, &name, false).then_some((name, None))
+        let mut ended = Vec::new();
+        for name in others {
+            if !self.lock().is_reliable() {
+                ended.extend(setup::is_ended(build, &name, false).then_some((name, None)));
+            } else if let Some(file) = journal::lock_ended(build, &name)?
+                && setup::is_ended(build, &name, true)
+            {
+                ended.push((name, Some(file)));
             }
-        };
-        Ok(others.filter_map(ended).collect())
+        }
+        Ok(ended)
     }
 }
 

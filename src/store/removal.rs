@@ -345,5 +345,7 @@ impl Needed {
 
 fn is_complete(held: &Held) -> bool {
     let ManifestState::Read(manifest) = &held.manifest else { return false };
-    manifest.entries.len() + manifest.quarantine.len() >= manifest.membership.len()
+    // Recordings are counted, not parts.
+    let finished = manifest.entries.iter().filter(|entry| entry.id.is_first()).count();
+    finished + manifest.quarantine.len() >= manifest.membership.len()
 }

@@ -31,7 +31,8 @@ pub const TARGETS: [Target; 13] = [
     ("config", configuration),
 ];
 
-/// Runs the target of a name.
+/// Runs the target of a name, as a fuzzer does.
+#[allow(dead_code, reason = "the replay goes through the table")]
 pub fn run(name: &str, bytes: &[u8]) -> bool {
     let (_, target) = TARGETS.iter().find(|(known, _)| *known == name).unwrap();
     target(bytes)
@@ -71,8 +72,11 @@ pub fn annotations(format: AnnotationFormat, bytes: &[u8]) -> bool {
 /// A finished file of the cache.
 pub fn npz(bytes: &[u8]) -> bool {
     let (_keep, store, profile, version) = cache();
-    let stem = Stem::whole(RecordingId::new("a").unwrap());
-    let name = layout::FileName::new(Split::Train, stem, layout::Part::Signal);
+    let name = layout::FileName::new(
+        Split::Train,
+        Stem::whole(RecordingId::new("a").unwrap()),
+        layout::Part::Signal,
+    );
     let directory = store.version_dir(&profile, &version).join("train");
     std::fs::create_dir_all(&directory).unwrap();
     let path = directory.join(name.leaf());

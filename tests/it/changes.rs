@@ -12,7 +12,7 @@ use std::time::Duration;
 const FULL: &str = "cache/full/mini_v1";
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The recording of the manifest's first entry.

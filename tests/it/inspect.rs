@@ -133,7 +133,7 @@ fn every_defect_is_shown_with_its_class_in_little_memory() {
         let order = format!("preprocessing.channels.order={channels}");
         let path = shared.join("data/malformed").join(file);
         let command = project.command(&["inspect", path.to_str().unwrap(), "--json", "--set", &order]);
-        let report = in_256_mb(command);
+        let report = in_256_mb(&command);
         let code = outcome["meta"]["code"].as_str().unwrap_or("");
         let expected = match outcome["meta"]["expect"].as_str().unwrap() {
             "reject" => Some(class_of(code)),
@@ -150,7 +150,7 @@ fn every_defect_is_shown_with_its_class_in_little_memory() {
 }
 
 /// Runs a command that may have 256 MB of address space; a panic or an exhausted memory prints no JSON.
-fn in_256_mb(command: std::process::Command) -> Value {
+fn in_256_mb(command: &std::process::Command) -> Value {
     let mut limited = std::process::Command::new("sh");
     limited
         .args(["-c", "ulimit -v 262144; exec \"$0\" \"$@\""])

@@ -17,7 +17,7 @@ const MUTATIONS: u64 = 40;
 /// Seeds beyond this size are replayed as they are: their mutations would only cost time.
 const LARGEST_MUTATED: usize = 200_000;
 
-/// A generator of numbers that is the same everywhere: SplitMix64 (Steele, Lea and Flood 2014).
+/// A generator of numbers that is the same everywhere: `SplitMix64` (Steele, Lea and Flood 2014).
 struct Numbers(u64);
 
 impl Numbers {

@@ -1,5 +1,4 @@
 //! Builders side by side: shards in any order, killed and repeated, with locks that work and locks that do not.
-#![expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 
 use crate::project::{Project, Run};
 use serde_json::Value;

@@ -137,7 +137,9 @@ fn raw(report: &Inspection, channel: &RawChannel, start_s: f64) -> Trace {
         .map(|sample| line.gain_uv * f64::from(*sample) + line.offset_uv)
         .collect();
     let centre = median(&microvolts);
-    microvolts.iter_mut().for_each(|value| *value -= centre);
+    for value in &mut microvolts {
+        *value -= centre;
+    }
     Trace {
         name: report.signals[channel.signal].label.clone(),
         is_interpolated: false,

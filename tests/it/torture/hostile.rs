@@ -78,14 +78,14 @@ type Attack = (&'static str, fn(&Path, &Path));
 
 const ATTACKS: &[Attack] = &[
     ("a path out of the cache in an entry", |version, _| {
-        replaced(version, ENTRY, "../../../../outside/x.npz")
+        replaced(version, ENTRY, "../../../../outside/x.npz");
     }),
     ("an absolute path in an entry", |version, _| replaced(version, ENTRY, "/tmp/x.npz")),
     ("a hostile id", |version, _| replaced(version, "\"id\":\"a_1\"", "\"id\":\"../a_1\"")),
     ("a NUL in a name", |version, _| replaced(version, ENTRY, "train/a_1\\u0000.npz")),
     ("the same entry twice", |version, _| replaced(version, "\"id\":\"a_2\"", "\"id\":\"a_1\"")),
     ("an absurd size", |version, _| {
-        forge(version, |body| body.replace("\"bytes\":", "\"bytes\":1844674407370955"))
+        forge(version, |body| body.replace("\"bytes\":", "\"bytes\":1844674407370955"));
     }),
     ("deep nesting", |version, _| forge(version, |body| format!("{}{body}", "[".repeat(100_000)))),
     ("a million brackets and no manifest", |version, _| {

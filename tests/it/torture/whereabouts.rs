@@ -111,7 +111,8 @@ fn another_user_reads_everything_and_writes_nothing() {
         assert!(run.code == code && (run.stdout + &run.stderr).contains(says), "{what}");
     }
     assert_eq!(tree(&project, "."), before);
-    fs_err::set_permissions(project.path(&format!("{FULL}/train")), PermissionsExt::from_mode(0o0)).unwrap();
+    fs_err::set_permissions(project.path(&format!("{FULL}/train")), PermissionsExt::from_mode(0o000))
+        .unwrap();
     let run = Run::of(&behind(&project, &other, &["status"]).output().unwrap());
     fs_err::set_permissions(project.path(&format!("{FULL}/train")), PermissionsExt::from_mode(0o755))
         .unwrap();
