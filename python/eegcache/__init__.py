@@ -16,7 +16,7 @@ from ._cache import Cache
 from ._native import __version__
 from ._progress import Progress
 from ._report import Report
-from ._verbs import build, explain, export, preflight, resolve, status, verify
+from ._verbs import adopt, build, explain, export, preflight, resolve, status, verify
 from ._windows import FULL, NONE, PARTIAL, UNLABELLED, Windows
 from .errors import (
     BusyError,
@@ -49,6 +49,7 @@ __all__ = [
     "Report",
     "Windows",
     "__version__",
+    "adopt",
     "build",
     "explain",
     "export",

@@ -4,7 +4,7 @@ import typing
 
 from ._place import Place
 from ._progress import Observer
-from ._verbs import _BuildArgs
+from ._verbs import _AdoptArgs, _BuildArgs
 
 __version__: str
 
@@ -19,6 +19,7 @@ def dry_run(place: Place, args: _BuildArgs) -> str: ...
 def export(
     place: Place, layout: str, directory: str, jobs: int, observer: Observer | None
 ) -> str: ...
+def adopt(place: Place, args: _AdoptArgs, observer: Observer | None) -> str: ...
 def locate(directory: str, name: str, array: str) -> tuple[str, list[int], int]: ...
 @typing.final
 class Version:

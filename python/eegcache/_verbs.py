@@ -167,3 +167,41 @@ def export(
     absolute = os.path.abspath(directory)
     with Display(progress) as display:
         return Report.read(_native.export(place, layout, absolute, jobs or 0, display.observer))
+
+
+@dataclasses.dataclass(frozen=True)
+class _AdoptArgs:
+    directory: str
+    sample: int
+    dry_run: bool
+    jobs: int
+
+
+def adopt(
+    directory: Path,
+    config: Config = None,
+    profile: str | None = None,
+    *,
+    sample: int = 8,
+    dry_run: bool = False,
+    jobs: int | None = None,
+    progress: bool | Callback | None = None,
+    cache_root: Path | None = None,
+    set: Set = None,
+    env: Env = None,
+    project: Path | None = None,
+) -> Report:
+    """Says what another program's cache of windows is worth, and builds what of the profile it proves.
+
+    `sample` recordings are made again from their sources; what is the same to the last bit is proved. Each of
+    `report.recordings` has a `verdict` (`proved`, `consistent`, `wrong`, `refused`) and its `findings`. `dry_run` only
+    looks. What is found to be wrong is in the report, and no exception.
+    """
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"`jobs` is {jobs}: at least one thread has to work")
+    if sample < 0:
+        raise ValueError(f"`sample` is {sample}: it cannot be less than 0")
+    place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
+    args = _AdoptArgs(os.path.abspath(directory), sample, dry_run, jobs or 0)
+    with Display(progress) as display:
+        return Report.read(_native.adopt(place, args, display.observer))

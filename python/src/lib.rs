@@ -14,6 +14,7 @@ use attend::attend;
 use eegcache::error::{Error, ErrorKind, Result};
 use eegcache::model::ProfileName;
 use eegcache::model::settings::Settings;
+use eegcache::ops::adopt::AdoptOptions;
 use eegcache::ops::build::BuildOptions;
 use eegcache::ops::export::Layout;
 use eegcache::ops::load::{Request, Resolved};
@@ -181,6 +182,29 @@ fn export(
     json(&report?)
 }
 
+/// What `adopt` is asked for beside the configuration: `eegcache._verbs.adopt`. `directory` is absolute.
+#[derive(Debug, FromPyObject)]
+struct AdoptArgs {
+    directory: PathBuf,
+    sample: usize,
+    dry_run: bool,
+    jobs: usize,
+}
+
+#[pyfunction]
+fn adopt(py: Python<'_>, place: Place, args: AdoptArgs, observer: Option<Py<PyAny>>) -> PyResult<String> {
+    let options = AdoptOptions { sample: args.sample, dry_run: args.dry_run };
+    let report = attend(py, observer, args.jobs, |cx| {
+        let report = ops::adopt::adopt(cx, &place.settings()?, &args.directory, options)?;
+        if report.left > 0 {
+            let message = format!("{} recordings are left; nothing was imported", report.left);
+            return Err(Error::Interrupted { message });
+        }
+        Ok(report)
+    });
+    json(&report?)
+}
+
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
@@ -195,6 +219,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(build, module)?,
         wrap_pyfunction!(dry_run, module)?,
         wrap_pyfunction!(export, module)?,
+        wrap_pyfunction!(adopt, module)?,
         wrap_pyfunction!(reader::locate, module)?,
     ] {
         module.add_function(function)?;

@@ -121,8 +121,14 @@ INTERRUPTED = """
 import os, signal, sys, threading
 import eegcache
 
+# A shell starts what runs in its background with the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sent = []
+
 def callback(progress):
-    if progress.total and not progress.what.startswith("demo"):
+    # Once, and only when a recording of the profile is finished: before that nothing could be kept.
+    if progress.what == "full" and progress.done > 0 and not sent:
+        sent.append(f"at {progress.done} of {progress.total}")
         os.kill(os.getpid(), signal.SIGINT)
 
 try:
@@ -130,7 +136,9 @@ try:
 except KeyboardInterrupt as error:
     assert isinstance(error, eegcache.Interrupted), type(error)
     assert isinstance(error.__cause__, KeyboardInterrupt)
-    print("interrupted:", error.message)
+    print("interrupted:", error.message, *sent)
+else:
+    print("not interrupted:", *sent)
 """
 
 

@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Write the windows of a cache as the files that other programs read
     Export(ExportArgs),
+    /// Examine another program's cache of windows and build what of it can be proved
+    Adopt(AdoptArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -73,6 +75,9 @@ pub(crate) struct BuildArgs {
     /// Worker threads (default: all cores)
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
+    /// Memory to use at most, for instance 4G (default: most of what is available)
+    #[arg(long, value_name = "SIZE", value_parser = crate::cli::memory::parse)]
+    pub(crate) memory: Option<u64>,
     /// Print the plan and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -250,6 +255,26 @@ pub(crate) struct ExportArgs {
     pub(crate) directory: PathBuf,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    /// Worker threads (default: all cores)
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdoptArgs {
+    /// The cache: files of windows, or directories of a split that hold such files
+    pub(crate) directory: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// How many recordings are made again from their sources, evenly chosen
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) sample: usize,
+    /// Examine only, build nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Worker threads (default: all cores)
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,

@@ -4,6 +4,7 @@ mod args;
 pub mod config;
 mod exchange;
 mod inspect;
+mod memory;
 mod plot;
 mod progress;
 mod render;
@@ -37,6 +38,7 @@ mod exit {
     pub(super) const NOT_READY: u8 = ErrorKind::NotReady.exit_code();
     pub(super) const USAGE: u8 = ErrorKind::Config.exit_code();
     pub(super) const DAMAGED: u8 = ErrorKind::Damaged.exit_code();
+    pub(super) const GATE: u8 = ErrorKind::Gate.exit_code();
     pub(super) const QUARANTINE: u8 = 5;
     pub(super) const INTERRUPTED: u8 = ErrorKind::Interrupted.exit_code();
 }
@@ -67,6 +69,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Inspect(args) => inspect(&args),
         Command::Demo(args) => demo(&args),
         Command::Export(args) => exchange::export(&args),
+        Command::Adopt(args) => exchange::adopt(&args),
         Command::Completions { shell } => completions(shell),
     }
 }
@@ -161,6 +164,7 @@ fn build(args: &BuildArgs) -> Result<u8> {
         shard: args.shard,
         paranoid: args.paranoid,
         no_fsync: args.no_fsync,
+        memory: args.memory.unwrap_or_else(memory::available),
     };
     if args.dry_run {
         let plan = ops::dry_run::dry_run(&cx, &settings, options)?;
@@ -178,7 +182,7 @@ fn build(args: &BuildArgs) -> Result<u8> {
 fn build_code(report: &BuildReport) -> u8 {
     if report.left > 0 {
         exit::INTERRUPTED
-    } else if report.has_unknown_failures() {
+    } else if report.has_unknown_failures() || !report.unread.is_empty() {
         exit::QUARANTINE
     } else {
         exit::DONE

@@ -72,6 +72,10 @@ pub(crate) fn build(report: &BuildReport) -> String {
     let _ = writeln!(text, "time: {}", duration(report.seconds));
     text.push_str(&quarantine(&report.quarantine));
     text.push_str(&warnings(&report.warnings));
+    for failure in &report.unread {
+        let message = plain(&failure.message);
+        let _ = writeln!(text, "unread: {}: {message}; what the cache holds of it was kept", failure.class);
+    }
     let _ = writeln!(text, "cache: {}", plain(&report.cache_dir.display().to_string()));
     if report.left > 0 {
         let _ = writeln!(text, "hint: run the same command again to go on; what is finished is kept");

@@ -82,16 +82,20 @@ impl Header {
         self.shape.iter().try_fold(self.element.bytes()?, |bytes, length| bytes.checked_mul(*length))
     }
 
-    /// Returns the header as bytes, padded with blanks to a multiple of 64.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    fn text(&self) -> String {
         let shape = match &self.shape[..] {
             [length] => format!("({length},)"),
             lengths => {
                 format!("({})", lengths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
             }
         };
-        let text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", self.element);
+        format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", self.element)
+    }
+
+    /// Returns the header as bytes, padded with blanks to a multiple of 64.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let text = self.text();
         let bytes = (MAGIC.len() + 2 + text.len() + 1).next_multiple_of(ALIGNMENT as usize);
         let mut out = Vec::with_capacity(bytes);
         out.extend(MAGIC);
@@ -113,13 +117,19 @@ impl Header {
     /// Reads a header; only the very bytes that `encode` makes are accepted.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
+        Self::decode_foreign(bytes).filter(|header| header.encode() == bytes)
+    }
+
+    /// Reads a header that another program wrote, `NumPy` above all: padded otherwise, else the same text.
+    #[must_use]
+    pub fn decode_foreign(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes.get(MAGIC.len() + 2..)?).ok()?;
         let (element, rest) = text.strip_prefix("{'descr': '")?.split_once('\'')?;
         let (shape, _) = rest.strip_prefix(", 'fortran_order': False, 'shape': (")?.split_once(')')?;
         let lengths = shape.split(',').map(str::trim).filter(|length| !length.is_empty());
         let shape = lengths.map(|length| length.parse().ok()).collect::<Option<Vec<u64>>>()?;
         let header = Self { element: Element::parse(element)?, shape };
-        (header.encode() == bytes).then_some(header)
+        (header.text() == text.trim_end()).then_some(header)
     }
 }
 

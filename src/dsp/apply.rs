@@ -1,20 +1,73 @@
 //! Runs a recipe over a recording: four channels at a time, from raw integers into the rows of the output.
 //!
 //! Each group of channels passes all steps before the next one begins, so beside the output only four channels are in
-//! memory. A reference step needs all channels at once: then all groups are held.
+//! memory, or a single one where that is scarce. A reference step needs all channels at once: then all groups are held.
 
 use crate::dsp::early::Early;
 use crate::dsp::group::{Group, Output, average, groups, pairwise};
-use crate::dsp::lane::Quad;
+use crate::dsp::lane::{Lane, Quad};
 use crate::dsp::montage::Row;
 use crate::dsp::select::Selection;
 use crate::dsp::settle::{Mix, settle};
 use crate::dsp::shape::{Shape, shape};
-use crate::dsp::step::{Runner, Track, is_reference, shape_after};
+use crate::dsp::step::{Runner, Track, buffers, is_reference, shape_after};
 use crate::model::recipe::{SignalRecipe, Step};
 use crate::model::recording::{Recording, Signal, Stretch};
-use crate::model::units::Rate;
+use crate::model::units::{Rate, Seconds};
 use crate::model::{Failure, FailureClass};
+
+/// How many channels are worked on at once. The result is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lanes {
+    /// Four side by side: fast.
+    Four,
+    /// One after the other: a quarter of the memory.
+    One,
+}
+
+/// Bytes of a sample while it is worked on, and of a pair of twiddles.
+const SAMPLE_BYTES: u64 = 8;
+const TWIDDLE_BYTES: u64 = 16;
+/// What everything else takes: code, blocks of the reader and the writer, designs, short vectors.
+const FIXED_BYTES: u64 = 24 << 20;
+
+/// Returns the most memory that `apply_in` needs, its result and the `raw_bytes` of what was read included, somewhat rounded up.
+///
+/// `stretches` are those of one signal file, with onset and samples of the leading channel at its rate. Fails as [`shape`] does.
+pub fn peak_bytes(
+    recipe: &SignalRecipe,
+    selection: &Selection,
+    raw_bytes: u64,
+    (stretches, rate): (&[(Seconds, u64)], Rate),
+    lanes: Lanes,
+) -> Result<u64, Failure> {
+    let shape = shape(recipe, stretches, rate)?;
+    let made = shape.samples - shape.gaps.iter().map(|gap| gap.end - gap.start).sum::<u64>();
+    let samples: u64 = stretches.iter().map(|(_, samples)| samples).sum();
+    let rows = recipe.output_channels().len() as u64;
+    let width = match lanes {
+        Lanes::Four => Quad::WIDTH as u64,
+        Lanes::One => 1,
+    };
+    let held = if recipe.steps.iter().any(is_reference) {
+        // The groups before a reference step, and the pairs that a bipolar one makes of them.
+        (selection.montage.rows.len() as u64 + rows).next_multiple_of(width)
+    } else {
+        width
+    };
+    let beside = stretches.iter().map(|(_, samples)| buffers(&recipe.steps, *samples, rate));
+    let mut beside = beside.max().unwrap_or(0);
+    if stretches.len() > 1 {
+        // What was made of the stretches before, and the one in work taken out of them.
+        beside += made + stretches.iter().map(|(_, samples)| *samples).max().unwrap_or(0);
+    }
+    let twiddles = if made == samples { 0 } else { TWIDDLE_BYTES * u64::midpoint(samples, made) };
+    let working = SAMPLE_BYTES * (held * samples.max(made) + width * beside) + twiddles;
+    let result = shape.samples * rows * 4 + made;
+    // Sixteenth: allocations are rounded up, and vectors grow.
+    let total = raw_bytes.saturating_add(working).saturating_add(result);
+    Ok((total + total / 16).saturating_add(FIXED_BYTES))
+}
 
 /// Applies a recipe to the picked channels of a recording.
 ///
@@ -23,6 +76,27 @@ use crate::model::{Failure, FailureClass};
 /// filled: zeros lie between them. Fails with `too-short`, `flat`,
 /// `ambiguous-channels`, `missing-channels`, `rate-too-low` or `odd-rate`.
 pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording) -> Result<Signal, Failure> {
+    apply_in(Lanes::Four, recipe, selection, recording)
+}
+
+/// As `apply`, with so many channels at once.
+pub fn apply_in(
+    lanes: Lanes,
+    recipe: &SignalRecipe,
+    selection: &Selection,
+    recording: &Recording,
+) -> Result<Signal, Failure> {
+    match lanes {
+        Lanes::Four => apply_wide::<Quad>(recipe, selection, recording),
+        Lanes::One => apply_wide::<f64>(recipe, selection, recording),
+    }
+}
+
+fn apply_wide<L: Lane>(
+    recipe: &SignalRecipe,
+    selection: &Selection,
+    recording: &Recording,
+) -> Result<Signal, Failure> {
     let mut notes = selection.notes.clone();
     refuse_short(selection, recording)?;
     let rows = settle(recipe, selection, recording, &mut notes)?;
@@ -34,7 +108,7 @@ pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording
     };
     let starts = shape.starts.iter().map(|start| *start as usize).collect();
     let mut output = Output::new(channels.len(), shape.samples as usize, starts);
-    let mut run = Run {
+    let mut run = Run::<L> {
         steps: &recipe.steps,
         stretches: &recording.stretches,
         runner: Runner::default(),
@@ -64,8 +138,9 @@ pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording
 pub fn apply_to_channel(steps: &[Step], rate: Rate, samples: &[f64]) -> Result<(Vec<f64>, Rate), Failure> {
     shape_after(steps, samples.len() as u64, rate)?;
     let (mut runner, mut track) = (Runner::default(), Track::new(samples.to_vec(), rate));
-    for step in steps {
-        runner.run(step, &mut track)?;
+    let mut rest = steps;
+    while !rest.is_empty() {
+        rest = &rest[runner.run(rest, &mut track)?..];
     }
     Ok((track.samples, track.rate))
 }
@@ -128,20 +203,20 @@ fn different_shapes(stop: Option<&Step>, first: (&str, (u64, Rate)), second: (&s
     Failure::new(FailureClass::OddRate, message)
 }
 
-struct Run<'a> {
+struct Run<'a, L> {
     steps: &'a [Step],
     stretches: &'a [Stretch],
-    runner: Runner<Quad>,
+    runner: Runner<L>,
     /// The samples of the group before, for the next one to overwrite.
-    spare: Vec<Quad>,
+    spare: Vec<L>,
     early: Early,
 }
 
-impl Run<'_> {
+impl<L: Lane> Run<'_, L> {
     fn rows(&mut self, rows: &[Mix], pairs: Option<&[Row]>, output: &mut Output) -> Result<(), Failure> {
         let reference = self.steps.iter().position(is_reference);
         let mut held = Vec::new();
-        for members in groups(rows) {
+        for members in groups(rows, L::WIDTH) {
             let apart = match self.stretches {
                 [_] => Vec::new(),
                 stretches => lengths(&rows[members[0]], stretches),
@@ -177,10 +252,11 @@ impl Run<'_> {
     }
 
     /// Runs the steps from `begin` to before `end`, none of which is a reference.
-    fn local(&mut self, begin: usize, end: usize, group: &mut Group) -> Result<(), Failure> {
-        for (index, step) in self.steps.iter().enumerate().take(end).skip(begin) {
-            self.runner.run(step, &mut group.track)?;
-            self.early.observe(index, group);
+    fn local(&mut self, begin: usize, end: usize, group: &mut Group<L>) -> Result<(), Failure> {
+        let mut at = begin;
+        while at < end {
+            at += self.runner.run(&self.steps[at..end], &mut group.track)?;
+            self.early.observe(at - 1, group);
         }
         Ok(())
     }
@@ -233,6 +309,106 @@ mod tests {
             assert_eq!(alone.data.row(0), together.data.row(row), "{label}");
             assert_eq!(alone.scale[0], together.scale[row], "{label}");
         }
+    }
+
+    #[test]
+    fn memory_and_processor_change_no_bit() {
+        let mut average = six();
+        average.steps = brain_brr();
+        average.steps.insert(3, Step::ReferenceAverage);
+        let mut zero = six();
+        let phase = crate::model::recipe::Phase::Zero;
+        zero.steps = vec![
+            Step::Bandpass { low_hz: 0.5, high_hz: 100.0, order: 4, phase },
+            Step::Notch { freq_hz: 60.0, q: 30.0, phase },
+            Step::Resample { rate_hz: hertz(256), method: ResampleMethod::Polyphase },
+            Step::Robust { epsilon: 1e-8 },
+        ];
+        let mut plain = six();
+        plain.steps = brain_brr();
+        let signals = SIX.map(|(label, rate)| header(label, rate));
+        for recipe in [plain, average, zero] {
+            let selection = select(&signals, &recipe).unwrap();
+            let read = |signal: &usize| channel(*signal, 250, noise(*signal, 21 * 250));
+            let recording = recording(selection.picks.iter().map(read).collect());
+            for recording in [with_gaps(&recording), recording] {
+                let four = apply(&recipe, &selection, &recording).unwrap();
+                assert_eq!(four, apply_in(Lanes::One, &recipe, &selection, &recording).unwrap());
+                crate::dsp::wide::NARROW.set(true);
+                let narrow = apply(&recipe, &selection, &recording);
+                crate::dsp::wide::NARROW.set(false);
+                assert_eq!(four, narrow.unwrap());
+            }
+        }
+    }
+
+    /// The same samples in 21 records of a second: 8 s, a gap of 2 s, 3 s, a gap of 4.5 s, 10 s.
+    fn with_gaps(recording: &Recording) -> Recording {
+        let stretch = |first_record, records, onset: &str| Stretch {
+            first_record,
+            records,
+            onset: Seconds::parse(onset).unwrap(),
+        };
+        let stretches = vec![stretch(0, 8, "0"), stretch(8, 3, "10"), stretch(11, 10, "17.5")];
+        Recording { stretches, ..recording.clone() }
+    }
+
+    #[test]
+    fn stretches_are_filtered_apart_and_normalised_together() {
+        let signals = SIX.map(|(label, rate)| header(label, rate));
+        let mut recipe = six();
+        recipe.gaps = crate::model::recipe::GapPolicy::Fill;
+        let selection = select(&signals, &recipe).unwrap();
+        // Different levels, so that statistics of one stretch are not those of another.
+        let ramp = |signal: &usize| {
+            let noise = noise(*signal, 21 * 250).into_iter().enumerate();
+            channel(*signal, 250, noise.map(|(i, x)| x / 64 + (i / 100 * i) as i16 / 64).collect())
+        };
+        let recording = with_gaps(&recording(selection.picks.iter().map(ramp).collect()));
+        let columns = [0..2048, 2560..3328, 4480..7040];
+        recipe.steps = brain_brr()[..3].to_vec();
+        let filtered = apply(&recipe, &selection, &recording).unwrap();
+        assert_eq!(filtered.data.ncols(), 7040);
+        for (stretch, columns) in recording.stretches.iter().zip(columns.clone()) {
+            let alone = apply(&recipe, &selection, &recording.only(&[*stretch])).unwrap();
+            let there = filtered.data.slice(ndarray::s![.., columns.start..columns.end]);
+            let start = alone.data.ncols() - columns.len();
+            assert_eq!(there, alone.data.slice(ndarray::s![.., start..]));
+        }
+        for steps in
+            [&[Step::Zscore { epsilon: 0.0 }][..], &[Step::ReferenceAverage, Step::Zscore { epsilon: 0.0 }]]
+        {
+            recipe.steps = [&brain_brr()[..3], steps].concat();
+            let scaled = apply(&recipe, &selection, &recording).unwrap();
+            for row in scaled.data.rows() {
+                let values = columns.iter().cloned().flatten().map(|at| f64::from(row[at]));
+                let (sum, squares) = values.fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
+                let n = f64::from(2048 + 768 + 2560);
+                assert!((sum / n).abs() < 1e-5 && (squares / n - 1.0).abs() < 1e-5, "{sum} {squares}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_estimate_knows_of_gaps_and_of_lengths_that_do_not_fold() {
+        let mut recipe = recipe(&["Cz"]);
+        recipe.steps = brain_brr();
+        recipe.gaps = crate::model::recipe::GapPolicy::Fill;
+        let selection = select(&[header("Cz", 250)], &recipe).unwrap();
+        let need = |stretches: &[(&str, u64)], lanes| {
+            let onset = |(at, samples): &(&str, u64)| (Seconds::parse(at).unwrap(), *samples);
+            let stretches: Vec<_> = stretches.iter().map(onset).collect();
+            peak_bytes(&recipe, &selection, 0, (&stretches, hertz(250)), lanes).unwrap()
+        };
+        let hours = 250 * 3600 * 10;
+        let whole = need(&[("0", hours)], Lanes::Four);
+        assert!(need(&[("0", hours)], Lanes::One) < whole);
+        // A day of zeros between two stretches: the columns of the result.
+        let filled = need(&[("0", hours / 2), ("104400", hours / 2)], Lanes::One);
+        assert!(filled > need(&[("0", hours)], Lanes::One) + 86_400 * 256 * 4);
+        // 18013 is prime: one real transform of each length, with a spectrum.
+        let odd = need(&[("0", 250 * 2 * 18013)], Lanes::Four);
+        assert!(odd > whole + 256 * 36000 * 4 * 8, "{odd} {whole}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use crate::dsp::group::Group;
 use crate::dsp::lane::Lane;
-use crate::dsp::scale::{mean, squares};
+use crate::dsp::scale::{Moments, squares};
 use crate::dsp::step::is_filter;
 use crate::model::Note;
 use crate::model::recipe::Step;
@@ -39,17 +39,18 @@ impl Early {
     }
 
     /// Looks at a group after the step of that index.
-    pub(crate) fn observe(&mut self, index: usize, group: &Group) {
+    pub(crate) fn observe<L: Lane>(&mut self, index: usize, group: &mut Group<L>) {
         if self.last_filter != Some(index) {
             return;
         }
         let rate = group.track.rate;
         let mut worst: Vec<Option<(f64, f64)>> = vec![None; group.members.len()];
+        let mut moments = None;
         // Every stretch of a recording with gaps begins with a transient of its own.
         for samples in group.track.apart() {
             let early = (EARLY_S * rate.numerator() / rate.denominator()).min(samples.len() as u64) as usize;
-            let centre = mean(samples);
-            let (first, all) = (squares(&samples[..early], centre), squares(samples, centre));
+            let Moments { mean, squares: all } = Moments::of(samples);
+            let first = squares(&samples[..early], mean);
             let limit = LEAST_SHARE.max(TIMES_EVEN * EARLY_S as f64 / rate.duration_s(samples.len() as u64));
             for (lane, worst) in worst.iter_mut().enumerate() {
                 let share = if all.get(lane) > 0.0 { first.get(lane) / all.get(lane) } else { 0.0 };
@@ -57,7 +58,10 @@ impl Early {
                     *worst = Some((share, limit));
                 }
             }
+            moments = Some(Moments { mean, squares: all });
         }
+        // A normalisation asks for those of all stretches together, which these are where there is one.
+        group.track.moments = moments.filter(|_| group.track.stretches.is_empty());
         for (member, (share, limit)) in group.members.iter().zip(worst.into_iter().flatten()) {
             self.found.push(Found { row: member.row, name: member.name.clone(), share, limit });
         }

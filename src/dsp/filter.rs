@@ -1,26 +1,41 @@
 //! Runs second-order sections over a channel: causal (`scipy.signal.sosfilt`) or zero phase (`sosfiltfilt`).
 //!
-//! Transposed direct form II in double, in `SciPy`'s order of operations, in place.
+//! Transposed direct form II in double, in `SciPy`'s order of operations, in place. Causal filters that follow each other share one
+//! pass over the memory: each block goes through all of them while it is in the first-level cache.
 
 use crate::dsp::design::Section;
 use crate::dsp::lane::Lane;
+use crate::dsp::wide::wide;
 use crate::model::recipe::{Init, Phase};
 
 /// State of one section.
 type State<L> = [L; 2];
 
+/// Samples that pass all causal filters before the next ones do.
+const BLOCK: usize = 256;
+
 /// Filters in place. For `Phase::Zero` the samples are more than `pad_length`.
 pub(crate) fn filter<L: Lane>(sections: &[Section], phase: Phase, samples: &mut [L]) {
     match phase {
         Phase::Zero => zero_phase(sections, samples),
-        Phase::Causal(init) => {
-            if let (Init::FirstSample, Some(first)) = (init, samples.first().copied()) {
-                for sample in samples.iter_mut() {
+        Phase::Causal(init) => causal(&[(sections.to_vec(), init)], samples),
+    }
+}
+
+/// Runs causal filters one after the other, in place.
+pub(crate) fn causal<L: Lane>(filters: &[(Vec<Section>, Init)], samples: &mut [L]) {
+    let state = |(sections, _): &(Vec<Section>, Init)| vec![[L::default(); 2]; sections.len()];
+    let mut states: Vec<Vec<State<L>>> = filters.iter().map(state).collect();
+    let mut offsets: Vec<Option<L>> = vec![None; filters.len()];
+    for block in samples.chunks_mut(BLOCK) {
+        for (((sections, init), state), offset) in filters.iter().zip(&mut states).zip(&mut offsets) {
+            if *init == Init::FirstSample {
+                let first = *offset.get_or_insert(block[0]);
+                for sample in block.iter_mut() {
                     *sample = *sample - first;
                 }
             }
-            let mut state = vec![[L::default(); 2]; sections.len()];
-            cascade(sections, &mut state, samples, Direction::Forward);
+            cascade(sections, state, block, Direction::Forward);
         }
     }
 }
@@ -76,19 +91,22 @@ enum Direction {
     Backward,
 }
 
-/// Runs the sections over the samples. Several sections a pass overlap in the processor's pipeline; what comes out
-/// does not depend on how many of them run together.
-fn cascade<L: Lane>(sections: &[Section], state: &mut [State<L>], samples: &mut [L], direction: Direction) {
-    for (sections, state) in sections.chunks(4).zip(state.chunks_mut(4)) {
-        match sections.len() {
-            1 => directed::<L, 1>(sections, state, samples, direction),
-            2 => directed::<L, 2>(sections, state, samples, direction),
-            3 => directed::<L, 3>(sections, state, samples, direction),
-            _ => directed::<L, 4>(sections, state, samples, direction),
+wide! {
+    /// Runs the sections over the samples. Several sections a pass overlap in the processor's pipeline; what comes out
+    /// does not depend on how many of them run together.
+    fn cascade<L: Lane>(sections: &[Section], state: &mut [State<L>], samples: &mut [L], direction: Direction) {
+        for (sections, state) in sections.chunks(4).zip(state.chunks_mut(4)) {
+            match sections.len() {
+                1 => directed::<L, 1>(sections, state, samples, direction),
+                2 => directed::<L, 2>(sections, state, samples, direction),
+                3 => directed::<L, 3>(sections, state, samples, direction),
+                _ => directed::<L, 4>(sections, state, samples, direction),
+            }
         }
     }
 }
 
+#[inline(always)]
 fn directed<L: Lane, const S: usize>(
     sections: &[Section],
     state: &mut [State<L>],

@@ -1,24 +1,25 @@
-//! Groups of up to four channels in lanes: loading them, writing them, and the two reference steps across them.
+//! Groups of channels in lanes, up to four: loading them, writing them, and the two reference steps across them.
 //!
 //! Flat channels belong to no group: their rows of the output stay zero, and no mean takes them in.
 
-use crate::dsp::lane::{Lane, Quad};
+use crate::dsp::lane::Lane;
 use crate::dsp::montage::Row;
 use crate::dsp::settle::Mix;
 use crate::dsp::step::Track;
+use crate::dsp::wide::wide;
 use crate::model::units::Rate;
 use ndarray::Array2;
 
 /// Samples that pass between rows and lanes at a time; they stay in the first-level cache.
 const BLOCK: usize = 512;
 
-/// Up to four channels on their way through the steps.
+/// As many channels as there are lanes, on their way through the steps.
 #[derive(Debug)]
-pub(crate) struct Group {
+pub(crate) struct Group<L> {
     /// What the lanes hold.
     pub(crate) members: Vec<Member>,
     /// Their samples; lanes without a member hold zeros.
-    pub(crate) track: Track<Quad>,
+    pub(crate) track: Track<L>,
 }
 
 /// One lane.
@@ -41,8 +42,8 @@ pub(crate) struct Output {
     starts: Vec<usize>,
 }
 
-/// Puts the rows that are not flat into groups: rows of one rate together, in their order.
-pub(crate) fn groups(rows: &[Mix]) -> Vec<Vec<usize>> {
+/// Puts the rows that are not flat into groups of `width`: rows of one rate together, in their order.
+pub(crate) fn groups(rows: &[Mix], width: usize) -> Vec<Vec<usize>> {
     let mut by_rate: Vec<(Rate, Vec<usize>)> = Vec::new();
     for (index, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_flat) {
         match by_rate.iter_mut().find(|(rate, _)| *rate == row.rate()) {
@@ -50,30 +51,25 @@ pub(crate) fn groups(rows: &[Mix]) -> Vec<Vec<usize>> {
             None => by_rate.push((row.rate(), vec![index])),
         }
     }
-    by_rate.iter().flat_map(|(_, members)| members.chunks(Quad::WIDTH).map(<[usize]>::to_vec)).collect()
+    by_rate.iter().flat_map(|(_, members)| members.chunks(width).map(<[usize]>::to_vec)).collect()
 }
 
-impl Group {
+impl<L: Lane> Group<L> {
     /// Reads the raw samples of some rows, which share rate and length, into memory that is no longer needed.
     ///
     /// `stretches` are the rows' samples in each stretch of a recording with gaps, empty without gaps.
-    pub(crate) fn load(
-        rows: &[Mix],
-        members: Vec<usize>,
-        mut lanes: Vec<Quad>,
-        stretches: Vec<usize>,
-    ) -> Self {
+    pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<L>, stretches: Vec<usize>) -> Self {
         let first = &rows[members[0]];
-        lanes.resize(first.samples(), Quad::default());
+        lanes.resize(first.samples(), L::default());
         let mut block = [0.0; BLOCK];
         for (index, chunk) in lanes.chunks_mut(BLOCK).enumerate() {
-            for lane in 0..Quad::WIDTH {
+            for lane in 0..L::WIDTH {
                 let block = &mut block[..chunk.len()];
                 match members.get(lane) {
                     Some(row) => rows[*row].read(index * BLOCK, block),
                     None => block.fill(0.0),
                 }
-                chunk.iter_mut().zip(block).for_each(|(to, x)| to.set(lane, *x));
+                into_lane(block, lane, chunk);
             }
         }
         let rate = first.rate();
@@ -89,7 +85,7 @@ impl Output {
     }
 
     /// Writes the members' rows, rounded to float32; what is not finite becomes 0.
-    pub(crate) fn write(&mut self, group: &Group) {
+    pub(crate) fn write<L: Lane>(&mut self, group: &Group<L>) {
         for (lane, member) in group.members.iter().enumerate() {
             let scale = &group.track.scale;
             self.scale[member.row] = [scale.centre.get(lane), scale.divisor.get(lane)];
@@ -100,18 +96,32 @@ impl Output {
             for (index, block) in stretch.chunks(BLOCK).enumerate() {
                 for (lane, member) in group.members.iter().enumerate() {
                     let at = member.row * width + start + index * BLOCK;
-                    for (to, sample) in data[at..at + block.len()].iter_mut().zip(block) {
-                        let value = sample.get(lane) as f32;
-                        *to = if value.is_finite() { value } else { 0.0 };
-                    }
+                    from_lane(block, lane, &mut data[at..at + block.len()]);
                 }
             }
         }
     }
 }
 
+wide! {
+    fn into_lane<L: Lane>(values: &[f64], lane: usize, to: &mut [L]) {
+        for (to, value) in to.iter_mut().zip(values) {
+            to.set(lane, *value);
+        }
+    }
+}
+
+wide! {
+    fn from_lane<L: Lane>(samples: &[L], lane: usize, to: &mut [f32]) {
+        for (to, sample) in to.iter_mut().zip(samples) {
+            let value = sample.get(lane) as f32;
+            *to = if value.is_finite() { value } else { 0.0 };
+        }
+    }
+}
+
 /// Subtracts the mean of all channels, sample by sample, in place.
-pub(crate) fn average(groups: &mut [Group]) {
+pub(crate) fn average<L: Lane>(groups: &mut [Group<L>]) {
     let Some(length) = groups.first().map(|group| group.track.samples.len()) else { return };
     let count: usize = groups.iter().map(|group| group.members.len()).sum();
     let mut mean = vec![0.0; length];
@@ -125,8 +135,9 @@ pub(crate) fn average(groups: &mut [Group]) {
     }
     for group in groups {
         for (sample, mean) in group.track.samples.iter_mut().zip(&mean) {
-            *sample = *sample - Quad::splat(*mean);
+            *sample = *sample - L::splat(*mean);
         }
+        group.track.moments = None;
         if !group.track.is_in_microvolts() {
             // Rows of different scales are mixed now, and no line leads back to µV.
             group.track.forget_scale();
@@ -137,7 +148,7 @@ pub(crate) fn average(groups: &mut [Group]) {
 /// Makes the pairs of a bipolar step; a pair with a flat channel in it stays out, so it is written as zeros.
 ///
 /// `select` has made sure that nothing scaled the channels before.
-pub(crate) fn pairwise(groups: &[Group], pairs: &[Row]) -> Vec<Group> {
+pub(crate) fn pairwise<L: Lane>(groups: &[Group<L>], pairs: &[Row]) -> Vec<Group<L>> {
     let Some(first) = groups.first() else { return Vec::new() };
     let place = |row: usize| {
         groups.iter().find_map(|group| {
@@ -151,8 +162,8 @@ pub(crate) fn pairwise(groups: &[Group], pairs: &[Row]) -> Vec<Group> {
         .filter(|(_, pair)| pair.terms.iter().all(|(_, row)| place(*row).is_some()))
         .collect();
     let mut made = Vec::new();
-    for chunk in alive.chunks(Quad::WIDTH) {
-        let silence = vec![Quad::default(); first.track.samples.len()];
+    for chunk in alive.chunks(L::WIDTH) {
+        let silence = vec![L::default(); first.track.samples.len()];
         let stretches = first.track.stretches.clone();
         let mut track = Track { stretches, ..Track::new(silence, first.track.rate) };
         for (lane, (_, pair)) in chunk.iter().enumerate() {

@@ -30,6 +30,10 @@ pub(crate) trait Lane:
     /// Applies `f` to every channel.
     #[must_use]
     fn map(self, f: impl Fn(f64) -> f64) -> Self;
+
+    /// Limits every channel to ±limit; what is no number stays.
+    #[must_use]
+    fn limited(self, limit: f64) -> Self;
 }
 
 impl Lane for f64 {
@@ -53,6 +57,11 @@ impl Lane for f64 {
     #[inline(always)]
     fn map(self, f: impl Fn(f64) -> f64) -> Self {
         f(self)
+    }
+
+    #[inline(always)]
+    fn limited(self, limit: f64) -> Self {
+        limited(self, limit)
     }
 }
 
@@ -113,4 +122,17 @@ impl Lane for Quad {
         let a = self.0;
         Self([f(a[0]), f(a[1]), f(a[2]), f(a[3])])
     }
+
+    #[inline(always)]
+    fn limited(self, limit: f64) -> Self {
+        let a = self.0;
+        Self([limited(a[0], limit), limited(a[1], limit), limited(a[2], limit), limited(a[3], limit)])
+    }
+}
+
+/// `f64::clamp` in a form that becomes two instructions.
+#[inline(always)]
+fn limited(x: f64, limit: f64) -> f64 {
+    let above = if x < -limit { -limit } else { x };
+    if above > limit { limit } else { above }
 }

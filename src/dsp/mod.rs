@@ -17,6 +17,8 @@ mod early;
 mod electrodes;
 mod fft;
 mod filter;
+mod folded;
+mod fourier;
 mod group;
 mod interpolate;
 mod lane;
@@ -30,8 +32,9 @@ mod shape;
 mod step;
 #[cfg(test)]
 mod test_recordings;
+mod wide;
 
-pub use apply::{apply, apply_to_channel};
+pub use apply::{Lanes, apply, apply_in, apply_to_channel, peak_bytes};
 pub use electrodes::has_position;
 pub use select::{Selection, select};
 pub use shape::{Shape, Usable, files, shape, usable};

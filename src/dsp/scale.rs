@@ -4,6 +4,7 @@
 //! depends on the length only, and the error stays as small as that of `NumPy`'s pairwise sums.
 
 use crate::dsp::lane::Lane;
+use crate::dsp::wide::wide;
 
 const BLOCK: usize = 256;
 
@@ -16,39 +17,114 @@ pub(crate) struct Scale<L> {
     pub(crate) divisor: L,
 }
 
-/// Returns Σ f(x).
-fn sum<L: Lane>(samples: &[L], f: impl Fn(L) -> L + Copy) -> L {
-    if samples.len() <= BLOCK {
-        return samples.iter().fold(L::default(), |sum, sample| sum + f(*sample));
+/// Mean and Σ (x − mean)² of some samples.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moments<L> {
+    /// The mean.
+    pub(crate) mean: L,
+    /// Σ (x − mean)².
+    pub(crate) squares: L,
+}
+
+impl<L: Lane> Moments<L> {
+    /// Returns the moments of at least one sample.
+    pub(crate) fn of(samples: &[L]) -> Self {
+        let mean = mean(samples);
+        Self { mean, squares: squares(samples, mean) }
     }
-    let half = samples.len().div_ceil(2).next_multiple_of(BLOCK).min(samples.len());
-    let (left, right) = samples.split_at(half);
-    sum(left, f) + sum(right, f)
 }
 
 /// Returns the mean.
 pub(crate) fn mean<L: Lane>(samples: &[L]) -> L {
-    sum(samples, |x| x) * (1.0 / samples.len() as f64)
+    let mut sums = vec![L::default(); samples.len().div_ceil(BLOCK)];
+    block_sums(samples, &mut sums);
+    total(&sums, samples.len()) * (1.0 / samples.len() as f64)
 }
 
 /// Returns Σ (x − mean)².
 pub(crate) fn squares<L: Lane>(samples: &[L], mean: L) -> L {
-    sum(samples, |x| {
-        let apart = x - mean;
+    let mut sums = vec![L::default(); samples.len().div_ceil(BLOCK)];
+    block_squares(samples, mean, &mut sums);
+    total(&sums, samples.len())
+}
+
+/// Adds the sums of blocks pairwise.
+fn total<L: Lane>(sums: &[L], samples: usize) -> L {
+    if samples <= BLOCK {
+        return sums.first().copied().unwrap_or_default();
+    }
+    let half = samples.div_ceil(2).next_multiple_of(BLOCK).min(samples);
+    let (left, right) = sums.split_at(half / BLOCK);
+    total(left, half) + total(right, samples - half)
+}
+
+wide! {
+    fn block_sums<L: Lane>(samples: &[L], sums: &mut [L]) {
+        each_block(samples, sums, &Plain);
+    }
+}
+
+wide! {
+    fn block_squares<L: Lane>(samples: &[L], mean: L, sums: &mut [L]) {
+        each_block(samples, sums, &Squared(mean));
+    }
+}
+
+/// What is summed. (A type, not a function value: a call through one would stay narrow.)
+trait Term<L> {
+    fn of(&self, sample: L) -> L;
+}
+
+struct Plain;
+struct Squared<L>(L);
+
+impl<L: Lane> Term<L> for Plain {
+    #[inline(always)]
+    fn of(&self, sample: L) -> L {
+        sample
+    }
+}
+
+impl<L: Lane> Term<L> for Squared<L> {
+    #[inline(always)]
+    fn of(&self, sample: L) -> L {
+        let apart = sample - self.0;
         apart * apart
-    })
+    }
 }
 
-/// (x − mean) / (std + ε) in place, ddof 0.
-pub(crate) fn zscore<L: Lane>(samples: &mut [L], epsilon: f64) -> Scale<L> {
-    let centre = mean(samples);
-    let variance = squares(samples, centre) * (1.0 / samples.len() as f64);
-    let divisor = variance.map(|v| v.sqrt() + epsilon);
-    normalise(samples, Scale { centre, divisor })
+/// Sums every block from its first sample to its last; four blocks at once, whose additions need not wait for each other.
+#[inline(always)]
+fn each_block<L: Lane>(samples: &[L], sums: &mut [L], term: &impl Term<L>) {
+    for (samples, sums) in samples.chunks(4 * BLOCK).zip(sums.chunks_mut(4)) {
+        if samples.len() == 4 * BLOCK {
+            let (mut four, step) = ([L::default(); 4], BLOCK);
+            for i in 0..BLOCK {
+                for k in 0..4 {
+                    four[k] = four[k] + term.of(samples[step * k + i]);
+                }
+            }
+            sums.copy_from_slice(&four);
+        } else {
+            for (block, sum) in samples.chunks(BLOCK).zip(sums) {
+                for sample in block {
+                    *sum = *sum + term.of(*sample);
+                }
+            }
+        }
+    }
 }
 
-/// (x − median) / (IQR + ε) in place.
-pub(crate) fn robust<L: Lane>(samples: &mut [L], epsilon: f64) -> Scale<L> {
+/// (x − mean) / (std + ε), then limited, in place; ddof 0. No limit is an infinite one.
+pub(crate) fn zscore<L: Lane>(samples: &mut [L], moments: Moments<L>, epsilon: f64, limit: f64) -> Scale<L> {
+    let variance = moments.squares * (1.0 / samples.len() as f64);
+    let scale = Scale { centre: moments.mean, divisor: variance.map(|v| v.sqrt() + epsilon) };
+    normalise(samples, scale, limit);
+    scale
+}
+
+/// (x − median) / (IQR + ε), then limited, in place. No limit is an infinite one.
+pub(crate) fn robust<L: Lane>(samples: &mut [L], epsilon: f64, limit: f64) -> Scale<L> {
     let (mut centre, mut divisor) = (L::default(), L::default());
     for channel in 0..L::WIDTH {
         let mut values: Vec<f64> = samples.iter().map(|lane| lane.get(channel)).collect();
@@ -56,20 +132,25 @@ pub(crate) fn robust<L: Lane>(samples: &mut [L], epsilon: f64) -> Scale<L> {
         centre.set(channel, median(&values));
         divisor.set(channel, quantile(&values, 3) - quantile(&values, 1) + epsilon);
     }
-    normalise(samples, Scale { centre, divisor })
-}
-
-fn normalise<L: Lane>(samples: &mut [L], scale: Scale<L>) -> Scale<L> {
-    for sample in samples {
-        *sample = (*sample - scale.centre) / scale.divisor;
-    }
+    let scale = Scale { centre, divisor };
+    normalise(samples, scale, limit);
     scale
 }
 
-/// Limits to ±limit in place.
-pub(crate) fn clip<L: Lane>(samples: &mut [L], limit: f64) {
-    for sample in samples {
-        *sample = sample.map(|x| x.clamp(-limit, limit));
+wide! {
+    fn normalise<L: Lane>(samples: &mut [L], scale: Scale<L>, limit: f64) {
+        for sample in samples {
+            *sample = ((*sample - scale.centre) / scale.divisor).limited(limit);
+        }
+    }
+}
+
+wide! {
+    /// Limits to ±limit in place.
+    pub(crate) fn clip<L: Lane>(samples: &mut [L], limit: f64) {
+        for sample in samples {
+            *sample = sample.limited(limit);
+        }
     }
 }
 
@@ -98,7 +179,8 @@ mod tests {
         for len in [2_usize, 3, 255, 256, 257, 1000, 4097, 70_001] {
             let mut samples: Vec<f64> = (0..len).map(|i| 1e6 + f64::from((i * 7919 % 1009) as u32)).collect();
             let exact: f64 = samples.iter().map(|x| x - 1e6).sum::<f64>() / len as f64 + 1e6;
-            let found = zscore(&mut samples, 1e-8);
+            let moments = Moments::of(&samples);
+            let found = zscore(&mut samples, moments, 1e-8, f64::INFINITY);
             assert!((found.centre / exact - 1.0).abs() < 1e-14, "{len}");
             assert!(mean(&samples).abs() < 1e-8, "{len}");
             assert!((squares(&samples, 0.0) / len as f64 - 1.0).abs() < 1e-6, "{len}");
@@ -109,11 +191,11 @@ mod tests {
     fn percentiles_are_numpys() {
         // numpy.percentile([1, 2, 4, 8, 16, 32], [25, 75]) = [2.5, 14], numpy.median = 6.
         let mut samples = [32.0, 1.0, 8.0, 2.0, 16.0, 4.0];
-        let scale = robust(&mut samples, 0.5);
+        let scale = robust(&mut samples, 0.5, f64::INFINITY);
         assert_eq!((scale.centre, scale.divisor), (6.0, 12.0));
         assert_eq!(samples[0], 26.0 / 12.0);
         let mut odd = [Quad([3.0, 0.0, 0.0, 0.0]), Quad([1.0, 0.0, 0.0, 0.0]), Quad([2.0, 0.0, 0.0, 0.0])];
-        assert_eq!(robust(&mut odd, 1.0).centre.get(0), 2.0);
+        assert_eq!(robust(&mut odd, 1.0, f64::INFINITY).centre.get(0), 2.0);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use crate::dsp::interpolate::weights;
 use crate::dsp::montage::{Montage, Row};
 use crate::dsp::select::{FEWEST_SOURCES, Input, Origin, Selection, ambiguous, too_few_sources};
+use crate::dsp::wide::wide;
 use crate::model::recipe::{FlatPolicy, SignalRecipe};
-use crate::model::recording::{Digital, RawChannel, Recording};
+use crate::model::recording::{Calibration, Digital, RawChannel, Recording};
 use crate::model::units::Rate;
 use crate::model::{Failure, FailureClass, Note};
 
@@ -34,18 +35,25 @@ impl Mix<'_> {
     pub(crate) fn read(&self, start: usize, to: &mut [f64]) {
         to.fill(0.0);
         for (weight, channel) in &self.terms {
-            let calibration = channel.calibration;
-            let microvolts = |digital: f64| {
-                f64::from((calibration.gain_uv * digital + calibration.offset_uv) as f32) * weight
-            };
             match &channel.samples {
-                Digital::I16(samples) => {
-                    to.iter_mut().zip(&samples[start..]).for_each(|(to, x)| *to += microvolts(f64::from(*x)));
-                }
-                Digital::I32(samples) => {
-                    to.iter_mut().zip(&samples[start..]).for_each(|(to, x)| *to += microvolts(f64::from(*x)));
-                }
+                Digital::I16(samples) => add_microvolts(&samples[start..], channel.calibration, *weight, to),
+                Digital::I32(samples) => add_microvolts(&samples[start..], channel.calibration, *weight, to),
             }
+        }
+    }
+}
+
+/// A raw sample.
+trait Raw: Copy + Into<f64> {}
+
+impl Raw for i16 {}
+impl Raw for i32 {}
+
+wide! {
+    fn add_microvolts<T: Raw>(samples: &[T], calibration: Calibration, weight: f64, to: &mut [f64]) {
+        for (to, digital) in to.iter_mut().zip(samples) {
+            let microvolts = (calibration.gain_uv * (*digital).into() + calibration.offset_uv) as f32;
+            *to += f64::from(microvolts) * weight;
         }
     }
 }

@@ -1,11 +1,12 @@
 //! One step of a recipe: whether it can run on a channel, what length and rate it leaves, and running it.
 
 use crate::dsp::design::{Band, Section, butterworth, notch};
-use crate::dsp::filter::{filter, pad_length};
+use crate::dsp::filter::{causal, filter, pad_length};
+use crate::dsp::fourier::{Fourier, Work};
 use crate::dsp::lane::Lane;
-use crate::dsp::resample::{Fourier, Polyphase, Work};
-use crate::dsp::scale::{Scale, clip, robust, zscore};
-use crate::model::recipe::{Phase, ResampleMethod, SignalRecipe, Step};
+use crate::dsp::resample::Polyphase;
+use crate::dsp::scale::{Moments, Scale, clip, robust, zscore};
+use crate::model::recipe::{Init, Phase, ResampleMethod, SignalRecipe, Step};
 use crate::model::units::Rate;
 use crate::model::{Failure, FailureClass};
 use std::collections::BTreeMap;
@@ -92,6 +93,26 @@ fn upper_edge(step: &Step) -> Option<f64> {
     }
 }
 
+/// Returns the most samples of a channel that lie in buffers beside it while steps run over a stretch of it.
+pub(crate) fn buffers(steps: &[Step], samples: u64, rate: Rate) -> u64 {
+    let (mut most, mut at) = (0, (samples, rate));
+    for step in steps {
+        let Ok(next) = step_shape(step, at.0, at.1) else { break };
+        most = most.max(match step {
+            Step::Resample { rate_hz, .. } if *rate_hz == at.1 => 0,
+            Step::Resample { method: ResampleMethod::Fft, .. } => {
+                Fourier::buffers(at.0 as usize, next.0 as usize)
+            }
+            Step::Resample { method: ResampleMethod::Polyphase, .. } => next.0,
+            // The values of one channel, sorted.
+            Step::Robust { .. } => at.0,
+            _ => 0,
+        });
+        at = next;
+    }
+    most
+}
+
 /// Designs a filter step for a rate; nothing for other steps.
 fn sections(step: &Step, rate: Rate) -> Option<(Vec<Section>, Phase)> {
     let hertz = rate.as_f64();
@@ -106,6 +127,13 @@ fn sections(step: &Step, rate: Rate) -> Option<(Vec<Section>, Phase)> {
             Some((butterworth(*order, Band::Low(*freq_hz), hertz), *phase))
         }
         Step::Notch { freq_hz, q, phase } => Some((vec![notch(*freq_hz, *q, hertz)], *phase)),
+        _ => None,
+    }
+}
+
+fn causal_filter(step: &Step, rate: Rate) -> Option<(Vec<Section>, Init)> {
+    match sections(step, rate)? {
+        (sections, Phase::Causal(init)) => Some((sections, init)),
         _ => None,
     }
 }
@@ -131,24 +159,36 @@ pub(crate) struct Track<L> {
     pub(crate) scale: Scale<L>,
     /// Samples of each stretch of a recording with gaps, which follow each other in `samples`; empty where there is no gap.
     pub(crate) stretches: Vec<usize>,
+    /// Mean and squares of all samples, where they were computed since the last change.
+    pub(crate) moments: Option<Moments<L>>,
 }
 
 impl<L: Lane> Track<L> {
     /// Returns a track in µV.
     pub(crate) fn new(samples: Vec<L>, rate: Rate) -> Self {
         let scale = Scale { centre: L::default(), divisor: L::splat(1.0) };
-        Self { samples, rate, scale, stretches: Vec::new() }
+        Self { samples, rate, scale, stretches: Vec::new(), moments: None }
     }
 
     /// The samples, stretch by stretch.
     pub(crate) fn apart(&self) -> impl Iterator<Item = &[L]> {
-        let whole = [self.samples.len()];
-        let lengths = if self.stretches.is_empty() { whole.to_vec() } else { self.stretches.clone() };
-        lengths.into_iter().scan(&self.samples[..], |rest, length| {
+        self.lengths().into_iter().scan(&self.samples[..], |rest, length| {
             let (stretch, behind) = rest.split_at(length);
             *rest = behind;
             Some(stretch)
         })
+    }
+
+    fn apart_mut(&mut self) -> impl Iterator<Item = &mut [L]> {
+        self.lengths().into_iter().scan(&mut self.samples[..], |rest, length| {
+            let (stretch, behind) = std::mem::take(rest).split_at_mut(length);
+            *rest = behind;
+            Some(stretch)
+        })
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        if self.stretches.is_empty() { vec![self.samples.len()] } else { self.stretches.clone() }
     }
 }
 
@@ -161,64 +201,92 @@ pub(crate) struct Runner<L> {
 }
 
 impl<L: Lane> Runner<L> {
-    /// Runs one step that works on every channel by itself, in place; a reference step changes nothing here.
+    /// Runs the first of the steps (a reference step changes nothing here) and those behind it that need no pass over
+    /// the samples of their own; returns how many these were.
     ///
     /// Filters and resampling run over each stretch by itself: never over a gap, and over no sample that was not
     /// recorded. Statistics are those of all stretches together.
-    pub(crate) fn run(&mut self, step: &Step, track: &mut Track<L>) -> Result<(), Failure> {
-        if !track.stretches.is_empty() && (is_filter(step) || matches!(step, Step::Resample { .. })) {
-            return self.run_apart(step, track);
+    pub(crate) fn run(&mut self, steps: &[Step], track: &mut Track<L>) -> Result<usize, Failure> {
+        let Some(step) = steps.first() else { return Ok(0) };
+        let moments = track.moments.take();
+        let filters: Vec<_> = steps.iter().map_while(|step| causal_filter(step, track.rate)).collect();
+        if !filters.is_empty() {
+            track.apart_mut().for_each(|samples| causal(&filters, samples));
+            return Ok(filters.len());
         }
         if let Some((sections, phase)) = sections(step, track.rate) {
-            filter(&sections, phase, &mut track.samples);
-            return Ok(());
+            track.apart_mut().for_each(|samples| filter(&sections, phase, samples));
+            return Ok(1);
         }
+        let (limit, together) = match steps.get(1) {
+            Some(Step::Clip { limit }) => (*limit, 2),
+            _ => (f64::INFINITY, 1),
+        };
         match step {
-            Step::Resample { rate_hz, method } => return self.resample(track, *rate_hz, *method),
-            Step::Zscore { epsilon } => track.rescale(|samples| zscore(samples, *epsilon)),
-            Step::Robust { epsilon } => track.rescale(|samples| robust(samples, *epsilon)),
+            Step::Resample { rate_hz, method } => self.resample(track, *rate_hz, *method)?,
+            Step::Zscore { epsilon } => {
+                let moments = moments.unwrap_or_else(|| Moments::of(&track.samples));
+                track.rescale(|samples| zscore(samples, moments, *epsilon, limit));
+                return Ok(together);
+            }
+            Step::Robust { epsilon } => {
+                track.rescale(|samples| robust(samples, *epsilon, limit));
+                return Ok(together);
+            }
             Step::Clip { limit } => clip(&mut track.samples, *limit),
             _ => {}
         }
-        Ok(())
-    }
-
-    fn run_apart(&mut self, step: &Step, track: &mut Track<L>) -> Result<(), Failure> {
-        let (mut joined, mut lengths, mut rate) = (Vec::new(), Vec::new(), track.rate);
-        for stretch in track.apart() {
-            let mut alone = Track::new(stretch.to_vec(), track.rate);
-            self.run(step, &mut alone)?;
-            lengths.push(alone.samples.len());
-            joined.append(&mut alone.samples);
-            rate = alone.rate;
-        }
-        (track.samples, track.stretches, track.rate) = (joined, lengths, rate);
-        Ok(())
+        Ok(1)
     }
 
     fn resample(&mut self, track: &mut Track<L>, rate: Rate, method: ResampleMethod) -> Result<(), Failure> {
+        let rates = [track.rate, rate];
         if rate == track.rate {
             return Ok(());
         }
-        let from = track.samples.len();
-        let to = resampled_length(from as u64, track.rate, rate, method)? as usize;
+        if track.stretches.is_empty() {
+            self.convert(&mut track.samples, rates, method)?;
+        } else {
+            let length = |samples: &[L]| resampled_length(samples.len() as u64, rates[0], rate, method);
+            let lengths: Vec<u64> = track.apart().map(length).collect::<Result<_, _>>()?;
+            let mut joined = Vec::with_capacity(lengths.iter().sum::<u64>() as usize);
+            for stretch in track.apart() {
+                let mut alone = stretch.to_vec();
+                self.convert(&mut alone, rates, method)?;
+                joined.append(&mut alone);
+            }
+            track.stretches = lengths.into_iter().map(|length| length as usize).collect();
+            track.samples = joined;
+        }
+        track.rate = rate;
+        Ok(())
+    }
+
+    /// Changes the rate of one stretch from the first to the second.
+    fn convert(
+        &mut self,
+        samples: &mut Vec<L>,
+        rates: [Rate; 2],
+        method: ResampleMethod,
+    ) -> Result<(), Failure> {
+        let from = samples.len();
+        let to = resampled_length(from as u64, rates[0], rates[1], method)? as usize;
         match method {
             ResampleMethod::Fft => {
                 let plan = self.fourier.entry((from, to)).or_insert_with(|| Rc::new(Fourier::new(from, to)));
-                plan.run(&mut track.samples, &mut self.work);
+                plan.run(samples, &mut self.work);
             }
             ResampleMethod::Polyphase => {
-                let (up, down) = rate.ratio_to(track.rate);
+                let (up, down) = rates[1].ratio_to(rates[0]);
                 // Both fit: `resampled_length` has refused larger factors.
                 let factors = (up as u64, down as u64);
                 let plan = self
                     .polyphase
                     .entry(factors)
                     .or_insert_with(|| Rc::new(Polyphase::new(factors.0, factors.1)));
-                plan.run(&mut track.samples, &mut self.work);
+                plan.run(samples, &mut self.work);
             }
         }
-        track.rate = rate;
         Ok(())
     }
 }

@@ -84,10 +84,11 @@ impl FailureClass {
         Self::ALL.iter().copied().find(|class| class.as_str() == name)
     }
 
-    /// True for classes that say nothing about the bytes, and are therefore tried by every build.
+    /// True for classes that say nothing about the bytes, and are therefore tried by every build. (Whether a recording is too
+    /// long depends on the memory that the build may use, and its header alone tells.)
     #[must_use]
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::IoError | Self::ChangedWhileReading | Self::Panic)
+        matches!(self, Self::IoError | Self::ChangedWhileReading | Self::Panic | Self::TooLong)
     }
 }
 

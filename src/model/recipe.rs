@@ -298,7 +298,11 @@ impl Step {
     /// Returns the revision of the algorithm; it rises whenever a result changes by a single bit.
     #[must_use]
     pub fn revision(&self) -> u64 {
-        1
+        match self {
+            // 2: other sweeps of the transform, so other last bits.
+            Self::Resample { method: ResampleMethod::Fft, .. } => 2,
+            _ => 1,
+        }
     }
 }
 

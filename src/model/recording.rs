@@ -99,6 +99,15 @@ impl Digital {
         }
     }
 
+    /// Bytes of memory that the samples take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::I16(samples) => size_of_val(samples.as_slice()) as u64,
+            Self::I32(samples) => size_of_val(samples.as_slice()) as u64,
+        }
+    }
+
     /// True where there is no sample.
     #[must_use]
     pub fn is_empty(&self) -> bool {

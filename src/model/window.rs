@@ -131,9 +131,9 @@ impl Windowing {
     #[must_use]
     pub fn starts(self, samples: u64, gaps: &[Span]) -> Vec<u64> {
         let all = (0..self.count(samples)).map(|window| window * self.stride);
-        // An empty gap closes no window.
-        let gaps = merge(gaps);
-        let touches = |start: u64| gaps.iter().any(|gap| gap.start < start + self.length && start < gap.end);
+        let is_inside = |gap: &Span, start: u64| gap.start < start + self.length && start < gap.end;
+        // A gap without samples is none, wherever it lies.
+        let touches = |start: u64| gaps.iter().any(|gap| gap.start < gap.end && is_inside(gap, start));
         all.filter(|start| !touches(*start)).collect()
     }
 
@@ -225,6 +225,8 @@ mod tests {
             (vec![(4, 5)], vec![0, 6]),
             (vec![(0, 1), (9, 10)], vec![2, 4]),
             (vec![(10, 11)], vec![0, 2, 4, 6]),
+            // An empty gap closes no window.
+            (vec![(3, 3)], vec![0, 2, 4, 6]),
         ] {
             let gaps: Vec<Span> = gaps.into_iter().map(|(start, end)| Span { start, end }).collect();
             assert_eq!(windowing.starts(11, &gaps), starts, "{gaps:?}");

@@ -4,12 +4,14 @@
 //! A store error or a signal stops taking new tasks, and what was finished stays.
 
 use crate::error::{Error, Result};
+use crate::model::failure::Failure;
 use crate::model::id::{ProfileName, RecordingId};
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, Identity, Quarantined};
 use crate::model::settings::{LinkMethod, Settings};
 use crate::model::shard::Shard;
 use crate::model::stem::Stem;
+use crate::ops::admission::Gate;
 use crate::ops::inventory::{self, Taken, into_inner};
 use crate::ops::ledger::{Ledger, QuarantineLine, Recorded, quarantine_lines};
 use crate::ops::library::{Depth, Library};
@@ -20,7 +22,7 @@ use crate::plan::{Kind, Plan, Retry, Task, Work};
 use crate::store::{Glance, Held, Line, ManifestState, Memo, MemoLine, Next, Store, Wait, Writer};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -44,10 +46,12 @@ pub struct BuildOptions {
     pub paranoid: bool,
     /// Leave out every sync: for caches that may be thrown away.
     pub no_fsync: bool,
+    /// Bytes of memory that recordings in work may need together; they change no result.
+    pub memory: u64,
 }
 
 impl Default for BuildOptions {
-    /// A plain build that waits.
+    /// A plain build that waits, with all the memory that there is.
     fn default() -> Self {
         Self {
             retry_failed: false,
@@ -56,6 +60,7 @@ impl Default for BuildOptions {
             shard: None,
             paranoid: false,
             no_fsync: false,
+            memory: u64::MAX,
         }
     }
 }
@@ -114,6 +119,8 @@ pub struct BuildReport {
     pub quarantine: Vec<QuarantineLine>,
     /// Recordings left undone by an interruption.
     pub left: usize,
+    /// Recordings that could not be read to see whether they changed, and why; what the cache holds of them stays.
+    pub unread: Vec<Failure>,
     /// Things the user should hear about.
     pub warnings: Vec<String>,
     /// What was generated, in a sentence.
@@ -139,6 +146,16 @@ impl BuildReport {
 
 /// Builds the profile of `settings`.
 pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Result<BuildReport> {
+    build_some(cx, settings, options, None)
+}
+
+/// Builds the recordings of the profile that `only` names, or all; the others are left.
+pub(super) fn build_some(
+    cx: &Context<'_>,
+    settings: &Settings,
+    options: BuildOptions,
+    only: Option<&BTreeSet<String>>,
+) -> Result<BuildReport> {
     let began = Instant::now();
     let generated = if options.link_only { None } else { demo::generate(cx.progress, settings)? };
     let store = options.store(settings);
@@ -161,7 +178,7 @@ pub fn build(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Re
     }
     let (plan, inventory) = survey.plan()?;
     refuse(&survey, plan, inventory, options)?;
-    let mut report = carry_out(cx, &survey, &writer, options)?;
+    let mut report = carry_out(cx, &survey, &writer, options, only)?;
     report.warnings.extend(forgotten);
     report.generated = generated;
     report.seconds = began.elapsed().as_secs_f64();
@@ -194,7 +211,7 @@ impl Before {
     /// Under the lock, what was read before need not be read again where no manifest and no journal changed meanwhile.
     fn lend(self, settings: &Settings, library: &Library) -> Result<()> {
         let (profile, version) = (&settings.profile, &settings.version);
-        if library.store().glance(profile, version)? == self.glance {
+        if self.glance.is_same(&library.store().glance(profile, version)?) {
             library.put(profile, version, self.held)?;
         }
         Ok(())
@@ -251,6 +268,7 @@ fn carry_out(
     survey: &Survey,
     writer: &Writer,
     options: BuildOptions,
+    only: Option<&BTreeSet<String>>,
 ) -> Result<BuildReport> {
     let (plan, inventory) = survey.plan()?;
     let may_use = |method: &LinkMethod| !options.link_only || *method != LinkMethod::Copy;
@@ -263,14 +281,14 @@ fn carry_out(
         shelves: &survey.shelves,
         methods: &methods,
         may_make: !options.link_only,
+        gate: Gate::new(options.memory),
         learned: Mutex::default(),
         links: Mutex::default(),
         warnings: Mutex::default(),
     };
-    let run = Run { cx, bench: &bench, survey, inventory };
+    let run = Run { cx, bench: &bench, survey, inventory, only };
     let known: Vec<Option<Outcome>> = plan.tasks.par_iter().map(|task| run.known(task)).collect();
-    let is_idle = known.iter().all(Option::is_some);
-    if !is_idle {
+    if !known.iter().all(Option::is_some) {
         writer.begin(&survey.wanted, &mismatch::recipe_value(&survey.settings))?;
     }
     let outcomes = run.all(&plan.tasks, known);
@@ -330,9 +348,17 @@ fn report(survey: &Survey, inventory: &Inventory, ledger: &Ledger, options: Buil
         seconds: 0.0,
         quarantine: quarantine_lines(settings, &ledger.failed),
         left: ledger.left,
+        unread: unread(survey, ledger),
         warnings: warnings.chain(ledger.warnings(settings, inventory)).collect(),
         generated: None,
     }
+}
+
+/// Recordings that were kept although they could not be read; others are processed, or in quarantine with the reason.
+fn unread(survey: &Survey, ledger: &Ledger) -> Vec<Failure> {
+    let kept: BTreeSet<&str> = ledger.entries.iter().map(|entry| entry.id.recording().as_str()).collect();
+    let unread = survey.unread.iter().filter(|(name, _)| kept.contains(name.as_str()));
+    unread.map(|(_, failure)| failure.clone()).collect()
 }
 
 /// The tasks of a plan on their way through the worker threads.
@@ -341,6 +367,8 @@ struct Run<'a> {
     bench: &'a Bench<'a>,
     survey: &'a Survey,
     inventory: &'a Inventory,
+    /// The recordings that are wanted; all where there is no such set.
+    only: Option<&'a BTreeSet<String>>,
 }
 
 impl Run<'_> {
@@ -431,7 +459,7 @@ impl Run<'_> {
 
     fn one(&self, task: &Task) -> Result<Option<Outcome>> {
         let source = self.source(task);
-        if self.cx.is_stopped() {
+        if self.cx.is_stopped() || self.only.is_some_and(|only| !only.contains(source.name())) {
             return Ok(None);
         }
         let outcome = self.bench.run(task, source)?;

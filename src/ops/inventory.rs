@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::model::Split;
+use crate::model::failure::Failure;
 use crate::model::inventory::{Inventory, SourceFile, SourceRecording, Stamp};
 use crate::model::order::{Family, Key, Seizures, order};
 use crate::model::settings::Settings;
@@ -125,33 +126,53 @@ fn read_annotations(
     };
 }
 
+/// What settling recordings gave.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Contents for the memo.
+    pub learned: Vec<MemoLine>,
+    /// Recordings that could not be read, by name, and why.
+    pub unread: Vec<(String, Failure)>,
+}
+
 /// Hashes recordings whose content the memo does not know; `indices` are of `recordings`. Stops when asked to.
 pub fn settle(
     cx: &Context<'_>,
     settings: &Settings,
     recordings: &mut Arc<Vec<SourceRecording>>,
     indices: &[usize],
-) -> Vec<MemoLine> {
+) -> Settled {
     if indices.is_empty() {
-        return Vec::new();
+        return Settled::default();
     }
     let bytes = indices.iter().map(|index| recordings[*index].file.stamp.bytes).sum();
     cx.progress.start("hashing", indices.len() as u64, bytes);
     let hash = |index: &usize| {
         let file = &recordings[*index].file;
         let began_ns = now_ns();
-        // What cannot be read is left unknown: processing it will put it into quarantine with the reason.
-        let result =
-            (!cx.is_stopped()).then(|| source::hash(&settings.dataset.root, &file.path).ok()).flatten();
+        // What cannot be read is left unknown: nothing finished is lost for that, and the report says so.
+        let result = (!cx.is_stopped()).then(|| source::hash(&settings.dataset.root, &file.path))?;
         cx.progress.step(Step { kind: Kind::Present, bytes: file.stamp.bytes });
-        result.map(|(sha256, stamp)| (*index, MemoLine { path: file.path.clone(), stamp, sha256, began_ns }))
+        let path = file.path.clone();
+        let line = result.map(|(sha256, stamp)| MemoLine { path: path.clone(), stamp, sha256, began_ns });
+        let line = line.map_err(|failure| {
+            Failure::new(failure.class, format!("`{path}` could not be checked: {}", failure.message))
+        });
+        Some((*index, line))
     };
-    let hashed: Vec<(usize, MemoLine)> = indices.par_iter().filter_map(hash).collect();
+    let hashed: Vec<(usize, Result<MemoLine, Failure>)> = indices.par_iter().filter_map(hash).collect();
     cx.progress.finish();
     let recordings = Arc::make_mut(recordings);
-    for (index, line) in &hashed {
-        let file = &mut recordings[*index].file;
-        (file.sha256, file.stamp) = (Some(line.sha256), line.stamp);
+    let mut settled = Settled::default();
+    for (index, line) in hashed {
+        match line {
+            Ok(line) => {
+                let file = &mut recordings[index].file;
+                (file.sha256, file.stamp) = (Some(line.sha256), line.stamp);
+                settled.learned.push(line);
+            }
+            Err(failure) => settled.unread.push((recordings[index].name().to_owned(), failure)),
+        }
     }
-    hashed.into_iter().map(|(_, line)| line).collect()
+    settled
 }

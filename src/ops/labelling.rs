@@ -85,14 +85,19 @@ impl Timeline {
         }
     }
 
+    /// Where the pieces lie.
+    pub(super) fn places(&self) -> Vec<formats::Piece> {
+        self.pieces.iter().map(Piece::place).collect()
+    }
+
     /// From the recording's sample 0 to the end of its last piece, gaps included, rounded down to whole samples.
-    fn samples(&self) -> u64 {
+    pub(super) fn samples(&self) -> u64 {
         let Some(last) = self.pieces.last() else { return 0 };
         last.samples.saturating_add_signed(last.place().start.floor_samples(self.rate))
     }
 
     /// The timeline of a recording that was read.
-    pub(super) fn of_cut(cut: &Cut) -> Self {
+    pub(super) fn of_cut(cut: &Cut<'_>) -> Self {
         let piece =
             |part: &Part| Piece { stem: part.stem.clone(), part: part.part, samples: part.shape.samples };
         let gaps = cut.parts.iter().flat_map(|part| part.shape.gaps.iter().copied()).collect();
@@ -174,7 +179,7 @@ impl Bench<'_> {
         let (deciding, first, told) = self.deciding(recording, time)?;
         let cross = self.cross_check(recording)?;
         let files: Vec<Source> = first.into_iter().chain(cross.source).collect();
-        let places: Vec<_> = time.pieces.iter().map(Piece::place).collect();
+        let places = time.places();
         let (samples, rate) = (time.samples(), time.rate);
         let recorded = formats::Recorded { id, samples, rate, start: told.start, offset: time.offset };
         let labels = formats::label_parts(deciding, cross.table, recipe, &recorded, &places)?;

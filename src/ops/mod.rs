@@ -3,6 +3,8 @@
 //! `load` makes settings of files and environment; `survey` compares what is wanted with what lies
 //! on disk; every other verb works from a survey. What touches threads, clock or signals comes in as a `Context`.
 
+pub mod admission;
+pub mod adopt;
 pub mod build;
 pub mod config;
 pub mod demo;
@@ -17,6 +19,7 @@ mod labelling;
 pub mod leak;
 pub mod ledger;
 pub mod library;
+mod listing;
 pub mod load;
 pub mod marks;
 pub mod members;

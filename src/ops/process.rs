@@ -12,6 +12,7 @@ use crate::model::inventory::SourceRecording;
 use crate::model::manifest::{Entry, FileRecord, Files, Identity, Made, Quarantined, Source};
 use crate::model::settings::{LinkMethod, Settings};
 use crate::model::stem::Stem;
+use crate::ops::admission::Gate;
 use crate::ops::labelling::{Labelled, Timeline};
 use crate::ops::reading::{Cut, Part};
 use crate::plan::{self, Action, Decision, FileWork, Kind, Shelf, Task, Work};
@@ -46,6 +47,8 @@ pub struct Bench<'a> {
     pub warnings: Mutex<Vec<String>>,
     /// False where files may only be linked.
     pub may_make: bool,
+    /// Lets recordings in as memory allows.
+    pub gate: Gate,
 }
 
 /// Contents in the order in which they were learned; the first `handed` are in the memo already.
@@ -221,7 +224,7 @@ impl Bench<'_> {
             return Ok(assemble(recording, found, labels));
         }
         self.refuse_making()?;
-        let cut = self.read(recording)?.cut(&self.settings.recipe.signal, id)?;
+        let cut = self.read(recording, id)?;
         let made = self.make(recording, id, labels, &cut);
         if matches!(&made, Err(Trouble::Recording(failure)) if !failure.class.is_transient()) {
             // Some parts may have been written before another one failed.
@@ -235,7 +238,7 @@ impl Bench<'_> {
         recording: &SourceRecording,
         id: &RecordingId,
         labels: &Decision,
-        cut: &Cut,
+        cut: &Cut<'_>,
     ) -> Result<Vec<Entry>, Trouble> {
         let labels = self.labels(recording, id, labels, &Timeline::of_cut(cut), "built")?;
         let one = |part: &Part| self.make_signal(recording, cut, part);

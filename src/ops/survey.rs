@@ -1,6 +1,7 @@
 //! The survey: what is wanted beside what lies on disk, for one profile. Every verb works from it.
 
 use crate::error::{Error, Result};
+use crate::model::failure::Failure;
 use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, Identity, Quarantined};
@@ -73,6 +74,8 @@ pub struct Survey {
     pub plan: Option<Plan>,
     /// Contents learned on the way.
     pub learned: Vec<MemoLine>,
+    /// Recordings that could not be read to settle what they hold, by name.
+    pub unread: Vec<(String, Failure)>,
     /// The recordings that the profile demands: those of the dataset, or those recorded where it cannot be
     /// reached.
     pub members: Members,
@@ -152,6 +155,7 @@ pub fn survey(
     let mut survey = Survey {
         members: Members::new(&settings, inventory.as_ref(), &own.held.manifest),
         learned: Vec::new(),
+        unread: Vec::new(),
         plan: None,
         inventory: None,
         shelves: vec![own.shelf.clone()],
@@ -291,8 +295,12 @@ impl Survey {
         let own = planned(inventory, options.shard);
         if let Some(cx) = options.settle {
             let mut open = plan::undecided(&wanted, inventory, &self.shelves);
-            open.retain(|recording| own[*recording]);
-            self.learned.extend(inventory::settle(&cx, &self.settings, &mut inventory.recordings, &open));
+            // What could not be read for a first plan is not tried again for a second one.
+            let tried: HashSet<&str> = self.unread.iter().map(|(name, _)| name.as_str()).collect();
+            open.retain(|index| own[*index] && !tried.contains(inventory.recordings[*index].name()));
+            let settled = inventory::settle(&cx, &self.settings, &mut inventory.recordings, &open);
+            self.learned.extend(settled.learned);
+            self.unread.extend(settled.unread);
         }
         let mut plan = plan::plan(&wanted, inventory, &self.shelves);
         plan.tasks.retain(|task| own[task.recording]);

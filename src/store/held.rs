@@ -9,7 +9,8 @@ use crate::model::id::{ProfileName, RecordingId, VersionName};
 use crate::model::manifest::{Entry, History, Identity, Manifest, Quarantined};
 use crate::model::stem::Stem;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 /// The manifest on disk.
@@ -224,40 +225,53 @@ impl Held {
 }
 
 /// What the file system says of a version's manifest, journals and counts: where it says the same again, they hold the
-/// same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glance(Vec<(String, [i128; 4])>);
+/// same. What cannot be asked is never the same; whoever reads it then says what is wrong.
+#[derive(Debug, Clone)]
+pub struct Glance(Option<Vec<Seen>>);
+
+/// A name with the file's inode, bytes, and the times of its last change in nanoseconds.
+type Seen = (String, [i128; 4]);
 
 impl Glance {
     /// Looks at an open version.
-    pub(super) fn at(dir: Option<&Dir>) -> Result<Self> {
-        let Some(dir) = dir else { return Ok(Self(Vec::new())) };
-        let mut seen = Vec::new();
-        Self::look(dir, MANIFEST, &mut seen)?;
-        match dir.child(BUILD) {
-            Ok(build) => {
-                [IDENTITY, HISTORY].iter().try_for_each(|name| Self::look(&build, name, &mut seen))?;
-                journal::names(&build)?.iter().try_for_each(|name| Self::look(&build, name, &mut seen))?;
-            }
-            Err(error) if is_absent(&error) => {}
-            Err(error) => return Err(dir.error("open", BUILD)(error)),
-        }
-        Ok(Self(seen))
+    pub(super) fn at(dir: Option<&Dir>) -> Self {
+        Self(dir.map_or(Ok(Vec::new()), Self::look).ok())
     }
 
-    fn look(dir: &Dir, name: &str, seen: &mut Vec<(String, [i128; 4])>) -> Result<()> {
-        let nanoseconds = |seconds: i64, rest: i128| i128::from(seconds) * 1_000_000_000 + rest;
-        match dir.stat(name) {
-            Ok(stat) => {
-                let modified = nanoseconds(stat.st_mtime, i128::from(stat.st_mtime_nsec));
-                let changed = nanoseconds(stat.st_ctime, i128::from(stat.st_ctime_nsec));
-                let (inode, bytes) = (i128::from(stat.st_ino), i128::from(stat.st_size));
-                seen.push((name.to_owned(), [inode, bytes, modified, changed]));
-                Ok(())
-            }
-            Err(error) if is_absent(&error) => Ok(()),
-            Err(error) => Err(dir.error("read", name)(error)),
+    /// True where nothing changed between two looks.
+    #[must_use]
+    pub fn is_same(&self, later: &Self) -> bool {
+        self.0.is_some() && self.0 == later.0
+    }
+
+    fn look(dir: &Dir) -> io::Result<Vec<Seen>> {
+        let mut seen = Vec::new();
+        seen.extend(Self::look_at(dir, MANIFEST)?);
+        let build = match dir.child(BUILD) {
+            Ok(build) => build,
+            Err(error) if is_absent(&error) => return Ok(seen),
+            Err(error) => return Err(error),
+        };
+        let journals = journal::names(&build).map_err(io::Error::other)?;
+        for name in [IDENTITY, HISTORY].into_iter().chain(journals.iter().map(String::as_str)) {
+            seen.extend(Self::look_at(&build, name)?);
         }
+        Ok(seen)
+    }
+
+    /// The file is opened: on a network file system only that asks the server again.
+    fn look_at(dir: &Dir, name: &str) -> io::Result<Option<Seen>> {
+        let file = match dir.open_file(name) {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        fault::point("stat open file")?;
+        let stat = file.metadata()?;
+        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        let times =
+            [nanoseconds(stat.mtime(), stat.mtime_nsec()), nanoseconds(stat.ctime(), stat.ctime_nsec())];
+        Ok(Some((name.to_owned(), [stat.ino().into(), stat.len().into(), times[0], times[1]])))
     }
 }
 

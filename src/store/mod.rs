@@ -102,7 +102,7 @@ impl Store {
 
     /// Looks at manifest and journals without reading them: a cheap way to know that a `load` from before still holds.
     pub fn glance(&self, profile: &ProfileName, version: &VersionName) -> Result<Glance> {
-        Glance::at(Dir::reach(&self.root, &Place::Version(profile, version).components())?.as_ref())
+        Ok(Glance::at(Dir::reach(&self.root, &Place::Version(profile, version).components())?.as_ref()))
     }
 
     /// Returns what is remembered of a dataset's source files; nothing where it cannot be read.

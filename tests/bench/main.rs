@@ -91,6 +91,91 @@ fn apply(c: &mut Criterion) {
     group.finish();
 }
 
+/// Every step by itself, on lanes of four channels; `none` is loading and writing alone, which all of them contain.
+fn steps(c: &mut Criterion) {
+    let (zero, causal) = (Phase::Zero, Phase::Causal(Init::Zero));
+    let hertz = |rate| Rate::new(rate, 1).unwrap();
+    let resample = |rate, method| Step::Resample { rate_hz: hertz(rate), method };
+    let pairs = ORDER_10_20.windows(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect();
+    let cases = [
+        ("none", None),
+        ("bandpass, causal", Some(Step::Bandpass { low_hz: 0.5, high_hz: 120.0, order: 3, phase: causal })),
+        ("bandpass, zero phase", Some(Step::Bandpass { low_hz: 0.5, high_hz: 120.0, order: 4, phase: zero })),
+        ("highpass", Some(Step::Highpass { freq_hz: 0.5, order: 4, phase: causal })),
+        ("lowpass", Some(Step::Lowpass { freq_hz: 40.0, order: 4, phase: causal })),
+        ("notch, zero phase", Some(Step::Notch { freq_hz: 60.0, q: 30.0, phase: zero })),
+        ("resample, polyphase 128/125", Some(resample(256, ResampleMethod::Polyphase))),
+        ("resample, fft 128/125", Some(resample(256, ResampleMethod::Fft))),
+        ("resample, fft 126.5/125", Some(resample(253, ResampleMethod::Fft))),
+        ("reference, average", Some(Step::ReferenceAverage)),
+        ("reference, bipolar", Some(Step::ReferenceBipolar { pairs })),
+        ("zscore", Some(Step::Zscore { epsilon: 1e-8 })),
+        ("robust", Some(Step::Robust { epsilon: 1e-8 })),
+        ("clip", Some(Step::Clip { limit: 10.0 })),
+    ];
+    let mut group = c.benchmark_group("one step, 19 channels, 5 minutes at 250 Hz");
+    group.sample_size(10).throughput(Throughput::Elements(19 * 250 * SECONDS));
+    let (headers, recording) = recording(250);
+    for (name, step) in cases {
+        let recipe = SignalRecipe { steps: step.into_iter().collect(), ..brain_brr() };
+        let selection = dsp::select(&headers, &recipe).unwrap();
+        group.bench_function(name, |b| {
+            b.iter(|| dsp::apply(&recipe, &selection, black_box(&recording)).unwrap());
+        });
+    }
+    group.finish();
+}
+
+/// Decoding the picked channels of a file in memory.
+fn decode(c: &mut Criterion) {
+    let (rate, count) = (250_usize, ORDER_10_20.len());
+    let fields: [(usize, &dyn Fn(usize) -> String); 9] = [
+        (16, &|channel| format!("EEG {}-REF", ORDER_10_20[channel])),
+        (80, &|_| String::new()),
+        (8, &|_| "uV".to_owned()),
+        (8, &|_| "-5000".to_owned()),
+        (8, &|_| "5000".to_owned()),
+        (8, &|_| "-32767".to_owned()),
+        (8, &|_| "32767".to_owned()),
+        (80, &|_| String::new()),
+        (8, &|_| rate.to_string()),
+    ];
+    let mut file = format!(
+        "{:<8}{:<160}01.01.1200.00.00{:<8}{:<44}{SECONDS:<8}{:<8}{count:<4}",
+        0,
+        "X",
+        256 * (count + 1),
+        "",
+        1
+    );
+    for (width, text) in fields {
+        (0..count).for_each(|channel| {
+            let _ = write!(file, "{:<width$}", text(channel));
+        });
+    }
+    let _ = write!(file, "{:width$}", "", width = 32 * count);
+    let mut file = file.into_bytes();
+    file.extend((0..count * rate * SECONDS as usize).flat_map(|i| (i as i16).to_le_bytes()));
+    let mut group = c.benchmark_group("reading an EDF file in memory");
+    group.sample_size(10).throughput(Throughput::Bytes(file.len() as u64));
+    group.bench_function("19 of 19 channels, 5 minutes at 250 Hz", |b| {
+        b.iter(|| {
+            let mut reader = black_box(&file[..]);
+            let header = formats::read_header(&mut reader, file.len() as u64).unwrap();
+            let picks: Vec<usize> = (0..count).collect();
+            formats::read_recording(
+                &mut reader,
+                &header,
+                &picks,
+                TruncationPolicy::Quarantine,
+                GapPolicy::Error,
+            )
+            .unwrap()
+        });
+    });
+    group.finish();
+}
+
 fn annotations(c: &mut Criterion) {
     let mut text =
         String::from("# duration = 3600.0000 secs\nchannel,start_time,stop_time,label,confidence\n");
@@ -119,5 +204,5 @@ fn windows(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, apply, annotations, windows);
+criterion_group!(benches, apply, steps, decode, annotations, windows);
 criterion_main!(benches);

@@ -95,10 +95,11 @@ pub fn manifest(bytes: &[u8]) -> bool {
     store.load(&profile, &version).is_ok_and(|held| matches!(held.manifest, ManifestState::Read(_)))
 }
 
+/// The cache that the seeds of manifests were built in.
 fn cache() -> (tempfile::TempDir, Store, ProfileName, VersionName) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::new(directory.path().join("cache")).without_fsync();
-    (directory, store, ProfileName::new("full").unwrap(), VersionName::new("v1").unwrap())
+    (directory, store, ProfileName::new("smoke").unwrap(), VersionName::new("mini_v1").unwrap())
 }
 
 /// A configuration file, above the built-in defaults and a dataset.

@@ -515,6 +515,27 @@ fn a_failure_that_another_profile_remembers_leaves_no_file() {
 }
 
 #[test]
+fn memory_changes_no_byte_and_what_does_not_fit_is_tried_by_the_next_build() {
+    let project = Project::mini();
+    let run = project.run(&["build", "--memory", "1M"]).expect(5);
+    run.says(&["too-long", "bytes of memory", "1048576", "`--memory`"]);
+    project.run(&["build", "--memory", "1M"]).expect(5).says(&["too-long"]);
+    let arrays = |root: &str| {
+        let mut contents = project.contents(root);
+        contents.retain(|name, _| {
+            std::path::Path::new(name).extension().is_some_and(|extension| extension == "npz")
+        });
+        contents
+    };
+    assert!(arrays("cache").is_empty());
+    assert_eq!(count(&build(&project, &["-j", "4", "--memory", "40M"]), "built"), 12);
+    build(&project, &["--cache-root", "other"]);
+    assert_eq!(arrays("cache").len(), 24);
+    assert!(arrays("cache") == arrays("other"));
+    project.run(&["build", "--memory", "4X"]).expect(2).says(&["for instance `4G`"]);
+}
+
+#[test]
 fn a_manifest_of_a_later_program_is_not_replaced() {
     let project = Project::mini();
     build(&project, &["--profile", "smoke"]);

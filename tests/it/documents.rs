@@ -149,7 +149,7 @@ fn recipe_of(target: &str) -> String {
 /// Times, the way of linking and columns behind a path differ from machine to machine.
 fn plain(text: &str) -> String {
     let filters =
-        [(r"(?m)^time: .*$", "time: T"), (r"by (reflink|hardlink|copy)\b", "by LINK"), (" +# ", " # ")];
+        [(r"(?m)\btime: .*$", "time: T"), (r"by (reflink|hardlink|copy)\b", "by LINK"), (" +# ", " # ")];
     let apply = |text: String, (from, to): (&str, &str)| {
         Regex::new(from).unwrap().replace_all(&text, to).into_owned()
     };

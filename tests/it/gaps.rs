@@ -45,7 +45,7 @@ fn onsets() -> Vec<String> {
 }
 
 /// The recording with gaps, its three pieces as recordings of their own, and two others; each with a `.csv_bi`.
-fn project(gaps: &str) -> Project {
+pub(crate) fn project(gaps: &str) -> Project {
     let project = Project::bare();
     let annotate = |name: &str, duration: &str, seizures: &str| {
         let text = format!(
@@ -279,4 +279,24 @@ fn filled_gaps_are_zeros_that_no_window_touches() {
     assert_eq!(total, (5 + 2 + 1) + 10);
     assert_eq!(train["seconds"].as_f64(), Some(80.0));
     project.run(&["preflight"]).expect(0);
+}
+
+#[test]
+fn memory_is_judged_again_when_the_gaps_are_known() {
+    for (gaps, expected) in [("split", 0), ("fill", 5)] {
+        let project = project(gaps);
+        // Two days between the two halves: 207 MB of zeros where they are filled.
+        let onsets: Vec<String> = (0..40).map(|at| format!("+{}", at + at / 20 * 172_800)).collect();
+        fs_err::write(project.path("data/train/d_far.edf"), recording(0..40, &onsets)).unwrap();
+        let rows = "TERM,0,172840,bckg,1\nTERM,3,5,seiz,1\n";
+        let head = "# duration = 172840 secs\nchannel,start_time,stop_time,label,confidence\n";
+        project.write("data/train/d_far.csv_bi", &format!("{head}{rows}"));
+        let run = build(&project, &["-j", "4", "--memory", "60M"]).expect(expected);
+        if gaps == "fill" {
+            run.says(&["too-long", "`--memory`"]);
+            assert!(project.contents(CACHE).keys().all(|name| !name.contains("d_far")));
+            build(&project, &["--memory", "400M"]).expect(0);
+            assert_eq!(signal(&project, "d_far").samples, 17_284_000);
+        }
+    }
 }

@@ -1,17 +1,18 @@
 //! Discrete Fourier transforms of any length, for one channel or four in lanes.
 //!
-//! Lengths with small prime factors go through mixed-radix passes (`radix`), long ones are split into columns and
-//! rows that fit the cache, large primes become a convolution (`bluestein`). Twiddles come from `roots`, so the
+//! Lengths up to some thousand go through mixed-radix passes (`radix`), large prime factors as a convolution
+//! (`prime`), longer lengths are split into columns and rows that fit the cache. Twiddles come from `roots`, so the
 //! result is the same to the last bit on every processor. Only the forward transform exists: the inverse is the
 //! forward one with real and imaginary parts exchanged before and after, which callers fold into their own loops.
 
-mod bluestein;
+mod prime;
 mod radix;
 
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
-use bluestein::Bluestein;
-use radix::{LARGEST_RADIX, Mixed};
+use crate::dsp::wide::wide;
+pub(crate) use radix::LARGEST_RADIX;
+use radix::Mixed;
 use std::ops::Range;
 
 /// A complex number in lanes: real part, imaginary part. An array, so that two reals in a row are one of it.
@@ -20,8 +21,12 @@ pub(crate) type Complex<L> = [L; 2];
 /// The buffer that holds the result, and the spare one.
 type Buffers<'a, L> = (&'a mut [Complex<L>], &'a mut [Complex<L>]);
 
-/// Up to here the two buffers of the radix passes stay in the second-level cache.
-const LONGEST_MIXED: usize = 2048;
+/// Longer transforms are split, unless they are prime.
+pub(crate) const LONGEST_PLAIN: usize = 8192;
+/// Points of transforms side by side that stay in the second-level cache, buffers and scratch included.
+const POINTS_SIDE_BY_SIDE: usize = 4096;
+/// Columns or rows transformed side by side: their points lie together in memory and in the caches.
+pub(crate) const BATCH: usize = 4;
 
 /// A transform of one length, prepared.
 #[derive(Debug)]
@@ -34,7 +39,6 @@ pub(crate) struct Fft {
 enum Way {
     Mixed(Mixed),
     Split(Box<Split>),
-    Bluestein(Box<Bluestein>),
 }
 
 /// n = columns · rows (the four-step transform), several columns or rows at a time.
@@ -46,11 +50,8 @@ struct Split {
     twiddles: Vec<[f64; 2]>,
 }
 
-/// Columns or rows transformed side by side: their points lie together in memory and in the caches.
-const BATCH: usize = 4;
-
 /// Returns the prime factors in ascending order.
-fn factors(mut n: usize) -> Vec<usize> {
+pub(crate) fn factors(mut n: usize) -> Vec<usize> {
     let mut found = Vec::new();
     let mut prime = 2;
     while prime * prime <= n {
@@ -66,16 +67,16 @@ fn factors(mut n: usize) -> Vec<usize> {
     found
 }
 
-/// Returns the divisor of n = ∏ primes that is nearest to its square root from below.
-fn middle_divisor(n: usize, primes: &[usize]) -> usize {
+/// Returns all divisors of ∏ primes in ascending order.
+pub(crate) fn divisors(primes: &[usize]) -> Vec<usize> {
     let mut divisors = vec![1];
     for prime in primes {
-        let more: Vec<usize> = divisors.iter().map(|d| d * prime).filter(|d| d * d <= n).collect();
+        let more: Vec<usize> = divisors.iter().map(|divisor| divisor * prime).collect();
         divisors.extend(more);
         divisors.sort_unstable();
         divisors.dedup();
     }
-    divisors.last().copied().unwrap_or(1)
+    divisors
 }
 
 impl Fft {
@@ -83,15 +84,13 @@ impl Fft {
     pub(crate) fn new(len: usize) -> Self {
         let primes = factors(len);
         let largest = primes.last().copied().unwrap_or(1);
-        let way = if largest > LARGEST_RADIX && largest == len {
-            Way::Bluestein(Box::new(Bluestein::new(len)))
+        let way = if len <= LONGEST_PLAIN || largest == len {
+            Way::Mixed(Mixed::new(len, &primes))
         } else if largest > LARGEST_RADIX {
             Way::Split(Box::new(Split::new(largest, len / largest)))
-        } else if len > LONGEST_MIXED {
-            let columns = middle_divisor(len, &primes);
-            Way::Split(Box::new(Split::new(columns, len / columns)))
         } else {
-            Way::Mixed(Mixed::new(len, &primes))
+            let columns = divisors(&primes).into_iter().rfind(|d| d * d <= len).unwrap_or(1);
+            Way::Split(Box::new(Split::new(columns, len / columns)))
         };
         Self { len, way }
     }
@@ -101,25 +100,12 @@ impl Fft {
         self.len
     }
 
-    /// Number of points of the scratch that `run` needs.
-    pub(crate) fn scratch_len(&self) -> usize {
+    /// Number of points of the scratch that `run` needs for `batch` transforms.
+    pub(crate) fn scratch_len(&self, batch: usize) -> usize {
         match &self.way {
-            Way::Mixed(_) => 0,
+            Way::Mixed(mixed) => mixed.scratch_len(batch),
             Way::Split(split) => split.scratch_len(),
-            Way::Bluestein(bluestein) => bluestein.scratch_len(),
         }
-    }
-
-    /// Transforms `data`; returns the buffer that holds the result, and the other one, whose content is destroyed.
-    ///
-    /// Both buffers have exactly `len` points, the scratch at least `scratch_len`.
-    pub(crate) fn run<'a, L: Lane>(
-        &self,
-        data: &'a mut [Complex<L>],
-        other: &'a mut [Complex<L>],
-        scratch: &mut [Complex<L>],
-    ) -> Buffers<'a, L> {
-        self.run_batch(1, data, other, scratch)
     }
 
     /// True where `run` leaves the result in the buffer that held the data.
@@ -127,17 +113,22 @@ impl Fft {
         match &self.way {
             Way::Mixed(mixed) => mixed.ends_where_it_began(),
             Way::Split(_) => false,
-            Way::Bluestein(_) => true,
         }
     }
 
-    /// How many transforms `run_batch` takes at a time.
-    fn batch(&self) -> usize {
-        if matches!(self.way, Way::Mixed(_)) { BATCH } else { 1 }
+    /// How many transforms `run` takes best at a time.
+    pub(crate) fn batch(&self) -> usize {
+        match &self.way {
+            Way::Mixed(_) => (POINTS_SIDE_BY_SIDE / self.len).clamp(1, BATCH),
+            Way::Split(_) => 1,
+        }
     }
 
-    /// As `run` for `batch` transforms at once, point by point beside each other.
-    fn run_batch<'a, L: Lane>(
+    /// Transforms `batch` sequences that lie point by point beside each other (one, where `batch()` says so); returns the buffer that
+    /// holds the result, and the other one, whose content is destroyed.
+    ///
+    /// Both buffers have exactly `len · batch` points, the scratch at least `scratch_len(batch)`.
+    pub(crate) fn run<'a, L: Lane>(
         &self,
         batch: usize,
         data: &'a mut [Complex<L>],
@@ -145,14 +136,10 @@ impl Fft {
         scratch: &mut [Complex<L>],
     ) -> Buffers<'a, L> {
         match &self.way {
-            Way::Mixed(mixed) => mixed.run(batch, data, other),
+            Way::Mixed(mixed) => mixed.run(batch, data, other, scratch),
             Way::Split(split) => {
                 split.run(data, other, scratch);
                 (other, data)
-            }
-            Way::Bluestein(bluestein) => {
-                bluestein.run(data, scratch);
-                (data, other)
             }
         }
     }
@@ -175,58 +162,96 @@ impl Split {
         Self { columns, rows, twiddles }
     }
 
+    /// Points of one of the two buffers for a batch of columns or rows.
+    fn side(&self) -> usize {
+        (self.columns.len * self.columns.batch()).max(self.rows.len * self.rows.batch())
+    }
+
     fn scratch_len(&self) -> usize {
         let (columns, rows) = (&self.columns, &self.rows);
-        let side = (columns.len * columns.batch()).max(rows.len * rows.batch());
-        2 * side + columns.scratch_len().max(rows.scratch_len())
+        2 * self.side() + columns.scratch_len(columns.batch()).max(rows.scratch_len(rows.batch()))
     }
 
     fn run<L: Lane>(&self, data: &mut [Complex<L>], out: &mut [Complex<L>], scratch: &mut [Complex<L>]) {
         let (columns, rows) = (&self.columns, &self.rows);
         let (high, wide) = (columns.len, rows.len);
-        let side = (high * columns.batch()).max(wide * rows.batch());
+        let side = self.side();
         let (first, rest) = scratch.split_at_mut(side);
         let (second, rest) = rest.split_at_mut(side);
         let mut twiddles = self.twiddles.as_slice();
         for batch in batches(wide, columns.batch()) {
-            let (first, second) = (&mut first[..high * batch.len()], &mut second[..high * batch.len()]);
-            for (points, row) in first.chunks_exact_mut(batch.len()).zip(data.chunks_exact(wide)) {
-                points.copy_from_slice(&row[batch.clone()]);
-            }
-            let (column, _) = columns.run_batch(batch.len(), first, second, rest);
+            let size = batch.len();
+            let (first, second) = (&mut first[..high * size], &mut second[..high * size]);
+            copy(&data[batch.start..], wide, first, size, size);
+            let (column, _) = columns.run(size, first, second, rest);
             let (now, later) = twiddles.split_at(column.len());
             twiddles = later;
-            let turned = column.chunks_exact(batch.len()).zip(now.chunks_exact(batch.len()));
-            for ((points, twiddles), row) in turned.zip(data.chunks_exact_mut(wide)) {
-                for ((to, point), w) in row[batch.clone()].iter_mut().zip(points).zip(twiddles) {
-                    *to = times(*point, *w);
-                }
-            }
+            turn(column, now);
+            copy(column, size, &mut data[batch.start..], wide, size);
         }
         for batch in batches(high, rows.batch()) {
-            let (first, second) = (&mut first[..wide * batch.len()], &mut second[..wide * batch.len()]);
-            for (i, points) in first.chunks_exact_mut(batch.len()).enumerate() {
-                for (point, k) in points.iter_mut().zip(batch.clone()) {
-                    *point = data[k * wide + i];
-                }
-            }
-            let (row, _) = rows.run_batch(batch.len(), first, second, rest);
-            for (points, column) in row.chunks_exact(batch.len()).zip(out.chunks_exact_mut(high)) {
-                column[batch.clone()].copy_from_slice(points);
-            }
+            let size = batch.len();
+            let (first, second) = (&mut first[..wide * size], &mut second[..wide * size]);
+            interleave(&data[batch.start * wide..], wide, first, size);
+            let (row, _) = rows.run(size, first, second, rest);
+            copy(row, size, &mut out[batch.start..], high, size);
         }
     }
 }
 
 /// Cuts 0..count into ranges of `size`, the last one shorter.
-fn batches(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn batches(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).step_by(size).map(move |begin| begin..(begin + size).min(count))
+}
+
+wide! {
+    /// Copies the first `size` points of every `apart` points to the first of every `to_apart`.
+    fn copy<L: Lane>(from: &[Complex<L>], apart: usize, to: &mut [Complex<L>], to_apart: usize, size: usize) {
+        for (to, from) in to.chunks_mut(to_apart).zip(from.chunks(apart)) {
+            to[..size].iter_mut().zip(&from[..size]).for_each(|(to, point)| *to = *point);
+        }
+    }
+}
+
+wide! {
+    /// Puts `size` sequences that lie `apart` points from each other side by side.
+    pub(crate) fn interleave<L: Lane>(from: &[Complex<L>], apart: usize, to: &mut [Complex<L>], size: usize) {
+        for (i, to) in to.chunks_exact_mut(size).enumerate() {
+            to.iter_mut().enumerate().for_each(|(sequence, to)| *to = from[sequence * apart + i]);
+        }
+    }
+}
+
+wide! {
+    /// Puts sequences that lie side by side `apart` points from each other.
+    pub(crate) fn separate<L: Lane>(from: &[Complex<L>], to: &mut [Complex<L>], apart: usize, size: usize) {
+        for sequence in 0..size {
+            let to = &mut to[sequence * apart..];
+            to.iter_mut().zip(from.chunks_exact(size)).for_each(|(to, points)| *to = points[sequence]);
+        }
+    }
+}
+
+wide! {
+    fn turn<L: Lane>(points: &mut [Complex<L>], twiddles: &[[f64; 2]]) {
+        points.iter_mut().zip(twiddles).for_each(|(point, w)| *point = times(*point, *w));
+    }
 }
 
 /// Returns z·w for a scalar w.
 #[inline(always)]
-fn times<L: Lane>(z: Complex<L>, w: [f64; 2]) -> Complex<L> {
+pub(crate) fn times<L: Lane>(z: Complex<L>, w: [f64; 2]) -> Complex<L> {
     [z[0] * w[0] - z[1] * w[1], z[0] * w[1] + z[1] * w[0]]
+}
+
+#[inline(always)]
+fn add<L: Lane>(a: Complex<L>, b: Complex<L>) -> Complex<L> {
+    [a[0] + b[0], a[1] + b[1]]
+}
+
+#[inline(always)]
+fn sub<L: Lane>(a: Complex<L>, b: Complex<L>) -> Complex<L> {
+    [a[0] - b[0], a[1] - b[1]]
 }
 
 #[cfg(test)]
@@ -250,8 +275,8 @@ mod tests {
         let fft = Fft::new(input.len());
         let mut data = input.to_vec();
         let mut other = data.clone();
-        let mut scratch = vec![[L::default(); 2]; fft.scratch_len()];
-        fft.run(&mut data, &mut other, &mut scratch).0.to_vec()
+        let mut scratch = vec![[L::default(); 2]; fft.scratch_len(1)];
+        fft.run(1, &mut data, &mut other, &mut scratch).0.to_vec()
     }
 
     fn distance(a: &[Complex<f64>], b: &[Complex<f64>]) -> f64 {
@@ -278,8 +303,24 @@ mod tests {
 
     #[test]
     fn every_kind_of_length_equals_the_oracle() {
-        let long =
-            [2048, 2049, 3125, 4093, 8192, 2 * 4093, 6 * 1201, 37 * 41, 112_500, 65_537, 2 * 65_537, 30_030];
+        let long = [
+            2048,
+            2049,
+            3125,
+            4093,
+            8192,
+            2 * 4093,
+            6 * 1201,
+            37 * 41,
+            112_500,
+            65_537,
+            2 * 65_537,
+            30_030,
+            67 * 127 * 2,
+            9001,
+            100_003,
+            1201 * 250,
+        ];
         for len in (161..=600).chain(long) {
             let input = noise(len, 7);
             let mut expected: Vec<_> =

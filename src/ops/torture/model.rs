@@ -189,6 +189,10 @@ impl Machine<'_> {
         let settings = self.world.settings(PROFILES[profile], variant);
         let wanted = &self.made.files[&(profile, variant)];
         let before = self.world.picture();
+        let is_listed = |(profile, version): &(_, VersionName)| {
+            self.world.store().version_dir(profile, version).join("manifest.json").exists()
+        };
+        let has_all_manifests = self.world.versions().iter().all(is_listed);
         let (outcome, struck) = self.run(strike, || build_profile(&settings));
         let after = self.world.picture();
         let lost = before.iter().filter(|(name, digest)| wanted.get(*name) == Some(*digest));
@@ -200,7 +204,9 @@ impl Machine<'_> {
             Err(error) => return assert!(struck && is_environment(&error), "{error:?}"),
         };
         assert!(struck || report.quarantine.is_empty(), "{report:?}");
-        if !report.quarantine.is_empty() {
+        // A recording that could not be read to see whether it changed keeps what it has, and the report says so.
+        if !report.quarantine.is_empty() || !report.unread.is_empty() {
+            assert!(struck, "{report:?}");
             return;
         }
         let place = format!("{}/{}/", settings.profile, settings.version);
@@ -215,7 +221,9 @@ impl Machine<'_> {
             let available: BTreeSet<_> = before.values().collect();
             let signals = wanted.iter().filter(|(name, _)| !name.ends_with(".labels.npz"));
             let missing = signals.filter(|(_, digest)| !available.contains(digest)).count();
-            assert_eq!(report.built, missing, "only what is nowhere is processed: {report:?}");
+            // Files of another version that no manifest lists are not looked for there: a lost manifest costs time.
+            let is_right = if has_all_manifests { report.built == missing } else { report.built >= missing };
+            assert!(is_right, "only what is nowhere is processed, {missing}: {report:?}");
         }
     }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::io::{self, Write};
+use zerocopy::IntoBytes;
 
 /// An array that is to be written.
 pub(in crate::store) struct Array<'a> {
@@ -134,6 +135,10 @@ impl Data<'_> {
     fn for_each_chunk(&self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         match self {
             Self::Bytes(bytes) => bytes.chunks(CHUNK).try_for_each(each),
+            // Little-endian memory is what is stored: nothing to convert.
+            Self::Float32(values) if cfg!(target_endian = "little") => {
+                values.as_bytes().chunks(CHUNK).try_for_each(each)
+            }
             Self::Float32(values) => {
                 let mut buffer = vec![0; CHUNK];
                 values.chunks(CHUNK / 4).try_for_each(|values| {

@@ -6,6 +6,7 @@ use eegcache::model::manifest::{Event, Identity, LabelStatus};
 use eegcache::model::recipe::Dtype;
 use eegcache::model::recording::Signal;
 use eegcache::model::settings::Settings;
+use eegcache::model::stem::Stem;
 use eegcache::model::{Digest, Rate, RecordingId, Seconds, Split};
 use eegcache::ops::load::{self, Request};
 use eegcache::ops::survey;
@@ -127,7 +128,7 @@ impl One {
         let channels = (0..10).map(|channel| format!("FP{channel}-F{channel}")).collect();
         let start = (self.number % 50) as u64;
         let event = Event { start, end: start + 150, code: "fnsz".to_owned(), channels };
-        if self.number % 4 == 0 { vec![event] } else { Vec::new() }
+        if self.number.is_multiple_of(4) { vec![event] } else { Vec::new() }
     }
 }
 
@@ -142,7 +143,8 @@ fn fill(settings: &Settings, writer: &Writer, identity: &Identity, one: &One) {
     let source_sha256 = put("edf", &edf(&channels, one));
     let annotation_sha256 =
         vec![put("csv", annotation(one, 22).as_bytes()), put("csv_bi", annotation(one, 1).as_bytes())];
-    let (id, rate_hz) = (RecordingId::new(one.id.as_str()).unwrap(), Rate::new(256, 1).unwrap());
+    let id = Stem::whole(RecordingId::new(one.id.as_str()).unwrap());
+    let (part, rate_hz) = (None, Rate::new(256, 1).unwrap());
     let rows = channels.len();
     let signal = Signal {
         data: ndarray::Array2::from_elem((rows, SAMPLES), one.number as f32),
@@ -152,6 +154,7 @@ fn fill(settings: &Settings, writer: &Writer, identity: &Identity, one: &One) {
         interpolated: Vec::new(),
         input_rate: rate_hz,
         reference: Some("REF".to_owned()),
+        gaps: Vec::new(),
         notes: Vec::new(),
     };
     let facts = SignalFacts {
@@ -167,6 +170,7 @@ fn fill(settings: &Settings, writer: &Writer, identity: &Identity, one: &One) {
         interpolated: Vec::new(),
         reference: Some("REF".to_owned()),
         notes: Vec::new(),
+        part,
     };
     writer.write_signal(one.split, &signal, Dtype::Float32, facts).unwrap();
     let (events, fingerprint) = (one.events(), identity.labels);
@@ -183,6 +187,7 @@ fn fill(settings: &Settings, writer: &Writer, identity: &Identity, one: &One) {
         status,
         events,
         notes,
+        part,
     };
     writer.write_labels(one.split, &[0; SAMPLES], facts).unwrap();
 }

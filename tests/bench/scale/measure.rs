@@ -99,7 +99,9 @@ impl Row {
 /// Prints the table of ratios.
 pub(crate) fn print<F>(yardsticks: &[(&str, F)], rows: &[Row]) {
     print!("{:<28} {:>7} {:>7} {:>7}", "", "cpu", "wall", "memory");
-    yardsticks.iter().for_each(|(name, _)| print!("   {:>15}", format!("× {name}")));
+    for (name, _) in yardsticks {
+        print!("   {:>15}", format!("× {name}"));
+    }
     println!("\n{:<28} {:>7} {:>7} {:>7}{}", "", "", "", "", "      cpu    wall ".repeat(yardsticks.len()));
     for (index, (name, _)) in yardsticks.iter().enumerate() {
         let runs: Vec<Cost> = rows.iter().map(|row| row.yardsticks[index]).collect();
@@ -108,9 +110,9 @@ pub(crate) fn print<F>(yardsticks: &[(&str, F)], rows: &[Row]) {
     }
     for Row { name, cost, yardsticks } in rows {
         print!("{name:<28} {:>7.3} {:>7.3} {:>7.0}", cost.cpu, cost.wall, cost.peak);
-        yardsticks
-            .iter()
-            .for_each(|find| print!("    {:>6.2} {:>7.2}", cost.cpu / find.cpu, cost.wall / find.wall));
+        for find in yardsticks {
+            print!("    {:>6.2} {:>7.2}", cost.cpu / find.cpu, cost.wall / find.wall);
+        }
         println!();
     }
 }

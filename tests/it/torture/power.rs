@@ -150,16 +150,20 @@ fn without_syncs_the_rig_finds_what_is_lost() {
         return;
     }
     let Some(project) = rig() else { return };
+    // Names and journal lines become durable, the bytes behind the names do not: seen before one of the renames.
+    let kill = |at: usize| format!("inject=renameat:signal=KILL:when={at}");
+    let kills: Vec<String> = (1..=4).map(kill).collect();
+    let no_file: Vec<Vec<&str>> =
+        kills.iter().map(|kill| vec!["-e", "inject=fsync:retval=0", "-e", kill]).collect();
     for (what, faults) in [
-        ("no sync at all", &["-e", "inject=fsync,fdatasync:retval=0"][..]),
-        // Names and journal lines become durable, the bytes behind the names do not.
-        ("no sync of files", &["-e", "inject=fsync:retval=0", "-e", "inject=renameat:signal=KILL"]),
+        ("no sync at all", vec![vec!["-e", "inject=fsync,fdatasync:retval=0"]]),
+        ("no sync of files", no_file),
     ] {
-        let (promised, lost, _) = lost(&project, faults, true);
-        assert!(
-            promised > 0 && !lost.is_empty(),
-            "{what}: {promised} acknowledged, none lost: the rig is blind"
-        );
+        let found = faults.iter().any(|faults| {
+            let (promised, lost, _) = lost(&project, faults, true);
+            promised > 0 && !lost.is_empty()
+        });
+        assert!(found, "{what}: nothing acknowledged is lost: the rig is blind");
         tally::count("power loss without syncs, found", 1);
     }
 }

@@ -1,0 +1,245 @@
+//! Change of rate by `scipy.signal.resample`: one transform of the whole channel, bins cut off or added, one transform back.
+//!
+//! Where both lengths have a good common divisor, as whole seconds of usual rates do, `folded` does it in three sweeps over
+//! the memory. Else a real transform of each length is made of a complex one.
+
+use crate::dsp::fft::{Complex, Fft, LARGEST_RADIX, factors};
+use crate::dsp::folded::Folded;
+use crate::dsp::lane::Lane;
+use crate::dsp::roots::Roots;
+
+/// `scipy.signal.resample` from one length to another, prepared.
+#[derive(Debug)]
+pub(crate) enum Fourier {
+    /// Through a common divisor.
+    Folded(Folded),
+    /// One real transform of each length.
+    Whole(Box<[Transform; 2]>),
+}
+
+/// Buffers that one channel after another uses.
+#[derive(Debug, Default)]
+pub(crate) struct Work<L> {
+    pub(crate) other: Vec<L>,
+    pub(crate) spectrum: Vec<Complex<L>>,
+    pub(crate) scratch: Vec<Complex<L>>,
+}
+
+/// A real transform of one length: half as long and complex where the length is even.
+#[derive(Debug)]
+pub(crate) struct Transform {
+    len: usize,
+    fft: Fft,
+    roots: Roots,
+}
+
+impl Fourier {
+    /// Returns how many samples at most lie in buffers beside a channel on the way from `from` samples to `to`.
+    pub(crate) fn buffers(from: usize, to: usize) -> u64 {
+        if Folded::divisor(from, to).is_some() {
+            return from.max(to) as u64;
+        }
+        let transform = |len: usize| {
+            // Another buffer and the spectrum, and where the transform is complex also what it is made of.
+            let points = if len.is_multiple_of(2) { len / 2 } else { len };
+            let buffers = if len.is_multiple_of(2) { 2 * len } else { 6 * len };
+            let largest = factors(points).last().copied().unwrap_or(1);
+            // A convolution of up to 2.2 times as many complex points, twice, and its tables.
+            buffers + if largest > LARGEST_RADIX { 20 * largest } else { 0 }
+        };
+        transform(from).max(transform(to)) as u64
+    }
+
+    /// Prepares the change from `from` samples to `to`; both at least 1.
+    pub(crate) fn new(from: usize, to: usize) -> Self {
+        match Folded::new(from, to) {
+            Some(folded) => Self::Folded(folded),
+            None => Self::whole(from, to),
+        }
+    }
+
+    fn whole(from: usize, to: usize) -> Self {
+        Self::Whole(Box::new([from, to].map(Transform::new)))
+    }
+
+    /// Brings the samples to the new length.
+    pub(crate) fn run<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
+        let (from, to) = match self {
+            Self::Folded(folded) => return folded.run(samples, work),
+            Self::Whole(transforms) => (&transforms[0], &transforms[1]),
+        };
+        let shorter = from.len.min(to.len);
+        from.forward(samples, shorter / 2 + 1, work);
+        if shorter.is_multiple_of(2) && from.len != to.len {
+            // The bin at half the lower rate stands for both of its signs on one side only.
+            let factor = if to.len < from.len { 2.0 } else { 0.5 };
+            let bin = &mut work.spectrum[shorter / 2];
+            *bin = [bin[0] * factor, bin[1] * factor];
+        }
+        to.inverse(samples, work);
+    }
+}
+
+impl Transform {
+    fn new(len: usize) -> Self {
+        let points = if len.is_multiple_of(2) { len / 2 } else { len };
+        Self { len, fft: Fft::new(points), roots: Roots::new(len as u64) }
+    }
+
+    /// Leaves the first `bins` bins, divided by the length, in the spectrum; at most len/2 + 1.
+    ///
+    /// `SciPy` scales the spectrum by to/from and the inverse transform divides by `to`: together that is 1/from.
+    fn forward<L: Lane>(&self, samples: &mut [L], bins: usize, work: &mut Work<L>) {
+        let points = self.fft.len();
+        work.scratch.resize(self.fft.scratch_len(1), [L::default(); 2]);
+        work.spectrum.clear();
+        let scale = 1.0 / self.len as f64;
+        if self.len % 2 == 1 {
+            let mut data: Vec<Complex<L>> = samples.iter().map(|x| [*x * scale, L::default()]).collect();
+            let mut other = vec![[L::default(); 2]; points];
+            let (result, _) = self.fft.run(1, &mut data, &mut other, &mut work.scratch);
+            work.spectrum.extend_from_slice(&result[..bins]);
+            return;
+        }
+        work.other.resize(self.len, L::default());
+        let (data, other) = (samples.as_chunks_mut().0, work.other.as_chunks_mut().0);
+        let (halves, _) = self.fft.run(1, data, other, &mut work.scratch);
+        let scale = 0.5 * scale;
+        work.spectrum.push(self.untangle(0, halves[0], halves[0], scale));
+        let pairs = halves[1..].iter().zip(halves[1..].iter().rev()).take(bins - 1).enumerate();
+        work.spectrum.extend(pairs.map(|(k, (z, mirrored))| self.untangle(k + 1, *z, *mirrored, scale)));
+        if bins > points {
+            work.spectrum.push(self.untangle(points, halves[0], halves[0], scale));
+        }
+    }
+
+    /// X = E + w·O from Z = E + iO at k and at −k, with w = e^(−2πi·k/len); all times 2·scale.
+    #[inline(always)]
+    fn untangle<L: Lane>(&self, k: usize, z: Complex<L>, mirrored: Complex<L>, scale: f64) -> Complex<L> {
+        let even = [(z[0] + mirrored[0]) * scale, (z[1] - mirrored[1]) * scale];
+        let odd = [(z[1] + mirrored[1]) * scale, (mirrored[0] - z[0]) * scale];
+        let [cos, sin] = self.roots.get(k as u64);
+        [even[0] + odd[0] * cos + odd[1] * sin, even[1] + odd[1] * cos - odd[0] * sin]
+    }
+
+    /// Σ X·e^(2πi·jk/len) over the spectrum, which is Hermitian and zero beyond its end.
+    ///
+    /// Parts are exchanged before and after, so that the forward transform is the inverse one.
+    fn inverse<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
+        let zero = [L::default(); 2];
+        let points = self.fft.len();
+        work.scratch.resize(self.fft.scratch_len(1), zero);
+        work.spectrum.resize(self.len / 2 + 1, zero);
+        // The imaginary parts at zero and at half the rate mean nothing in a real signal (`irfft` drops them too).
+        work.spectrum[0][1] = L::default();
+        let spectrum = &mut work.spectrum;
+        if self.len % 2 == 1 {
+            let mut data = vec![zero; points];
+            for (k, [re, im]) in spectrum.iter().enumerate() {
+                data[(points - k) % points] = [L::default() - *im, *re];
+                data[k] = [*im, *re];
+            }
+            let mut other = vec![zero; points];
+            let (result, _) = self.fft.run(1, &mut data, &mut other, &mut work.scratch);
+            samples.clear();
+            samples.extend(result.iter().map(|z| z[1]));
+            return;
+        }
+        spectrum[points][1] = L::default();
+        samples.resize(self.len, L::default());
+        work.other.resize(self.len, L::default());
+        let (data, other) = (samples.as_chunks_mut().0, work.other.as_chunks_mut().0);
+        let pairs = spectrum.iter().zip(spectrum.iter().rev()).enumerate();
+        for (point, (k, (bin, mirrored))) in data.iter_mut().zip(pairs) {
+            let [re, im] = self.tangle(k, *bin, *mirrored);
+            *point = [im, re];
+        }
+        self.fft.run(1, data, other, &mut work.scratch);
+        if !self.fft.ends_where_it_began() {
+            std::mem::swap(samples, &mut work.other);
+        }
+        samples.as_chunks_mut().0.iter_mut().for_each(|pair: &mut Complex<L>| pair.swap(0, 1));
+    }
+
+    /// Z = E + iO, times two, from X at k and at len/2 − k.
+    #[inline(always)]
+    fn tangle<L: Lane>(&self, k: usize, x: Complex<L>, mirrored: Complex<L>) -> Complex<L> {
+        let even = [x[0] + mirrored[0], x[1] - mirrored[1]];
+        let turned = [x[0] - mirrored[0], x[1] + mirrored[1]];
+        let [cos, sin] = self.roots.get(k as u64);
+        let odd = [turned[0] * cos - turned[1] * sin, turned[1] * cos + turned[0] * sin];
+        [even[0] - odd[1], even[1] + odd[0]]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsp::lane::Quad;
+    use crate::dsp::wide::NARROW;
+
+    fn wave(len: usize) -> Vec<f64> {
+        (0..len).map(|i| (i as f64 * 0.37).sin() * 50.0 + f64::from((i * 7919 % 101) as u32)).collect()
+    }
+
+    /// Usual rates over whole seconds, odd and prime ones too, up and down, and lengths with nothing in common.
+    const LENGTHS: [(usize, usize); 14] = [
+        (1000, 1024),
+        (1001, 513),
+        (514, 1027),
+        (997, 1021),
+        (250 * 37, 256 * 37),
+        (512 * 41, 256 * 41),
+        (400 * 63, 256 * 63),
+        (256 * 61, 250 * 61),
+        (125 * 47, 128 * 47),
+        (81 * 7, 27 * 7),
+        (45 * 14, 35 * 14),
+        (35 * 26, 45 * 26),
+        (1200, 1200),
+        (2 * 101, 3 * 101),
+    ];
+
+    #[test]
+    fn a_slow_wave_survives() {
+        let tone = |n: usize, rate: f64| -> Vec<f64> {
+            (0..n).map(|i| (std::f64::consts::TAU * 4.0 * i as f64 / rate).cos()).collect()
+        };
+        let mut found = tone(1000, 250.0);
+        Fourier::new(1000, 1024).run(&mut found, &mut Work::default());
+        assert!(found.iter().zip(&tone(1024, 256.0)).all(|(a, b)| (a - b).abs() < 1e-12));
+    }
+
+    #[test]
+    fn four_channels_equal_four_times_one_and_narrow_equals_wide() {
+        for (from, to) in LENGTHS {
+            let mut alone = wave(from);
+            let mut together: Vec<Quad> = alone.iter().map(|x| Quad([*x, -x, 1.0, x * 3.0])).collect();
+            let mut narrow = together.clone();
+            let plan = Fourier::new(from, to);
+            plan.run(&mut alone, &mut Work::default());
+            plan.run(&mut together, &mut Work::default());
+            NARROW.set(true);
+            plan.run(&mut narrow, &mut Work::default());
+            NARROW.set(false);
+            assert_eq!(alone.len(), to);
+            assert!(alone.iter().zip(&together).all(|(a, b)| *a == b.get(0)), "{from} {to}");
+            assert_eq!(together, narrow, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn both_ways_agree() {
+        for (from, to) in LENGTHS {
+            let (mut folded, mut whole) = (wave(from), wave(from));
+            let Some(plan) = Folded::new(from, to) else {
+                assert!([(1001, 513), (514, 1027), (997, 1021)].contains(&(from, to)), "{from} {to}");
+                continue;
+            };
+            plan.run(&mut folded, &mut Work::default());
+            Fourier::whole(from, to).run(&mut whole, &mut Work::default());
+            let error = folded.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(folded.len() == to && error < 1e-12, "{from} {to}: {error:e}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Admission: recordings are worked on together as long as the memory that they need at most fits the budget.
+//!
+//! The need is estimated from a recording's header before any of its samples is read, and again when its gaps are known. One that
+//! does not fit with four channels at a time is worked on channel by channel; one that does not fit even so is refused.
+
+use crate::dsp::{self, Lanes, Selection};
+use crate::model::failure::{Failure, FailureClass};
+use crate::model::recipe::SignalRecipe;
+use crate::model::recording::{Header, Kind};
+use crate::model::units::Seconds;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// The budget and what of it is in use.
+#[derive(Debug)]
+pub struct Gate {
+    budget: u64,
+    used: Mutex<u64>,
+    freed: Condvar,
+}
+
+/// Memory set aside; given back when dropped.
+#[derive(Debug)]
+pub struct Permit<'a> {
+    gate: &'a Gate,
+    bytes: u64,
+}
+
+impl Gate {
+    /// Returns a gate for so many bytes.
+    #[must_use]
+    pub fn new(budget: u64) -> Self {
+        Self { budget, used: Mutex::new(0), freed: Condvar::new() }
+    }
+
+    /// Says how a recording has to be worked on to fit, and the bytes that this takes, given what it needs either way; class
+    /// `too-long` where it cannot.
+    pub fn judge(&self, need: impl Fn(Lanes) -> Result<u64, Failure>) -> Result<(Lanes, u64), Failure> {
+        let fast = need(Lanes::Four)?;
+        if fast <= self.budget {
+            return Ok((Lanes::Four, fast));
+        }
+        let frugal = need(Lanes::One)?;
+        if frugal <= self.budget {
+            return Ok((Lanes::One, frugal));
+        }
+        let message = format!(
+            "channel by channel the recording needs {frugal} bytes of memory, {} are allowed; `--memory` allows more",
+            self.budget
+        );
+        Err(Failure::new(FailureClass::TooLong, message))
+    }
+
+    /// Waits until so many bytes are free; `judge` has made sure that they can be.
+    pub fn admit(&self, bytes: u64) -> Permit<'_> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        while *used > 0 && used.saturating_add(bytes) > self.budget {
+            used = self.freed.wait(used).unwrap_or_else(PoisonError::into_inner);
+        }
+        *used = used.saturating_add(bytes);
+        Permit { gate: self, bytes }
+    }
+}
+
+impl Permit<'_> {
+    /// The bytes that are set aside.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Sets aside `bytes` instead, where the difference is free now; says whether it is.
+    #[must_use]
+    pub fn grow(&mut self, bytes: u64) -> bool {
+        let mut used = self.gate.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let total = (*used - self.bytes).saturating_add(bytes);
+        let is_free = total <= self.gate.budget;
+        if is_free {
+            (*used, self.bytes) = (total, bytes);
+        }
+        is_free
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *self.gate.used.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
+        self.gate.freed.notify_all();
+    }
+}
+
+/// The most memory that a recording needs by its header, as if it had no gaps; 0 where something is wrong with it, which is said
+/// when it is read.
+#[must_use]
+pub fn peak_bytes(recipe: &SignalRecipe, header: &Header, selection: &Selection, lanes: Lanes) -> u64 {
+    let samples =
+        |signal: usize| header.signals[signal].samples_per_record.saturating_mul(header.records_held);
+    let width = match header.kind {
+        Kind::Edf => 2,
+        Kind::Bdf => 4,
+    };
+    let raw = selection.picks.iter().map(|pick| samples(*pick).saturating_mul(width)).sum();
+    let Some(rate) = header.signals[selection.lead].rate else { return 0 };
+    let whole = [(Seconds::ZERO, samples(selection.lead))];
+    dsp::peak_bytes(recipe, selection, raw, (&whole, rate), lanes).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_waits_for_what_is_there() {
+        let gate = Gate::new(100);
+        let (first, second) = (gate.admit(40), gate.admit(60));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _third = gate.admit(50);
+                sender.send(*gate.used.lock().unwrap()).unwrap();
+            });
+            assert!(receiver.recv_timeout(std::time::Duration::from_millis(50)).is_err());
+            drop(first);
+            assert!(receiver.recv_timeout(std::time::Duration::from_millis(50)).is_err());
+            drop(second);
+            assert_eq!(receiver.recv().unwrap(), 50);
+        });
+        assert_eq!(*gate.used.lock().unwrap(), 0);
+    }
+
+    #[test]
+    fn a_permit_grows_by_what_is_free_and_gives_all_of_it_back() {
+        let gate = Gate::new(100);
+        let (mut first, second) = (gate.admit(40), gate.admit(30));
+        assert!(!first.grow(71) && first.bytes() == 40);
+        assert!(first.grow(70) && *gate.used.lock().unwrap() == 100);
+        drop(second);
+        assert!(first.grow(100));
+        drop(first);
+        assert_eq!(*gate.used.lock().unwrap(), 0);
+    }
+
+    #[test]
+    fn who_fits_neither_way_is_too_long() {
+        let need = |lanes| Ok(if lanes == Lanes::Four { 80 } else { 30 });
+        for (budget, expected) in [(80, Some((Lanes::Four, 80))), (79, Some((Lanes::One, 30))), (29, None)] {
+            let found = Gate::new(budget).judge(need);
+            assert_eq!(found.as_ref().ok(), expected.as_ref(), "{budget}");
+            assert!(found.is_ok() || found.is_err_and(|failure| failure.class == FailureClass::TooLong));
+        }
+    }
+}
