@@ -4,6 +4,7 @@ use crate::model::failure::Failure;
 use crate::model::id::{Digest, RecordingId, Split};
 use crate::model::order::Seizures;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What the file system says of a file: enough to notice a change, never an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,17 @@ pub struct Stamp {
     pub ctime_ns: i128,
     /// Inode number.
     pub inode: u64,
+}
+
+impl Stamp {
+    /// The stamp of what cannot even be asked for one, or not be read: it says nothing about the file.
+    pub const UNKNOWN: Self = Self { bytes: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
+
+    /// True where nothing is known of the file.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::UNKNOWN
+    }
 }
 
 /// A file below the dataset root.
@@ -54,13 +66,20 @@ impl SourceRecording {
     pub fn name(&self) -> &str {
         self.id.as_ref().map_or(&self.file.path, RecordingId::as_str)
     }
+
+    /// True where an annotation file is there that the machine would not read: whether it changed is not known.
+    #[must_use]
+    pub fn has_unread_annotation(&self) -> bool {
+        let files = [&self.annotation, &self.cross_check].into_iter().flatten();
+        files.into_iter().any(|file| file.sha256.is_none() && file.stamp.is_unknown())
+    }
 }
 
 /// The recordings of a dataset in the one order of `model::order`; a profile is a prefix.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
-    /// All recordings of the splits in force.
-    pub recordings: Vec<SourceRecording>,
+    /// All recordings of the splits in force, shared by the profiles.
+    pub recordings: Arc<Vec<SourceRecording>>,
     /// How many of them the profile takes.
     pub members: usize,
 }

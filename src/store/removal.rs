@@ -6,7 +6,9 @@
 
 use super::dir::{Dir, is_absent};
 use super::journal::{self, Unusable};
-use super::layout::{self, BUILD, DAMAGED, FileName, LATEST, LOCK, MANIFEST, Place, REMOVED, TEMPORARIES};
+use super::layout::{
+    self, BUILD, DAMAGED, FileName, HISTORY, LATEST, LOCK, MANIFEST, Place, REMOVED, TEMPORARIES,
+};
 use super::lock::{Lock, Patience};
 use super::merge::uncounted;
 use super::{Held, ManifestState, Store, Wait, setup};
@@ -116,16 +118,18 @@ impl Store {
         Ok((!contents.ours.is_empty() || contents.foreign.is_empty()).then_some(contents))
     }
 
-    /// Returns when the manifest of a version was written, in seconds since the epoch; nothing where there is none, nor
-    /// one that a killed removal took away.
+    /// Returns when the manifest of a version was written, or last found to need no change, in seconds since the epoch;
+    /// nothing where there is none, nor one that a killed removal took away.
     pub fn committed_at(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<i64>> {
         let components = Place::Version(profile, version).components();
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
-        if let Some(manifest) = stat(&dir, MANIFEST)? {
-            return Ok(Some(manifest.st_mtime));
+        let modified = |dir: &Dir, name| Ok(stat(dir, name)?.map(|stat| stat.st_mtime));
+        let (manifest, build) = (modified(&dir, MANIFEST)?, child(&dir, BUILD)?);
+        match (manifest, build) {
+            (Some(written), Some(build)) => Ok(modified(&build, HISTORY)?.max(Some(written))),
+            (None, Some(build)) => modified(&build, REMOVED),
+            (written, None) => Ok(written),
         }
-        let Some(build) = child(&dir, BUILD)? else { return Ok(None) };
-        Ok(stat(&build, REMOVED)?.map(|stat| stat.st_mtime))
     }
 
     /// Returns what was moved to `.damaged/` longer than `age_s` seconds ago.
@@ -337,7 +341,7 @@ fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: fn(&str) -> 
 
 fn is_builders(path: &str) -> bool {
     let leaf = path.rsplit('/').next().unwrap_or(path);
-    [LOCK, layout::MERGE, layout::IDENTITY, REMOVED].contains(&leaf)
+    [LOCK, layout::MERGE, layout::IDENTITY, HISTORY, REMOVED].contains(&leaf)
         || layout::is_shard_name(leaf)
         || layout::is_journal_name(leaf)
 }

@@ -74,6 +74,7 @@ const STATES: &[Situation] = &[
     ("without a manifest", |world| {
         fs_err::remove_file(world.path("cache/full/v00/manifest.json")).unwrap();
     }),
+    ("without the memo", |world| fs_err::remove_dir_all(world.path("cache/.sources")).unwrap()),
     ("damaged", |world| world.damage("full/v00/train/a_1.npz", 100, 4)),
 ];
 

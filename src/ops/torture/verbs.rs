@@ -201,6 +201,7 @@ fn a_removed_version() {
         },
         act: |world| {
             quietly_collect(world, Scope::Version(VersionName::new("v01").unwrap()))?;
+            assert!(!world.path("cache/full/v01").exists());
             all(["full", "smoke"].into_iter().map(|profile| quietly_build(world, profile, PLAIN)))
         },
         valid: &[("full", PLAIN), ("smoke", PLAIN)],
