@@ -16,6 +16,7 @@ use crate::ops::inventory::{self, Taken, into_inner};
 use crate::ops::ledger::{Ledger, QuarantineLine, Recorded, quarantine_lines};
 use crate::ops::library::Depth;
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
+use crate::ops::remarks;
 use crate::ops::survey::{Options, Survey, now_ns, survey, unreachable_dataset};
 use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
 use crate::plan::{Kind, Plan, Retry, Task};
@@ -405,7 +406,8 @@ impl Run<'_> {
         let source = self.source(task);
         let known = self.known(task);
         if !known.is_empty() {
-            let entries = known.into_iter().map(|entry| refreshed(entry, source)).collect();
+            let entries =
+                known.into_iter().map(|entry| refreshed(&self.survey.settings, entry, source)).collect();
             return Ok(Some(Outcome::Done(Kind::Present, entries)));
         }
         if self.cx.is_stopped() || self.only.is_some_and(|only| !only.contains(source.name())) {
@@ -428,10 +430,11 @@ fn lines(outcome: &Outcome) -> Vec<Line> {
     }
 }
 
-/// A kept entry with the path and subject that the dataset file gives it now.
-fn refreshed(entry: &Entry, recording: &SourceRecording) -> Entry {
+/// A kept entry with the path, the subject and the remarks that the dataset file gives it now.
+fn refreshed(settings: &Settings, entry: &Entry, recording: &SourceRecording) -> Entry {
     let mut entry = entry.clone();
     entry.source.path.clone_from(&recording.file.path);
     entry.subject.clone_from(&recording.subject);
+    remarks::renew(settings, &mut entry);
     entry
 }
