@@ -39,3 +39,6 @@ pub struct Quality {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clipped: Option<f64>,
 }
+
+/// No share and no ratio is ever NaN, which JSON could not keep.
+impl Eq for Quality {}

@@ -22,6 +22,7 @@ pub mod library;
 mod listing;
 pub mod load;
 pub mod marks;
+pub mod members;
 pub mod mismatch;
 pub mod open;
 pub mod preflight;

@@ -204,7 +204,7 @@ impl Bench<'_> {
             let message = format!("`{path}` is not the file any more that was there when the build began");
             return Err(Failure::new(FailureClass::ChangedWhileReading, message));
         }
-        lock(&self.learned).lines.push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
+        lock(&self.learned).push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
         let Parsed { header, selection, recording, terms: (lanes, permit) } = parsed?;
         Ok(Raw { source: sha256, lanes, permit, header, selection, recording })
     }

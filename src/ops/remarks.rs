@@ -19,12 +19,15 @@ pub(super) fn remarks(settings: &Settings, name: &str, quality: &Quality) -> Vec
     format.and_then(|format| misnamed(name, format)).into_iter().chain(mains(settings, quality)).collect()
 }
 
-/// Renews these notes of an entry.
-pub(super) fn renew(settings: &Settings, entry: &mut Entry) {
-    let Some(quality) = &entry.quality else { return };
-    let fresh = remarks(settings, &entry.source.path, quality);
-    entry.notes.retain(|note| !CODES.contains(&note.code.as_str()));
-    entry.notes.extend(fresh);
+/// Returns the notes of an entry with these renewed, for a recording of that name; nothing where they stay as they are.
+#[must_use]
+pub(super) fn renewed(settings: &Settings, name: &str, entry: &Entry) -> Option<Vec<Note>> {
+    let fresh = remarks(settings, name, entry.quality.as_ref()?);
+    let is_one = |note: &&Note| CODES.contains(&note.code.as_str());
+    if entry.notes.iter().filter(is_one).eq(&fresh) {
+        return None;
+    }
+    Some(entry.notes.iter().filter(|note| !is_one(note)).cloned().chain(fresh).collect())
 }
 
 /// The content decides what a recording is; a name that says otherwise is noted.

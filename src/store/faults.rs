@@ -89,7 +89,7 @@ fn manifest(version: &VersionName, entry: Entry) -> Manifest {
         durable: true,
         membership: vec![],
         totals: BTreeMap::new(),
-        entries: vec![entry],
+        entries: vec![std::sync::Arc::new(entry)],
         quarantine: vec![],
         history: History::default(),
     }

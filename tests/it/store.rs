@@ -209,7 +209,7 @@ fn manifest(entries: Vec<Entry>, quarantine: Vec<Quarantined>) -> Manifest {
         durable: false,
         membership: entries.iter().map(|e| Member { name: e.id.to_string(), split: e.split }).collect(),
         totals: BTreeMap::new(),
-        entries,
+        entries: entries.into_iter().map(std::sync::Arc::new).collect(),
         quarantine,
         history: History::default(),
     }
