@@ -48,8 +48,9 @@ pub(super) fn walk(root: &Path, globs: &[Glob], exclude: &[Glob]) -> Result<List
     let dotted = globs.iter().any(|glob| glob.glob().split('/').any(|part| part.starts_with('.')));
     let top = open(CWD, root).map_err(|error| Error::io("list", root)(error.into()))?;
     let found = Walk { root, top, set, excluded, dotted }.visit(Path::new(""))?;
-    let mut listing = Listing { recordings: Vec::new(), seen: HashMap::with_capacity(found.len()) };
-    for Found { path, matches, stamp } in found {
+    let mut listing =
+        Listing { recordings: Vec::new(), seen: HashMap::with_capacity(found.iter().map(Vec::len).sum()) };
+    for Found { path, matches, stamp } in found.into_iter().flatten() {
         let text = path.to_str();
         if matches {
             let listed = text.map_or_else(|| escaped(path.as_os_str()), str::to_owned);
@@ -89,10 +90,10 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Everything below a directory. It is closed before those inside of it are opened: a deep tree needs no more
+    /// Everything below a directory, directory by directory. It is closed before those inside of it are opened: a deep tree needs no more
     /// descriptors than there are threads.
-    fn visit(&self, directory: &Path) -> Result<Vec<Found>> {
-        let (mut found, inside) = self.list(directory).map_err(|error| {
+    fn visit(&self, directory: &Path) -> Result<Vec<Vec<Found>>> {
+        let (found, inside) = self.list(directory).map_err(|error| {
             let path = if directory.as_os_str().is_empty() {
                 self.root.to_owned()
             } else {
@@ -100,13 +101,9 @@ impl Walk<'_> {
             };
             Error::io("list", path)(error.into())
         })?;
-        let below: Vec<Vec<Found>> =
+        let below: Vec<Vec<Vec<Found>>> =
             inside.par_iter().map(|directory| self.visit(directory)).collect::<Result<_>>()?;
-        found.reserve(below.iter().map(Vec::len).sum());
-        for below in below {
-            found.extend(below);
-        }
-        Ok(found)
+        Ok(std::iter::once(found).chain(below.into_iter().flatten()).collect())
     }
 
     /// What a directory holds, and which of it are directories.

@@ -84,7 +84,7 @@ impl Memo {
 
     fn decode(text: &[u8]) -> Self {
         let lines = text.par_split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let lines: Vec<Option<MemoLine>> = lines.map(seal::decode).collect();
+        let lines: Vec<Option<MemoLine>> = lines.map(decode_line).collect();
         let mut memo = Self { known: HashMap::with_capacity(lines.len()), stale: 0 };
         for line in lines {
             let replaced = line.map(|MemoLine { path, stamp, sha256, began_ns }| {
@@ -109,6 +109,53 @@ impl Memo {
             seal::encode(&MemoLine { path: path.clone(), stamp, sha256, began_ns }, &mut text)?;
         }
         Ok(Some(text))
+    }
+}
+
+/// Reads an undamaged line: as `seal::encode` writes it where it is that, which takes a fifth of the time, else as any JSON.
+fn decode_line(line: &[u8]) -> Option<MemoLine> {
+    let text = seal::open(line)?;
+    Cursor(text).line().or_else(|| serde_json::from_slice(text).ok())
+}
+
+/// What is left of a line.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn line(mut self) -> Option<MemoLine> {
+        let path = self.text(b"{\"path\":\"")?.to_owned();
+        let bytes = u64::try_from(self.number(b",\"stamp\":{\"bytes\":")?).ok()?;
+        let mtime_ns = self.number(b",\"mtime_ns\":")?.into();
+        let ctime_ns = self.number(b",\"ctime_ns\":")?.into();
+        let inode = u64::try_from(self.number(b",\"inode\":")?).ok()?;
+        let sha256 = Digest::from_hex(self.text(b"},\"sha256\":\"")?)?;
+        let began_ns = self.number(b",\"began_ns\":")?.into();
+        let stamp = Stamp { bytes, mtime_ns, ctime_ns, inode };
+        (self.0 == b"}").then_some(MemoLine { path, stamp, sha256, began_ns })
+    }
+
+    /// What stands between `before` and the next quote, where nothing in it is escaped.
+    fn text(&mut self, before: &[u8]) -> Option<&'a str> {
+        let rest = self.0.strip_prefix(before)?;
+        let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let (text, rest) = rest.split_at(end);
+        self.0 = rest.strip_prefix(b"\"")?;
+        std::str::from_utf8(text).ok()
+    }
+
+    /// The number behind `before`, where it is a common one.
+    fn number(&mut self, before: &[u8]) -> Option<i64> {
+        let rest = self.0.strip_prefix(before)?;
+        let (is_negative, rest) = rest.strip_prefix(b"-").map_or((false, rest), |rest| (true, rest));
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 {
+            return None;
+        }
+        let (number, rest) = rest.split_at(digits);
+        let add = |number: i64, digit: &u8| number.checked_mul(10)?.checked_add((digit - b'0').into());
+        let number = number.iter().try_fold(0, add)?;
+        self.0 = rest;
+        Some(if is_negative { -number } else { number })
     }
 }
 
@@ -163,6 +210,34 @@ mod tests {
             seal::encode(line, &mut text).unwrap();
         }
         Memo::decode(&text)
+    }
+
+    #[test]
+    fn a_line_is_read_as_any_json_reader_reads_it() {
+        let usual = line("a/b c/é.edf", 1_795_242_276_268_910_221, 1_795_242_276_268_910_222, i64::MAX.into());
+        let large = Stamp { bytes: u64::MAX, inode: u64::MAX, ..usual.stamp };
+        for (line, is_usual) in [
+            (usual.clone(), true),
+            (line("", -1, i64::MIN.into(), 0), false),
+            (line("x", -7, 0, -1), true),
+            (line("a\"b\\c\n", 1, 2, 3), false),
+            (line("late", i128::MAX, i128::MIN, i128::from(i64::MAX) + 1), false),
+            (MemoLine { stamp: large, ..usual }, false),
+        ] {
+            let mut text = Vec::new();
+            seal::encode(&line, &mut text).unwrap();
+            let text = text.strip_suffix(b"\n").unwrap();
+            assert_eq!(decode_line(text).as_ref(), Some(&line));
+            assert_eq!(Cursor(seal::open(text).unwrap()).line().is_some(), is_usual, "{line:?}");
+        }
+        for other in [
+            r#"{"path":"x","stamp":{"bytes":-1,"mtime_ns":1,"ctime_ns":1,"inode":1},"sha256":"","began_ns":1}"#,
+            r#"{"path":"x","stamp":{"bytes":,"mtime_ns":1"#,
+            r#"{"path":"x"#,
+            "",
+        ] {
+            assert_eq!(Cursor(other.as_bytes()).line(), None, "{other}");
+        }
     }
 
     #[test]
