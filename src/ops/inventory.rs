@@ -88,7 +88,9 @@ fn in_order(recordings: Vec<SourceRecording>, family: Family) -> Vec<SourceRecor
         recordings.iter().map(|r| Key { path: &r.file.path, split: r.split, seizures: r.seizures }).collect();
     let indices = order(&keys, family);
     let mut slots: Vec<Option<SourceRecording>> = recordings.into_iter().map(Some).collect();
-    indices.into_iter().filter_map(|index| slots[index].take()).collect()
+    let mut ordered = Vec::with_capacity(slots.len());
+    ordered.extend(indices.into_iter().filter_map(|index| slots[index].take()));
+    ordered
 }
 
 fn read_annotations(

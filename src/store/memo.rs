@@ -29,7 +29,9 @@ pub struct MemoLine {
 /// What is remembered of a dataset; a later line replaces an earlier one.
 #[derive(Debug, Clone, Default)]
 pub struct Memo {
-    known: HashMap<String, Known>,
+    /// Where each path stands in `known`: there may be hundreds of thousands, and a table of numbers is a small one.
+    places: HashMap<Box<str>, usize>,
+    known: Vec<Known>,
     /// Lines that say nothing any more: replaced or damaged.
     stale: usize,
 }
@@ -42,6 +44,8 @@ struct Known {
     began_ns: i128,
 }
 
+/// Bytes of a memo that are read at once.
+const CHUNK: u64 = 1 << 20;
 const SECOND_NS: i128 = 1_000_000_000;
 /// Resolution of times with digits behind the second: a tick of the kernel is at most 10 ms.
 const FINE_NS: i128 = 10_000_000;
@@ -54,7 +58,7 @@ impl Memo {
     /// Returns the content of the file at `path`, if it had the same stamp and was at rest when it was hashed.
     #[must_use]
     pub fn get(&self, path: &str, stamp: &Stamp) -> Option<Digest> {
-        let known = self.known.get(path)?;
+        let known = &self.known[*self.places.get(path)?];
         (known.stamp == *stamp && was_at_rest(known)).then_some(known.sha256)
     }
 
@@ -72,28 +76,39 @@ impl Memo {
 
     /// Reads a memo from its directory; nothing readable is nothing remembered.
     pub(super) fn read(sources: &Dir, name: &str) -> Self {
-        let mut text = Vec::new();
-        match sources
-            .open_file(name)
-            .and_then(|file| fault::Watched(&file, "read memo").read_to_end(&mut text))
-        {
-            Ok(_) => Self::decode(&text),
-            Err(_) => Self::default(),
-        }
+        let read = sources.open_file(name).and_then(|file| Self::decode(fault::Watched(&file, "read memo")));
+        read.unwrap_or_default()
     }
 
-    fn decode(text: &[u8]) -> Self {
+    fn decode(mut from: impl Read) -> io::Result<Self> {
+        let (mut memo, mut text) = (Self::default(), Vec::new());
+        while from.by_ref().take(CHUNK).read_to_end(&mut text)? > 0 {
+            let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+            memo.add(&text[..end]);
+            text.drain(..end);
+        }
+        memo.add(&text);
+        Ok(memo)
+    }
+
+    fn add(&mut self, text: &[u8]) {
         let lines = text.par_split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let lines: Vec<Option<MemoLine>> = lines.map(decode_line).collect();
-        let mut memo = Self { known: HashMap::with_capacity(lines.len()), stale: 0 };
         for line in lines {
-            let replaced = line.map(|MemoLine { path, stamp, sha256, began_ns }| {
-                memo.known.insert(path, Known { stamp, sha256, began_ns }).is_some()
-            });
-            // A damaged line says as little as one that was replaced.
-            memo.stale += usize::from(replaced.unwrap_or(true));
+            let Some(MemoLine { path, stamp, sha256, began_ns }) = line else {
+                // A damaged line says as little as one that was replaced.
+                self.stale += 1;
+                continue;
+            };
+            let known = Known { stamp, sha256, began_ns };
+            if let Some(place) = self.places.get(path.as_str()) {
+                self.known[*place] = known;
+                self.stale += 1;
+            } else {
+                self.places.insert(path.into_boxed_str(), self.known.len());
+                self.known.push(known);
+            }
         }
-        memo
     }
 
     /// Returns the memo as text without its stale lines, or nothing where they are the lesser part.
@@ -101,12 +116,12 @@ impl Memo {
         if self.stale < LEAST_STALE.max(self.known.len()) {
             return Ok(None);
         }
-        let mut lines: Vec<_> = self.known.iter().collect();
-        lines.sort_by_key(|(path, _)| *path);
+        let mut paths: Vec<_> = self.places.iter().collect();
+        paths.sort_unstable();
         let mut text = Vec::new();
-        for (path, known) in lines {
-            let Known { stamp, sha256, began_ns } = known.clone();
-            seal::encode(&MemoLine { path: path.clone(), stamp, sha256, began_ns }, &mut text)?;
+        for (path, place) in paths {
+            let Known { stamp, sha256, began_ns } = self.known[*place].clone();
+            seal::encode(&MemoLine { path: path.to_string(), stamp, sha256, began_ns }, &mut text)?;
         }
         Ok(Some(text))
     }
@@ -209,12 +224,13 @@ mod tests {
         for line in lines {
             seal::encode(line, &mut text).unwrap();
         }
-        Memo::decode(&text)
+        Memo::decode(&text[..]).unwrap()
     }
 
     #[test]
     fn a_line_is_read_as_any_json_reader_reads_it() {
-        let usual = line("a/b c/é.edf", 1_795_242_276_268_910_221, 1_795_242_276_268_910_222, i64::MAX.into());
+        let usual =
+            line("a/b c/é.edf", 1_795_242_276_268_910_221, 1_795_242_276_268_910_222, i64::MAX.into());
         let large = Stamp { bytes: u64::MAX, inode: u64::MAX, ..usual.stamp };
         for (line, is_usual) in [
             (usual.clone(), true),
@@ -286,7 +302,7 @@ mod tests {
         lines.push(new.clone());
         assert!(memo(&lines[..LEAST_STALE]).compacted().unwrap().is_none());
         let text = memo(&lines).compacted().unwrap().unwrap();
-        assert_eq!(Memo::decode(&text).get("a", &new.stamp), Some(new.sha256));
-        assert_eq!(Memo::decode(&text).stale, 0);
+        assert_eq!(Memo::decode(&text[..]).unwrap().get("a", &new.stamp), Some(new.sha256));
+        assert_eq!(Memo::decode(&text[..]).unwrap().stale, 0);
     }
 }
