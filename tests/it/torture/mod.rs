@@ -5,6 +5,7 @@
 
 mod crowd;
 mod hostile;
+mod long;
 mod power;
 mod syscalls;
 mod whereabouts;
