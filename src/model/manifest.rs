@@ -2,6 +2,7 @@
 
 use crate::model::failure::{FailureClass, Note};
 use crate::model::id::{Digest, ProfileName, Split, VersionName};
+use crate::model::quality::Quality;
 use crate::model::stem::{PartOf, Stem};
 use crate::model::units::Rate;
 use crate::model::window::{self, Span, WindowCounts, Windowing};
@@ -142,6 +143,9 @@ pub struct Entry {
     /// Samples that were never recorded and hold zeros (`gaps: fill`); windows that touch them are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Span>,
+    /// How well it was recorded, and how much of it the recipe changed; nothing in files from before that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Box<Quality>>,
 }
 
 impl Entry {

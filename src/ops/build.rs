@@ -16,6 +16,7 @@ use crate::ops::inventory::{self, Taken, into_inner};
 use crate::ops::ledger::{Ledger, QuarantineLine, Recorded, quarantine_lines};
 use crate::ops::library::{Depth, Library};
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
+use crate::ops::remarks;
 use crate::ops::survey::{Options, Survey, identity, now_ns, survey, unreachable_dataset};
 use crate::ops::{Context, Step, demo, estimate, leak, memory, mismatch};
 use crate::plan::{Kind, Plan, Retry, Task, Work};
@@ -431,7 +432,10 @@ impl Run<'_> {
         match (&task.work, &source.id) {
             (Work::Files(_), Ok(id)) => {
                 let entries = self.known_entries(task, id)?;
-                let entries = entries.into_iter().map(|entry| refreshed(entry, source)).collect();
+                let entries = entries
+                    .into_iter()
+                    .map(|entry| refreshed(&self.survey.settings, entry, source))
+                    .collect();
                 Some(Outcome::Done(Kind::Present, entries))
             }
             (Work::Quarantined(failure), id) => {
@@ -480,13 +484,16 @@ fn lines(outcome: &Outcome) -> Vec<Line> {
     }
 }
 
-/// A kept entry with the path and subject that the dataset file gives it now.
-fn refreshed(entry: &Arc<Entry>, recording: &SourceRecording) -> Arc<Entry> {
-    if (&entry.source.path, &entry.subject) == (&recording.file.path, &recording.subject) {
+/// A kept entry with the path, the subject and the remarks that name and dataset file give it now.
+fn refreshed(settings: &Settings, entry: &Arc<Entry>, recording: &SourceRecording) -> Arc<Entry> {
+    let path = &recording.file.path;
+    let notes = remarks::renewed(settings, path, entry);
+    if (&entry.source.path, &entry.subject) == (path, &recording.subject) && notes.is_none() {
         return Arc::clone(entry);
     }
     let mut entry = (**entry).clone();
-    entry.source.path.clone_from(&recording.file.path);
+    entry.source.path.clone_from(path);
     entry.subject.clone_from(&recording.subject);
+    entry.notes = notes.unwrap_or(entry.notes);
     Arc::new(entry)
 }

@@ -4,7 +4,7 @@ use crate::model::failure::FailureClass;
 use crate::model::id::{RecordingId, Split};
 use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, History, MANIFEST_SCHEMA, Manifest, Member, Quarantined, Totals};
-use crate::model::recipe::{CONTAINER_REVISION, READER_REVISION};
+use crate::model::recipe::{CONTAINER_REVISION, QUALITY_REVISION, READER_REVISION};
 use crate::model::settings::Settings;
 use crate::model::stem::Stem;
 use crate::ops::mismatch;
@@ -136,6 +136,7 @@ impl Ledger {
             builder: format!("eegcache {}", env!("CARGO_PKG_VERSION")),
             revisions: BTreeMap::from([
                 ("container".to_owned(), CONTAINER_REVISION),
+                ("quality".to_owned(), QUALITY_REVISION),
                 ("reader".to_owned(), READER_REVISION),
             ]),
             licence: settings.dataset.licence.clone(),

@@ -30,6 +30,7 @@ pub mod preflight;
 pub mod process;
 pub mod reader;
 mod reading;
+mod remarks;
 pub mod status;
 pub mod survey;
 #[cfg(test)]

@@ -21,6 +21,11 @@ use std::time::Duration;
 /// How long pre-flight waits for a build that holds the version before it links.
 const LINK_WAIT: Duration = Duration::from_secs(30);
 
+/// What the notes that training should hear of say of a recording.
+const TRANSIENT: &str =
+    "begin with a filter transient that outweighs the signal: `preprocessing.init: first_sample` avoids it";
+const OTHER_MAINS: &str = "show mains at another frequency than is configured: see `dataset.mains_hz` and `preprocessing.notch_freq`";
+
 /// The verdict on a cache.
 #[derive(Debug, Serialize)]
 pub struct PreflightReport {
@@ -222,7 +227,9 @@ fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Vec<Gate> {
     gates.extend(expect(survey).map(|verdict| gate("expect", verdict)));
     gates.push(gate("channels", channels(survey, &entries)));
     gates.push(gate("quarantine", quarantine(survey)));
-    gates.extend(transients(&entries).map(|verdict| gate("dc-transient", verdict)));
+    let noted = |code, what| noted(&entries, code, what);
+    gates.extend(noted("dc-transient", TRANSIENT).map(|verdict| gate("dc-transient", verdict)));
+    gates.extend(noted("mains-mismatch", OTHER_MAINS).map(|verdict| gate("mains-mismatch", verdict)));
     gates
 }
 
@@ -444,19 +451,14 @@ fn quarantine(survey: &Survey) -> Verdict {
     }
 }
 
-fn transients(entries: &[&Entry]) -> Option<Verdict> {
+/// A warning where recordings bear a note of that code.
+fn noted(entries: &[&Entry], code: &str, what: &str) -> Option<Verdict> {
     let mut marked: Vec<&str> = entries
         .iter()
-        .filter(|entry| entry.notes.iter().any(|note| note.code == "dc-transient"))
+        .filter(|entry| entry.notes.iter().any(|note| note.code == code))
         .map(|entry| entry.id.recording().as_str())
         .collect();
     marked.dedup();
     let first = marked.first()?;
-    Some(Verdict::Warn {
-        message: format!(
-            "{} recordings, `{first}` among them, begin with a filter transient that outweighs the signal: \
-             `preprocessing.init: first_sample` avoids it",
-            marked.len()
-        ),
-    })
+    Some(Verdict::Warn { message: format!("{} recordings, `{first}` among them, {what}", marked.len()) })
 }

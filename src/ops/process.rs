@@ -15,6 +15,7 @@ use crate::model::stem::Stem;
 use crate::ops::admission::Gate;
 use crate::ops::labelling::{Labelled, Timeline};
 use crate::ops::reading::{Cut, Part};
+use crate::ops::remarks;
 use crate::plan::{self, Action, Decision, FileWork, Kind, Shelf, Task, Work};
 use crate::source;
 use crate::store::{Line, MemoLine, Store, Writer};
@@ -221,7 +222,7 @@ impl Bench<'_> {
         if let Some(found) = self.existing_signals(recording, id, signal)? {
             let time = Timeline::of_files(&found);
             let labels = self.labels(recording, id, labels, &time, "relabelled")?;
-            return Ok(assemble(recording, found, labels));
+            return Ok(self.assemble(recording, found, labels));
         }
         self.refuse_making()?;
         let cut = self.read(recording, id)?;
@@ -243,7 +244,22 @@ impl Bench<'_> {
         let labels = self.labels(recording, id, labels, &Timeline::of_cut(cut), "built")?;
         let one = |part: &Part| self.make_signal(recording, cut, part);
         let signals: Vec<_> = cut.parts.iter().map(one).collect::<Result<_, _>>()?;
-        Ok(assemble(recording, signals, labels))
+        Ok(self.assemble(recording, signals, labels))
+    }
+
+    /// The entries of the manifest from what the files say of themselves, one for every part.
+    fn assemble(
+        &self,
+        recording: &SourceRecording,
+        signals: Vec<Artifact<SignalFacts>>,
+        labels: Vec<Labelled>,
+    ) -> Vec<Entry> {
+        let one = |(signal, labels)| {
+            let entry = entry(recording, signal, labels);
+            let notes = remarks::renewed(self.settings, &entry.source.path, &entry);
+            Entry { notes: notes.unwrap_or(entry.notes), ..entry }
+        };
+        signals.into_iter().zip(labels).map(one).collect()
     }
 
     /// The signal files where they are kept or linked; nothing where they have to be made after all.
@@ -379,15 +395,6 @@ fn contained(panic: &(dyn std::any::Any + Send)) -> Failure {
     Failure::new(FailureClass::Panic, format!("a defect of eegcache, please report it: {text}"))
 }
 
-/// The entries of the manifest from what the files say of themselves, one for every part.
-fn assemble(
-    recording: &SourceRecording,
-    signals: Vec<Artifact<SignalFacts>>,
-    labels: Vec<Labelled>,
-) -> Vec<Entry> {
-    signals.into_iter().zip(labels).map(|(signal, labels)| entry(recording, signal, labels)).collect()
-}
-
 fn entry(recording: &SourceRecording, signal: Artifact<SignalFacts>, labels: Labelled) -> Entry {
     let Artifact { record, facts, made } = signal;
     let mut notes = facts.notes;
@@ -417,5 +424,6 @@ fn entry(recording: &SourceRecording, signal: Artifact<SignalFacts>, labels: Lab
         made: Made { signal: made, labels: labels_made },
         part: facts.part,
         gaps: facts.gaps,
+        quality: facts.quality,
     }
 }

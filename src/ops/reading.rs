@@ -4,6 +4,7 @@ use crate::model::artifact::SignalFacts;
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::id::{Digest, RecordingId};
 use crate::model::inventory::SourceRecording;
+use crate::model::quality::Quality;
 use crate::model::recipe::{GapPolicy, SignalRecipe};
 use crate::model::recording::{Header, RawChannel, Recording, Signal, Stretch};
 use crate::model::settings::Settings;
@@ -270,7 +271,7 @@ fn signal_facts(fingerprint: Digest, raw: &Raw<'_>, part: &Part, signal: &Signal
         offset_s: raw.recording.offset,
         gaps: signal.gaps.clone(),
         interpolated: signal.interpolated.clone(),
-        reference: signal.reference.clone(),
+        quality: Some(Box::new(Quality { format: Some(raw.header.format()), ..signal.quality.clone() })),
         notes: notes.cloned().collect(),
         part: part.part,
     }

@@ -3,6 +3,7 @@
 
 use eegcache::model::artifact::{LabelFacts, SignalFacts};
 use eegcache::model::manifest::{Event, Identity, LabelStatus};
+use eegcache::model::quality::Quality;
 use eegcache::model::recipe::Dtype;
 use eegcache::model::recording::Signal;
 use eegcache::model::settings::Settings;
@@ -171,7 +172,7 @@ fn fill(settings: &Settings, writer: &Writer, identity: &Identity, one: &One) {
         scale: vec![[0.0, 1.0]; rows],
         interpolated: Vec::new(),
         input_rate: rate_hz,
-        reference: Some("REF".to_owned()),
+        quality: quality(&settings.recipe.signal.channels.order),
         gaps: Vec::new(),
         notes: Vec::new(),
     };
@@ -186,7 +187,7 @@ fn fill(settings: &Settings, writer: &Writer, identity: &Identity, one: &One) {
         offset_s: Seconds::ZERO,
         gaps: Vec::new(),
         interpolated: Vec::new(),
-        reference: Some("REF".to_owned()),
+        quality: Some(Box::new(quality(&settings.recipe.signal.channels.order))),
         notes: Vec::new(),
         part,
     };
@@ -208,6 +209,19 @@ fn fill(settings: &Settings, writer: &Writer, identity: &Identity, one: &One) {
         part,
     };
     writer.write_labels(one.split, &[0; SAMPLES], facts).unwrap();
+}
+
+/// What every entry says of its quality; as long as that of a real recording.
+fn quality(channels: &[String]) -> Quality {
+    Quality {
+        format: Some("EDF".to_owned()),
+        reference: Some("REF".to_owned()),
+        mains_hz: Some(60),
+        mains_ratio: Some(12.345_678),
+        early_variance: channels.iter().map(|channel| (channel.clone(), 0.017)).collect(),
+        clipped: Some(0.000_123),
+        ..Quality::default()
+    }
 }
 
 /// A plain EDF file (Kemp et al. 1992) of one record; no two are equal.
