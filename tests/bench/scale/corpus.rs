@@ -218,7 +218,7 @@ fn quality(channels: &[String]) -> Quality {
         reference: Some("REF".to_owned()),
         mains_hz: Some(60),
         mains_ratio: Some(12.345_678),
-        early_variance: channels.iter().map(|channel| (channel.clone(), 0.017)).collect(),
+        early_variance: channels.iter().map(|channel| (channel, 0.017)).collect(),
         clipped: Some(0.000_123),
         ..Quality::default()
     }

@@ -67,7 +67,7 @@ impl Place {
 
     /// The same with so many kibibytes of address space.
     pub(crate) fn within(&self, kibibytes: u64, corpus: &str) -> Command {
-        let build = self.build_with(1, corpus, &[]);
+        let build = self.build_with(1, corpus, &["--memory", &format!("{kibibytes}K")]);
         let mut limited = Command::new("sh");
         limited.args(["-c", &format!("ulimit -v {kibibytes}; exec \"$0\" \"$@\"")]);
         limited.arg(build.get_program()).args(build.get_args()).current_dir(&self.root);

