@@ -3,6 +3,7 @@
 use crate::edf_writer::{EdfFile, EdfSignal};
 use crate::project::Project;
 use crate::shared::shared;
+use eegcache::model::Digest;
 use eegcache::model::recording::Kind;
 use serde_json::Value;
 use std::path::Path;
@@ -173,6 +174,29 @@ fn drawn() -> Project {
         vec![EdfSignal::new("EEG Fp1-REF", 256, wave(3)), EdfSignal::new("EEG <F3>&-REF", 256, wave(7))];
     fs_err::write(project.path("a.edf"), EdfFile::new(Kind::Edf, 12, signals).to_bytes()).unwrap();
     project
+}
+
+#[test]
+fn what_the_recipe_makes_is_digested_before_the_last_rounding() {
+    let project = drawn();
+    let order = "preprocessing.channels.order=[Fp1, \"<F3>&\"]";
+    let bare = ["--set", order, "--set", "preprocessing.steps=[]"];
+    let report = inspect(&project, &project.path("a.edf"), &bare);
+    for (row, (name, step)) in [("Fp1", 3), ("<F3>&", 7)].into_iter().enumerate() {
+        let digital = (0..12 * 256).map(|i| (i * step) % 400 - 200);
+        // Without a step these are the recorded values, rounded to float32 where they enter.
+        let samples = digital.map(|x| f64::from((0.1 * f64::from(x) + 0.05) as f32));
+        let bytes: Vec<u8> = samples.flat_map(f64::to_le_bytes).collect();
+        let expected = serde_json::json!({
+            "channel": name, "samples": 12 * 256, "sha256_f64le": Digest::of(&bytes).to_string()
+        });
+        assert_eq!(report["processed"][row], expected);
+    }
+    let one = "preprocessing.steps=[{zscore: {epsilon: 1.0e-8}}]";
+    let scaled = inspect(&project, &project.path("a.edf"), &["--set", order, "--set", one]);
+    assert_ne!(scaled["processed"][0]["sha256_f64le"], report["processed"][0]["sha256_f64le"]);
+    let run = project.run(&["inspect", "a.edf", "--json", "--set", order]).expect(0);
+    assert_eq!(run.json()["processed"], Value::Null, "only where it was asked for");
 }
 
 #[test]
