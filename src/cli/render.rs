@@ -251,6 +251,13 @@ fn remarks(profile: &ProfileStatus) -> String {
             profile.quarantine.len()
         ));
     }
+    let unfit: usize = profile.splits.values().map(|split| split.unfit).sum();
+    if unfit > 0 {
+        lines.push(format!(
+            "without windows: at the rate of {} `windows` are no whole number of samples",
+            count(unfit, "recording")
+        ));
+    }
     if profile.unchecked > 0 {
         lines.push(format!(
             "{} unchecked: right size, content not looked at",

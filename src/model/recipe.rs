@@ -15,7 +15,8 @@ pub const CONTAINER_REVISION: u64 = 1;
 /// Revision of what is measured of every recording (`model::quality`): it stands in a signal's `entry.json`.
 pub const QUALITY_REVISION: u64 = 1;
 /// Revision of the readers: a failure is tried again when it rises.
-pub const READER_REVISION: u64 = 1;
+// 2: dots at the end of a label are taken off.
+pub const READER_REVISION: u64 = 2;
 
 /// A signal recipe and a label recipe; each has its own fingerprint and its own files.
 #[derive(Debug, Clone, PartialEq, Serialize)]
