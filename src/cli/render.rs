@@ -509,7 +509,16 @@ pub(crate) fn quality_lines(quality: &Quality) -> Vec<String> {
     [line(&recorded), line(&made)].into_iter().filter(|line| !line.is_empty()).collect()
 }
 
-/// A share from 0 to 1.
+/// A share from 0 to 1, with two digits that count.
 fn percent(share: f64) -> String {
-    format!("{:.3} %", 100.0 * share)
+    let percent = 100.0 * share;
+    let digits = match percent {
+        0.0 => 0,
+        10.0.. => 0,
+        1.0.. => 1,
+        0.1.. => 2,
+        0.01.. => 3,
+        _ => 4,
+    };
+    format!("{percent:.digits$} %")
 }

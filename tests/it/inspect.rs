@@ -235,6 +235,27 @@ fn a_page_is_drawn_before_and_after_the_recipe() {
 }
 
 #[test]
+fn texts_of_marks_stand_above_each_other_where_they_would_overlap() {
+    let project = drawn();
+    let wave: Vec<i32> = (0..12 * 256).map(|i| (i * 3) % 400 - 200).collect();
+    let onsets: Vec<String> = (0..12).map(|record| format!("+{record}")).collect();
+    let onsets: Vec<&str> = onsets.iter().map(String::as_str).collect();
+    let file = EdfFile::new(Kind::Edf, 12, vec![EdfSignal::new("EEG Fp1-REF", 256, wave)]);
+    let file = file.plus("EDF+C", &onsets).annotate(1, "+3", None, "a rather long text");
+    let file = file.annotate(1, "+3.2", Some("2"), "a second one").annotate(8, "+8", None, "far off");
+    fs_err::write(project.path("b.edf"), file.to_bytes()).unwrap();
+    let arguments = ["inspect", "b.edf", "--plot", "b.svg", "--set", "preprocessing.channels.order=[Fp1]"];
+    project.run(&arguments).expect(0);
+    let svg = project.read("b.svg");
+    let height = |text: &str| {
+        let line = svg.lines().find(|line| line.contains(&format!(">{text}</text>"))).unwrap();
+        line.split("y=\"").nth(1).unwrap().split('"').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(height("a rather long text"), height("far off"));
+    assert_eq!(height("a rather long text") - height("a second one"), 13.0);
+}
+
+#[test]
 fn what_is_refused_is_shown_and_not_drawn() {
     let project = drawn();
     project

@@ -111,7 +111,7 @@ fn an_entry_says_how_well_it_was_recorded() {
     let words = [
         "mains 50 Hz",
         "reference LE",
-        "saturated: EEG Cz-LE 9.991 %",
+        "saturated: EEG Cz-LE 10.0 %",
         "flat: EEG O2-LE",
         "unit assumed: EEG Cz-LE",
     ];
