@@ -348,6 +348,10 @@ pub(crate) fn verify(report: &VerifyReport) -> String {
         let place = format!("{}/{}", missing.profile, missing.version);
         let _ = writeln!(text, "missing: {place}/{}: `eegcache build` makes it again", plain(&missing.name));
     }
+    for unread in &report.unread {
+        let place = format!("{}/{}", unread.profile, unread.version);
+        let _ = writeln!(text, "unread: {place}/{}: {}", plain(&unread.name), plain(&unread.reason));
+    }
     for moved in &report.moved {
         let _ = writeln!(text, "moved: {}", plain(moved));
     }

@@ -177,6 +177,8 @@ pub fn survey(
             survey.plan = None;
         }
     }
+    let unread = taken.iter().flat_map(|taken| &taken.unread);
+    survey.unread.extend(unread.filter(|(name, _)| survey.members.contains(name)).cloned());
     survey.inventory = inventory;
     survey.damage = survey.find_damage();
     survey.state = survey.find_state();

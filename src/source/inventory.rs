@@ -118,12 +118,12 @@ impl Found<'_> {
     }
 }
 
-/// Returns the stamp of a file, of the link itself where it leads nowhere, or zeros where nothing can be
+/// Returns the stamp of a file, of the link itself where it leads nowhere, or `UNKNOWN` where nothing can be
 /// said. Opening such a file says what is wrong with it, so it is not dropped here.
 fn stamp_of(path: &Path) -> Stamp {
     let metadata = fault::point("stat source").and_then(|()| fs_err::metadata(path));
     let metadata = metadata.or_else(|_| fs_err::symlink_metadata(path));
-    metadata.map_or(super::NO_STAMP, |metadata| super::stamp(&metadata))
+    metadata.map_or(Stamp::UNKNOWN, |metadata| super::stamp(&metadata))
 }
 
 /// Returns a file as the file system describes it now, its content unknown.

@@ -54,7 +54,7 @@ pub(super) fn walk(root: &Path, globs: &[Glob], exclude: &[Glob]) -> Result<List
         if matches {
             let listed = text.map_or_else(|| escaped(path.as_os_str()), str::to_owned);
             // A directory has its stamp where it matches.
-            let stamp = stamp.unwrap_or(super::NO_STAMP);
+            let stamp = stamp.unwrap_or(Stamp::UNKNOWN);
             listing.recordings.push(Listed { path: listed, is_utf8: text.is_some(), stamp });
         }
         if let Ok(path) = path.into_os_string().into_string() {
@@ -141,13 +141,13 @@ impl Walk<'_> {
     }
 }
 
-/// Returns the stamp of a file, of the link itself where it leads nowhere, or zeros where nothing can be
+/// Returns the stamp of a file, of the link itself where it leads nowhere, or `UNKNOWN` where nothing can be
 /// said. Opening such a file says what is wrong with it, so it is not dropped here.
 fn stamp_at(directory: &OwnedFd, name: &CStr) -> Stamp {
     let stat = fault::uninterrupted("stat source");
     let stat = stat.and_then(|()| rustix::fs::statat(directory, name, AtFlags::empty()));
     let stat = stat.or_else(|_| rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW));
-    stat.map_or(super::NO_STAMP, |stat| Stamp {
+    stat.map_or(Stamp::UNKNOWN, |stat| Stamp {
         bytes: stat.st_size as u64,
         mtime_ns: super::nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
         ctime_ns: super::nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
