@@ -517,12 +517,12 @@ pub(crate) fn quality_lines(quality: &Quality) -> Vec<String> {
 fn percent(share: f64) -> String {
     let percent = 100.0 * share;
     let digits = match percent {
-        0.0 => 0,
         10.0.. => 0,
         1.0.. => 1,
         0.1.. => 2,
         0.01.. => 3,
-        _ => 4,
+        _ if percent > 0.0 => 4,
+        _ => 0,
     };
     format!("{percent:.digits$} %")
 }
