@@ -76,7 +76,7 @@ pub(crate) struct BuildArgs {
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// Memory to use at most, for instance 4G (default: most of what is available)
-    #[arg(long, value_name = "SIZE", value_parser = crate::cli::memory::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = crate::ops::memory::parse)]
     pub(crate) memory: Option<u64>,
     /// Print the plan and do nothing
     #[arg(long)]

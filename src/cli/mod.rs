@@ -4,7 +4,6 @@ mod args;
 pub mod config;
 mod exchange;
 mod inspect;
-mod memory;
 mod plot;
 mod progress;
 mod render;
@@ -165,7 +164,7 @@ fn build(args: &BuildArgs) -> Result<u8> {
         shard: args.shard,
         paranoid: args.paranoid,
         no_fsync: args.no_fsync,
-        memory: args.memory.unwrap_or_else(memory::available),
+        memory: args.memory,
     };
     if args.dry_run {
         let plan = ops::dry_run::dry_run(&cx, &settings, options)?;

@@ -502,11 +502,11 @@ pub(crate) fn quality_lines(quality: &Quality) -> Vec<String> {
         listed("flat", &quality.flat),
         listed("unit assumed", &quality.unit_assumed),
     ];
-    let early = quality.early_variance.iter().max_by(|a, b| a.1.total_cmp(b.1));
+    let early = quality.early_variance.iter().max_by(|a, b| a.1.total_cmp(&b.1));
     let made = [
         quality.clipped.map(|share| format!("{} of the samples clipped", percent(share))),
         early.map(|(name, share)| {
-            format!("at most {} of the variance in the first 5 s ({name})", percent(*share))
+            format!("at most {} of the variance in the first 5 s ({name})", percent(share))
         }),
     ];
     let line = |facts: &[Option<String>]| facts.iter().flatten().cloned().collect::<Vec<_>>().join("; ");

@@ -92,7 +92,9 @@ fn in_order(recordings: Vec<SourceRecording>, family: Family) -> Vec<SourceRecor
         recordings.iter().map(|r| Key { path: &r.file.path, split: r.split, seizures: r.seizures }).collect();
     let indices = order(&keys, family);
     let mut slots: Vec<Option<SourceRecording>> = recordings.into_iter().map(Some).collect();
-    indices.into_iter().filter_map(|index| slots[index].take()).collect()
+    let mut ordered = Vec::with_capacity(slots.len());
+    ordered.extend(indices.into_iter().filter_map(|index| slots[index].take()));
+    ordered
 }
 
 /// Returns why a file could not be read where that says nothing about the file: it is left unknown then.

@@ -6,6 +6,7 @@
 mod crowd;
 mod exclusion;
 mod hostile;
+mod long;
 mod moving;
 mod power;
 mod syscalls;
