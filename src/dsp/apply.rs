@@ -142,6 +142,7 @@ pub fn apply_to_channel(steps: &[Step], rate: Rate, samples: &[f64]) -> Result<(
     while !rest.is_empty() {
         rest = &rest[runner.run(rest, &mut track)?..];
     }
+    track.settle();
     Ok((track.samples, track.rate))
 }
 
@@ -257,6 +258,9 @@ impl<L: Lane> Run<'_, L> {
         while at < end {
             at += self.runner.run(&self.steps[at..end], &mut group.track)?;
             self.early.observe(at - 1, group);
+        }
+        if end < self.steps.len() {
+            group.track.settle();
         }
         Ok(())
     }

@@ -15,11 +15,16 @@ pub(crate) trait Lane:
     + Div<Output = Self>
     + Mul<f64, Output = Self>
 {
+    /// The same channels as functions compiled for AVX2 hold them; same layout.
+    type Wide: Lane;
     /// Number of channels.
     const WIDTH: usize;
 
     /// Returns a lane that holds `value` for every channel.
     fn splat(value: f64) -> Self;
+
+    /// Returns a lane of the value of every channel.
+    fn from_channels(value: impl Fn(usize) -> f64) -> Self;
 
     /// Returns the value of a channel.
     fn get(&self, channel: usize) -> f64;
@@ -37,11 +42,17 @@ pub(crate) trait Lane:
 }
 
 impl Lane for f64 {
+    type Wide = Self;
     const WIDTH: usize = 1;
 
     #[inline(always)]
     fn splat(value: f64) -> Self {
         value
+    }
+
+    #[inline(always)]
+    fn from_channels(value: impl Fn(usize) -> f64) -> Self {
+        value(0)
     }
 
     #[inline(always)]
@@ -100,11 +111,20 @@ impl Mul<f64> for Quad {
 }
 
 impl Lane for Quad {
+    #[cfg(target_arch = "x86_64")]
+    type Wide = crate::dsp::wide::Register;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Wide = Self;
     const WIDTH: usize = 4;
 
     #[inline(always)]
     fn splat(value: f64) -> Self {
         Self([value; 4])
+    }
+
+    #[inline(always)]
+    fn from_channels(value: impl Fn(usize) -> f64) -> Self {
+        Self([value(0), value(1), value(2), value(3)])
     }
 
     #[inline(always)]
