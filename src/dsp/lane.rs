@@ -3,6 +3,7 @@
 //! All operations work element by element, so what comes out of a channel never depends on its neighbours in
 //! the lanes, on the processor's vector width or on threads. There is no fused multiply-add.
 
+use crate::dsp::fft::Point;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// One or several channels' samples at one instant.
@@ -17,6 +18,8 @@ pub(crate) trait Lane:
 {
     /// The same channels as functions compiled for AVX2 hold them; same layout.
     type Wide: Lane;
+    /// A complex number of them as functions compiled for AVX-512 hold it; same layout.
+    type Widest: Point;
     /// Number of channels.
     const WIDTH: usize;
 
@@ -43,6 +46,7 @@ pub(crate) trait Lane:
 
 impl Lane for f64 {
     type Wide = Self;
+    type Widest = [Self; 2];
     const WIDTH: usize = 1;
 
     #[inline(always)]
@@ -113,8 +117,12 @@ impl Mul<f64> for Quad {
 impl Lane for Quad {
     #[cfg(target_arch = "x86_64")]
     type Wide = crate::dsp::wide::Register;
+    #[cfg(target_arch = "x86_64")]
+    type Widest = crate::dsp::wide::WideRegister;
     #[cfg(not(target_arch = "x86_64"))]
     type Wide = Self;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Widest = [Self; 2];
     const WIDTH: usize = 4;
 
     #[inline(always)]
