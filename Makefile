@@ -12,7 +12,7 @@ COUNT = code=$$?; test ! -f $(TALLY) || awk -F '\t' '/^skipped/ {print; next} {n
 	END {for (kind in n) printf "%7d  %s\n", n[kind], kind | "sort -k2"; close("sort -k2"); printf "%7d  injected faults\n", all}' $(TALLY); exit $$code
 
 .DEFAULT_GOAL := help
-.PHONY: help cache-smoke cache-dev cache-full cache-status cache-verify preflight demo-data test torture test-python wheel fuzz check check-portable bench
+.PHONY: help cache-smoke cache-dev cache-full cache-status cache-verify preflight demo-data test torture test-python wheel fuzz check check-portable bench bench-scale
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,3 +61,6 @@ check: ## Formatting, lints, tests and documentation, warnings denied
 
 bench: ## Run the micro-benchmarks, then the whole program beside others (PYTHON=python3)
 	@$(CARGO) bench --bench kernels && $(CARGO) bench --bench whole
+
+bench-scale: ## Measure status, preflight and an idle build on N recordings (100000) beside find
+	@$(CARGO) bench --bench scale -- $(or $(N),100000) $(DIR)

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 
 #[cfg(test)]
 pub(crate) use on_demand::{Fault, Plan, plan, was_hit};
-pub(crate) use on_demand::{interruptible, point, portion};
+pub(crate) use on_demand::{interruptible, point, portion, uninterrupted};
 
 /// An open file whose reads and writes are announced under a name.
 #[derive(Debug)]
@@ -106,8 +106,13 @@ mod on_demand {
 
     /// An operation is about to happen that no signal interrupts.
     pub(crate) fn point(operation: &'static str) -> io::Result<()> {
+        Ok(uninterrupted(operation)?)
+    }
+
+    /// As `point`, with the error as the system gives it.
+    pub(crate) fn uninterrupted(operation: &'static str) -> Result<(), Errno> {
         match next(operation) {
-            Some(Fault::Error(code)) if code != Errno::INTR => Err(fail(code).into()),
+            Some(Fault::Error(code)) if code != Errno::INTR => Err(fail(code)),
             _ => Ok(()),
         }
     }
@@ -140,6 +145,11 @@ mod on_demand {
 
     #[inline]
     pub(crate) fn point(_operation: &'static str) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn uninterrupted(_operation: &'static str) -> rustix::io::Result<()> {
         Ok(())
     }
 

@@ -5,17 +5,18 @@
 //! a file: shelves say what caches hold, the inventory says what lies on disk.
 
 use crate::model::failure::{Failure, FailureClass};
-use crate::model::id::{Digest, ProfileName, RecordingId, Split, VersionName};
+use crate::model::id::{Digest, RecordingId, Split};
 use crate::model::inventory::{Inventory, SourceFile, SourceRecording};
-use crate::model::manifest::{Entry, FileRecord, Identity, LabelStatus, Memory, Quarantined};
+use crate::model::manifest::{FileRecord, Identity, Memory, Quarantined};
 use crate::model::recipe::{READER_REVISION, Unlabelled};
 use crate::model::stem::Stem;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 mod judge;
+mod shelf;
 
 use judge::{Asked, digests};
+pub use shelf::{Adopted, Annotations, Listed, Offer, OnDisk, Shelf};
 
 /// What the configuration asks for.
 #[derive(Debug, Clone)]
@@ -47,94 +48,6 @@ impl Retry {
             Self::Nothing => false,
             Self::Transient => class.is_transient(),
             Self::Everything => true,
-        }
-    }
-}
-
-/// What one version of one profile holds; the first shelf of a plan is the version's own.
-#[derive(Debug, Clone)]
-pub struct Shelf {
-    /// The profile.
-    pub profile: ProfileName,
-    /// The version.
-    pub version: VersionName,
-    /// Signal files by their stem.
-    pub signals: BTreeMap<Stem, Offer>,
-    /// Labels by their stem.
-    pub labels: BTreeMap<Stem, Offer>,
-    /// Failures by name.
-    pub quarantine: BTreeMap<String, Quarantined>,
-    /// Every finished file that lies there, listed or not.
-    pub names: BTreeSet<String>,
-    /// False where files were made without syncs: a power loss may have damaged them unseen.
-    pub durable: bool,
-}
-
-/// A file that a shelf holds, and what it was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    /// The file; nothing where the recording is unlabelled and has no labels file.
-    pub record: Option<FileRecord>,
-    /// How many parts the recording has; nothing where it is one piece.
-    pub parts: Option<u32>,
-    /// The fingerprint it was made under.
-    pub fingerprint: Digest,
-    /// The recording's content.
-    pub source: Digest,
-    /// The recording's bytes, where known.
-    pub source_bytes: Option<u64>,
-    /// The annotation files' contents (labels only).
-    pub annotation: Vec<Digest>,
-    /// What the file system says.
-    pub on_disk: OnDisk,
-}
-
-/// What the file system says of an offered file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDisk {
-    /// The recorded size.
-    Present,
-    /// No such file.
-    Missing,
-    /// Another size: damaged.
-    Size(u64),
-}
-
-impl Shelf {
-    /// An empty shelf.
-    #[must_use]
-    pub fn empty(profile: ProfileName, version: VersionName) -> Self {
-        let (signals, labels, quarantine, names) = Default::default();
-        Self { profile, version, signals, labels, quarantine, names, durable: true }
-    }
-
-    /// How people call the shelf: `full/v1_256hz_10-20`.
-    #[must_use]
-    pub fn place(&self) -> String {
-        format!("{}/{}", self.profile, self.version)
-    }
-
-    /// Puts an entry of a manifest onto the shelf; `files` is what the directory really holds.
-    pub fn put(&mut self, entry: &Entry, identity: &Identity, files: &BTreeMap<String, u64>) {
-        let on_disk = |record: &FileRecord| match files.get(&record.name) {
-            None => OnDisk::Missing,
-            Some(bytes) if *bytes == record.bytes => OnDisk::Present,
-            Some(bytes) => OnDisk::Size(*bytes),
-        };
-        let offer = |record: Option<&FileRecord>, fingerprint, annotation| Offer {
-            record: record.cloned(),
-            parts: entry.part.map(|part| part.of),
-            fingerprint,
-            source: entry.source.sha256,
-            source_bytes: Some(entry.source.bytes),
-            annotation,
-            on_disk: record.map_or(OnDisk::Present, on_disk),
-        };
-        let annotation = entry.annotation.files.iter().map(|file| file.sha256).collect();
-        let labels = entry.files.labels.as_ref();
-        self.signals.insert(entry.id.clone(), offer(Some(&entry.files.signal), identity.signal, Vec::new()));
-        if labels.is_some() || entry.annotation.status == LabelStatus::Unlabelled {
-            self.labels.insert(entry.id.clone(), offer(labels, identity.labels, annotation));
         }
     }
 }
@@ -338,13 +251,13 @@ impl Plan {
 pub fn undecided(wanted: &Wanted<'_>, inventory: &Inventory, shelves: &[Shelf]) -> Vec<usize> {
     let open = |recording: &SourceRecording| {
         let Ok(id) = &recording.id else { return false };
-        let same_size = |offer: &Offer, fingerprint: Digest| {
+        let same_size = |offer: &Offer<'_>, fingerprint: Digest| {
             offer.fingerprint == fingerprint
                 && offer.source_bytes.is_none_or(|bytes| bytes == recording.file.stamp.bytes)
         };
         shelves.iter().any(|shelf| {
-            Stem::of(&shelf.signals, id).any(|(_, offer)| same_size(offer, wanted.identity.signal))
-                || Stem::of(&shelf.labels, id).any(|(_, offer)| same_size(offer, wanted.identity.labels))
+            shelf.signals(id).iter().any(|offer| same_size(offer, wanted.identity.signal))
+                || shelf.labels(id).iter().any(|offer| same_size(offer, wanted.identity.labels))
                 || shelf.quarantine.contains_key(id.as_str())
         })
     };
@@ -414,25 +327,14 @@ fn outdated(id: &RecordingId, split: Split, work: &Work, own: Option<&Shelf>) ->
         Work::Files(files) => (keeps(&files.signal), keeps(&files.labels)),
         Work::Quarantined(_) => (false, false),
     };
-    let stays = |name: &String| {
+    let stays = |name: &&str| {
         let keeps = if name.ends_with(".labels.npz") { labels } else { signal };
         keeps && name.split_once('/').is_some_and(|(place, _)| place == split.as_str())
     };
-    names_of(&own.names, id).into_iter().filter(|name| !stays(name)).collect()
-}
-
-/// Returns the names of a recording's files, and of its parts' files, among those of a version.
-#[must_use]
-pub fn names_of(names: &BTreeSet<String>, id: &RecordingId) -> Vec<String> {
-    let mut found = Vec::new();
-    for split in Split::ALL {
-        let start = format!("{split}/{id}.");
-        let in_range = names.range(start.clone()..).take_while(|name| name.starts_with(&start));
-        found.extend(
-            in_range.filter(|name| stem_of(name).is_some_and(|stem| stem.recording() == id)).cloned(),
-        );
-    }
-    found
+    let mut names: Vec<String> = own.names(id).filter(|name| !stays(name)).map(str::to_owned).collect();
+    let place = |name: &String| Split::ALL.iter().position(|split| name.starts_with(split.as_str()));
+    names.sort_by_cached_key(|name| (place(name), name.clone()));
+    names
 }
 
 /// Returns the stem in a file's name: `train/x.part000.labels.npz` → `x.part000`.
@@ -468,12 +370,12 @@ fn decide_signal(
     shelves: &[Shelf],
 ) -> Decision {
     let asked = Asked { id, recording, fingerprint: wanted.identity.signal, labels: false };
-    let why_not = match shelves.first().and_then(|shelf| asked.judge(&shelf.signals)) {
+    let why_not = match shelves.first().and_then(|shelf| asked.judge(&shelf.signals(id))) {
         Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
         Some(Err(reason)) => reason,
         None => Reason::New,
     };
-    match shelves.iter().enumerate().find_map(|(shelf, held)| Some((shelf, asked.find(&held.signals)?))) {
+    match shelves.iter().enumerate().find_map(|(shelf, held)| Some((shelf, asked.find(&held.signals(id))?))) {
         Some((shelf, records)) => linked(shelf, records, shelves, why_not),
         None => Decision { action: Action::Make, reason: why_not },
     }
@@ -488,27 +390,28 @@ fn decide_labels(
 ) -> Decision {
     let is_silent = recording.annotation.is_none() && !wanted.annotations_inside;
     if is_silent && wanted.unlabelled == Unlabelled::Keep {
-        return unlabelled(shelves.first().and_then(|shelf| Some(Stem::of(&shelf.labels, id).next()?.1)));
+        return unlabelled(shelves.first().and_then(|shelf| shelf.labels(id).first().copied()));
     }
     let asked = Asked { id, recording, fingerprint: wanted.identity.labels, labels: true };
-    let why_not = match shelves.first().and_then(|shelf| asked.judge(&shelf.labels)) {
+    let why_not = match shelves.first().and_then(|shelf| asked.judge(&shelf.labels(id))) {
         Some(Ok(reason)) => return Decision { action: Action::Keep, reason },
         Some(Err(reason)) => reason,
         None if signal.action == Action::Make => Reason::WithSignal,
         None => Reason::New,
     };
-    match shelves.iter().enumerate().find_map(|(shelf, held)| Some((shelf, asked.find(&held.labels)?))) {
+    match shelves.iter().enumerate().find_map(|(shelf, held)| Some((shelf, asked.find(&held.labels(id))?))) {
         Some((shelf, records)) => linked(shelf, records, shelves, why_not),
         None => Decision { action: Action::Make, reason: why_not },
     }
 }
 
 /// There is nothing to make for a recording without annotation, unless it had one before.
-fn unlabelled(own: Option<&Offer>) -> Decision {
-    match own.filter(|offer| offer.record.is_some() || !offer.annotation.is_empty()) {
+fn unlabelled(own: Option<Offer<'_>>) -> Decision {
+    let had_one = |offer: &Offer<'_>| offer.record.is_some() || !offer.annotation.digests().is_empty();
+    match own.filter(had_one) {
         None => Decision { action: Action::Nothing, reason: Reason::NoAnnotationFile },
         Some(before) => {
-            let change = Change { was: digests(&before.annotation), now: digests(&[]) };
+            let change = Change { was: digests(&before.annotation.digests()), now: digests(&[]) };
             Decision { action: Action::Make, reason: Reason::AnnotationChanged(change) }
         }
     }

@@ -1,6 +1,6 @@
 //! A recording on one screen: header, signals with their mapping and a sparkline each, annotations, gaps, verdict.
 
-use super::render::{is_for_people, seizure};
+use super::render::{quality_lines, seizure};
 use super::table::{Align, Table, bytes, count, duration, plain};
 use crate::ops::inspect::{InspectedAnnotation, InspectedSignal, Inspection};
 use std::fmt::Write as _;
@@ -29,7 +29,10 @@ pub(crate) fn text(report: &Inspection) -> String {
         let _ = writeln!(text, "labels of {} ({}): {seizures}", plain(from), labels.format);
         list(&mut text, &labels.seizures, "seizure", |mark| format!("seizure from {}", seizure(mark)));
     }
-    for note in report.notes.iter().filter(|note| is_for_people(note)) {
+    for line in report.quality.iter().flat_map(quality_lines) {
+        let _ = writeln!(text, "quality: {line}");
+    }
+    for note in &report.notes {
         let _ = writeln!(text, "note: {}: {}", note.code, plain(&note.text));
     }
     match report.class {

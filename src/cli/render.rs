@@ -1,9 +1,9 @@
 //! Reports as text for people and as JSON for machines. The JSON is one object with `"schema": 1`.
 
 use crate::cli::table::{Align, Table, bytes, count, duration, lines, plain, share};
-use crate::model::Note;
 use crate::model::id::Split;
 use crate::model::manifest::Entry;
+use crate::model::quality::Quality;
 use crate::ops::build::BuildReport;
 use crate::ops::demo::Corpus;
 use crate::ops::dry_run::DryRun;
@@ -457,7 +457,10 @@ fn made(e: &Explanation, entry: &Entry, text: &mut String) {
     for mark in &e.marks {
         let _ = writeln!(text, "  seizure      {}", seizure(mark));
     }
-    for note in entry.notes.iter().filter(|note| is_for_people(note)) {
+    for line in entry.quality.as_deref().map(quality_lines).into_iter().flatten() {
+        let _ = writeln!(text, "  quality      {}", plain(&line));
+    }
+    for note in &entry.notes {
         let _ = writeln!(text, "  note         {}: {}", note.code, plain(&note.text));
     }
 }
@@ -468,7 +471,38 @@ pub(crate) fn seizure(mark: &Mark) -> String {
     format!("{} s to {} s: {}", mark.start_s, mark.end_s, codes.join(", "))
 }
 
-/// The share of early variance is recorded for every channel of every recording; it speaks up as `dc-transient`.
-pub(crate) fn is_for_people(note: &Note) -> bool {
-    note.code != "early-variance"
+/// Quality in a line or two: what was recorded, then what the recipe made of it.
+pub(crate) fn quality_lines(quality: &Quality) -> Vec<String> {
+    let mains = match (quality.mains_ratio, quality.mains_hz) {
+        (Some(ratio), Some(hertz)) => format!("mains {hertz} Hz, {ratio:.1} times the power beside them"),
+        (Some(ratio), None) => format!("no mains stand out (ratio {ratio:.1})"),
+        (None, _) => "mains cannot be judged".to_owned(),
+    };
+    let reference = quality.reference.as_ref().map(|reference| format!("reference {reference}"));
+    let listed = |what: &str, labels: &[String]| {
+        (!labels.is_empty()).then(|| format!("{what}: {}", labels.join(", ")))
+    };
+    let saturated: Vec<String> =
+        quality.saturated.iter().map(|(label, share)| format!("{label} {}", percent(*share))).collect();
+    let recorded = [
+        Some(mains),
+        reference,
+        listed("saturated", &saturated),
+        listed("flat", &quality.flat),
+        listed("unit assumed", &quality.unit_assumed),
+    ];
+    let early = quality.early_variance.iter().max_by(|a, b| a.1.total_cmp(b.1));
+    let made = [
+        quality.clipped.map(|share| format!("{} of the samples clipped", percent(share))),
+        early.map(|(name, share)| {
+            format!("at most {} of the variance in the first 5 s ({name})", percent(*share))
+        }),
+    ];
+    let line = |facts: &[Option<String>]| facts.iter().flatten().cloned().collect::<Vec<_>>().join("; ");
+    [line(&recorded), line(&made)].into_iter().filter(|line| !line.is_empty()).collect()
+}
+
+/// A share from 0 to 1.
+fn percent(share: f64) -> String {
+    format!("{:.3} %", 100.0 * share)
 }

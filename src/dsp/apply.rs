@@ -4,9 +4,10 @@
 //! memory, or a single one where that is scarce. A reference step needs all channels at once: then all groups are held.
 
 use crate::dsp::early::Early;
-use crate::dsp::group::{Group, Output, average, groups, pairwise};
+use crate::dsp::group::{Group, Output, Stored, average, groups, pairwise};
 use crate::dsp::lane::{Lane, Quad};
 use crate::dsp::montage::Row;
+use crate::dsp::quality::{quality, saturation_note};
 use crate::dsp::select::Selection;
 use crate::dsp::settle::{Mix, settle};
 use crate::dsp::shape::{Shape, shape};
@@ -87,16 +88,29 @@ pub fn apply_in(
     recording: &Recording,
 ) -> Result<Signal, Failure> {
     match lanes {
-        Lanes::Four => apply_wide::<Quad>(recipe, selection, recording),
-        Lanes::One => apply_wide::<f64>(recipe, selection, recording),
+        Lanes::Four => apply_wide::<Quad, f32>(recipe, selection, recording),
+        Lanes::One => apply_wide::<f64, f32>(recipe, selection, recording),
     }
 }
 
-fn apply_wide<L: Lane>(
+/// As `apply_in`, without the rounding to float32 at the end: what is compared with other programs and processors.
+pub fn apply_in_double(
+    lanes: Lanes,
     recipe: &SignalRecipe,
     selection: &Selection,
     recording: &Recording,
-) -> Result<Signal, Failure> {
+) -> Result<Signal<f64>, Failure> {
+    match lanes {
+        Lanes::Four => apply_wide::<Quad, f64>(recipe, selection, recording),
+        Lanes::One => apply_wide::<f64, f64>(recipe, selection, recording),
+    }
+}
+
+fn apply_wide<L: Lane, T: Stored>(
+    recipe: &SignalRecipe,
+    selection: &Selection,
+    recording: &Recording,
+) -> Result<Signal<T>, Failure> {
     let mut notes = selection.notes.clone();
     refuse_short(selection, recording)?;
     let rows = settle(recipe, selection, recording, &mut notes)?;
@@ -107,7 +121,8 @@ fn apply_wide<L: Lane>(
         None => rows.iter().map(|row| row.name.clone()).collect(),
     };
     let starts = shape.starts.iter().map(|start| *start as usize).collect();
-    let mut output = Output::new(channels.len(), shape.samples as usize, starts);
+    let size = (channels.len(), shape.samples as usize);
+    let mut output = Output::new(size, starts, last_limit(&recipe.steps));
     let mut run = Run::<L> {
         steps: &recipe.steps,
         stretches: &recording.stretches,
@@ -116,7 +131,12 @@ fn apply_wide<L: Lane>(
         early: Early::new(&recipe.steps),
     };
     run.rows(&rows, pairs, &mut output)?;
-    notes.extend(run.early.notes());
+    let mut quality = quality(selection, recording);
+    let (early_variance, transient) = run.early.finish();
+    quality.early_variance = early_variance;
+    quality.clipped = output.clipped_share(&shape);
+    notes.extend(transient);
+    notes.extend(saturation_note(&quality));
     let Output { data, scale, .. } = output;
     let input_rate = recording.channels.iter().find(|channel| channel.signal == selection.lead);
     Ok(Signal {
@@ -126,7 +146,7 @@ fn apply_wide<L: Lane>(
         scale,
         interpolated: selection.interpolated.clone(),
         input_rate: input_rate.map_or(shape.rate, |channel| channel.rate),
-        reference: selection.reference.clone(),
+        quality,
         gaps: shape.gaps,
         notes,
     })
@@ -144,6 +164,14 @@ pub fn apply_to_channel(steps: &[Step], rate: Rate, samples: &[f64]) -> Result<(
     }
     track.settle();
     Ok((track.samples, track.rate))
+}
+
+/// The limit of a clip that is the last step: behind another one it shows in no sample any more.
+fn last_limit(steps: &[Step]) -> Option<f64> {
+    match steps.last() {
+        Some(Step::Clip { limit }) => Some(*limit),
+        _ => None,
+    }
 }
 
 /// A channel of one sample is flat by definition, so length is judged before flatness.
@@ -214,7 +242,12 @@ struct Run<'a, L> {
 }
 
 impl<L: Lane> Run<'_, L> {
-    fn rows(&mut self, rows: &[Mix], pairs: Option<&[Row]>, output: &mut Output) -> Result<(), Failure> {
+    fn rows<T: Stored>(
+        &mut self,
+        rows: &[Mix],
+        pairs: Option<&[Row]>,
+        output: &mut Output<T>,
+    ) -> Result<(), Failure> {
         let reference = self.steps.iter().position(is_reference);
         let mut held = Vec::new();
         for members in groups(rows, L::WIDTH) {

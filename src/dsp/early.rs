@@ -1,7 +1,7 @@
 //! Start-up transients: which share of a channel's filtered variance lies in its first seconds.
 //!
 //! A causal filter that begins at zero turns a DC offset into a transient that can outweigh the whole recording
-//! (`EEG_FACTS` section 1). The share is noted for every recording that was filtered.
+//! (`EEG_FACTS` section 1). The share of every channel is recorded, one above the limit is noted.
 
 use crate::dsp::group::Group;
 use crate::dsp::lane::Lane;
@@ -9,6 +9,7 @@ use crate::dsp::scale::{Moments, squares};
 use crate::dsp::step::is_filter;
 use crate::model::Note;
 use crate::model::recipe::Step;
+use std::collections::BTreeMap;
 
 /// The first seconds.
 const EARLY_S: u64 = 5;
@@ -67,31 +68,22 @@ impl Early {
         }
     }
 
-    /// Returns the share of every channel, and a `dc-transient` note that names those above the limit.
-    pub(crate) fn notes(mut self) -> Vec<Note> {
-        if self.found.is_empty() {
-            return Vec::new();
-        }
+    /// Returns the share of every channel that was filtered, and a `dc-transient` note that names those above the limit.
+    pub(crate) fn finish(mut self) -> (BTreeMap<String, f64>, Option<Note>) {
         self.found.sort_by_key(|found| found.row);
-        let list = |found: &[&Found]| {
-            found
-                .iter()
-                .map(|found| format!("{} {:.3}", found.name, found.share))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let all: Vec<&Found> = self.found.iter().collect();
-        let text = format!("share of the filtered variance in the first {EARLY_S} s: {}", list(&all));
-        let mut notes = vec![Note::new("early-variance", text)];
-        let above: Vec<&Found> = all.into_iter().filter(|found| found.share > found.limit).collect();
-        if let Some(first) = above.first() {
+        let above: Vec<&Found> = self.found.iter().filter(|found| found.share > found.limit).collect();
+        let list: Vec<String> =
+            above.iter().map(|found| format!("{} {:.3}", found.name, found.share)).collect();
+        let note = above.first().map(|first| {
             let text = format!(
                 "the first {EARLY_S} s hold more than {:.2} of the filtered variance: {}; `init: first_sample` avoids it",
                 first.limit,
-                list(&above)
+                list.join(", ")
             );
-            notes.push(Note::new("dc-transient", text));
-        }
-        notes
+            Note::new("dc-transient", text)
+        });
+        // Three digits, as they are shown.
+        let shares = self.found.into_iter().map(|found| (found.name, (found.share * 1e3).round() / 1e3));
+        (shares.collect(), note)
     }
 }

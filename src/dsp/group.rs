@@ -4,8 +4,10 @@
 
 use crate::dsp::lane::Lane;
 use crate::dsp::montage::Row;
+use crate::dsp::quality::rounded;
 use crate::dsp::scale::Norm;
 use crate::dsp::settle::Mix;
+use crate::dsp::shape::Shape;
 use crate::dsp::step::Track;
 use crate::dsp::wide::wide;
 use crate::model::units::Rate;
@@ -34,13 +36,51 @@ pub(crate) struct Member {
     pub(crate) name: String,
 }
 
+/// A stored number: float32, or float64 where the last rounding is left out.
+pub(crate) trait Stored: Copy + Default {
+    /// Rounds a result; what is not finite becomes 0.
+    fn of(value: f64) -> Self;
+
+    /// True where the value is as large as a limit was stored.
+    fn reaches(self, limit: Self) -> bool;
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        let value = value as f32;
+        if value.is_finite() { value } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn reaches(self, limit: Self) -> bool {
+        self.abs() >= limit
+    }
+}
+
+impl Stored for f64 {
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        if value.is_finite() { value } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn reaches(self, limit: Self) -> bool {
+        self.abs() >= limit
+    }
+}
+
 /// The rows of the result and the way back to µV.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub(crate) struct Output<T> {
     /// channels × samples.
-    pub(crate) data: Array2<f32>,
+    pub(crate) data: Array2<T>,
     /// Centre and divisor of each row.
     pub(crate) scale: Vec<[f64; 2]>,
+    /// How many samples are as large as the limit.
+    pub(crate) clipped: u64,
+    /// The limit of a clip that is the last step.
+    limit: Option<f64>,
     /// The column at which each stretch begins; what lies between them stays zero.
     starts: Vec<usize>,
 }
@@ -77,13 +117,14 @@ impl<L: Lane> Group<L> {
     }
 }
 
-impl Output {
-    /// Returns rows of zeros in µV for stretches that begin at `starts`.
-    pub(crate) fn new(channels: usize, samples: usize, starts: Vec<usize>) -> Self {
-        Self { data: Array2::zeros((channels, samples)), scale: vec![[0.0, 1.0]; channels], starts }
+impl<T: Stored> Output<T> {
+    /// Returns rows of zeros in µV for stretches that begin at `starts`; samples that reach `limit` will be counted.
+    pub(crate) fn new(size: (usize, usize), starts: Vec<usize>, limit: Option<f64>) -> Self {
+        let data = Array2::from_elem(size, T::default());
+        Self { data, scale: vec![[0.0, 1.0]; size.0], clipped: 0, limit, starts }
     }
 
-    /// Writes the members' rows, rounded to float32; what is not finite becomes 0.
+    /// Writes the members' rows, rounded; what is not finite becomes 0.
     pub(crate) fn write<L: Lane>(&mut self, group: &Group<L>) {
         for (lane, member) in group.members.iter().enumerate() {
             let scale = &group.track.scale;
@@ -98,10 +139,23 @@ impl Output {
                 from_lanes(chunk, norm, &mut blocks);
                 for (member, block) in group.members.iter().zip(&blocks) {
                     let at = member.row * width + start + index * BLOCK;
-                    data[at..at + chunk.len()].copy_from_slice(&block[..chunk.len()]);
+                    let row = &mut data[at..at + chunk.len()];
+                    store(block, row);
+                    if let Some(limit) = self.limit {
+                        count_reaching(row, T::of(limit), &mut self.clipped);
+                    }
                 }
             }
         }
+    }
+}
+
+impl<T> Output<T> {
+    /// The share of samples at the limit of the last step; gaps are left out.
+    pub(crate) fn clipped_share(&self, shape: &Shape) -> Option<f64> {
+        let gaps: u64 = shape.gaps.iter().map(|gap| gap.end - gap.start).sum();
+        let samples = (shape.samples - gaps) * self.data.nrows() as u64;
+        self.limit.map(|_| rounded(self.clipped as f64 / samples.max(1) as f64))
     }
 }
 
@@ -114,14 +168,30 @@ wide! {
 }
 
 wide! {
-    fn from_lanes<L: Lane>(samples: &[L], norm: Norm<L>, blocks: &mut [[f32; BLOCK]; WIDEST]) {
+    fn from_lanes<L: Lane>(samples: &[L], norm: Norm<L>, blocks: &mut [[f64; BLOCK]; WIDEST]) {
         for (i, sample) in samples.iter().enumerate().take(BLOCK) {
             let sample = norm.of(*sample);
             for (lane, block) in blocks.iter_mut().enumerate().take(L::WIDTH) {
-                let value = sample.get(lane) as f32;
-                block[i] = if value.is_finite() { value } else { 0.0 };
+                block[i] = sample.get(lane);
             }
         }
+    }
+}
+
+wide! {
+    fn store<T: Stored>(values: &[f64], to: &mut [T]) {
+        for (to, value) in to.iter_mut().zip(values) {
+            *to = T::of(*value);
+        }
+    }
+}
+
+wide! {
+    /// At most a block, so that 32 bits hold the count.
+    fn count_reaching<T: Stored>(samples: &[T], limit: T, count: &mut u64) {
+        let add = |count: u32, sample: &T| count.wrapping_add(u32::from(sample.reaches(limit)));
+        let reaching = samples.iter().fold(0, add);
+        *count += u64::from(reaching);
     }
 }
 

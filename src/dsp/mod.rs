@@ -23,6 +23,7 @@ mod group;
 mod interpolate;
 mod lane;
 mod montage;
+mod quality;
 mod resample;
 mod roots;
 mod scale;
@@ -34,8 +35,9 @@ mod step;
 mod test_recordings;
 mod wide;
 
-pub use apply::{Lanes, apply, apply_in, apply_to_channel, peak_bytes};
+pub use apply::{Lanes, apply, apply_in, apply_in_double, apply_to_channel, peak_bytes};
 pub use electrodes::has_position;
+pub use quality::quality;
 pub use select::{Selection, select};
 pub use shape::{Shape, Usable, files, shape, usable};
 pub use step::output_length;

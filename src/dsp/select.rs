@@ -29,6 +29,8 @@ pub struct Selection {
     pub interpolated: Vec<String>,
     /// The reference suffix of the picked labels, where they have one.
     pub reference: Option<String>,
+    /// Labels of the picks that name no physical dimension: µV is assumed.
+    pub unit_assumed: Vec<String>,
     /// What is worth knowing about the choice.
     pub notes: Vec<Note>,
     /// The channels before the first step, and the pairs that a bipolar step makes of them.
@@ -84,9 +86,23 @@ pub fn select(signals: &[SignalHeader], recipe: &SignalRecipe) -> Result<Selecti
     for pick in &picks {
         matching.rate(*pick)?;
     }
+    let of_picks = picks.iter().map(|pick| &signals[*pick]);
+    let unit_assumed =
+        of_picks.filter(|signal| signal.dimension.is_empty()).map(|signal| signal.label.clone()).collect();
     let labels = picks.iter().map(|pick| (*pick, signals[*pick].label.clone())).collect();
     let Matching { inputs, notes, .. } = matching;
-    Ok(Selection { picks, lead, interpolated, reference, notes, montage, inputs, sources, labels })
+    Ok(Selection {
+        picks,
+        lead,
+        interpolated,
+        reference,
+        unit_assumed,
+        notes,
+        montage,
+        inputs,
+        sources,
+        labels,
+    })
 }
 
 struct Matching<'a> {

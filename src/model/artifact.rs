@@ -6,6 +6,7 @@
 use crate::model::failure::Note;
 use crate::model::id::Digest;
 use crate::model::manifest::{Event, LabelStatus};
+use crate::model::quality::Quality;
 use crate::model::stem::{PartOf, Stem};
 use crate::model::units::{Rate, Seconds};
 use crate::model::window::Span;
@@ -45,8 +46,9 @@ pub struct SignalFacts {
     pub gaps: Vec<Span>,
     /// Channels that were interpolated.
     pub interpolated: Vec<String>,
-    /// The reference suffix of the recorded labels, where they had one.
-    pub reference: Option<String>,
+    /// How well it was recorded, and how much of it the recipe changed; nothing in files from before that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Box<Quality>>,
     /// What is worth knowing.
     pub notes: Vec<Note>,
     /// Where a part lies in its recording; nothing where the recording is one piece.

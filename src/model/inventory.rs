@@ -4,6 +4,7 @@ use crate::model::failure::Failure;
 use crate::model::id::{Digest, RecordingId, Split};
 use crate::model::order::Seizures;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What the file system says of a file: enough to notice a change, never an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +60,8 @@ impl SourceRecording {
 /// The recordings of a dataset in the one order of `model::order`; a profile is a prefix.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
-    /// All recordings of the splits in force.
-    pub recordings: Vec<SourceRecording>,
+    /// All recordings of the splits in force, shared by the profiles.
+    pub recordings: Arc<Vec<SourceRecording>>,
     /// How many of them the profile takes.
     pub members: usize,
 }

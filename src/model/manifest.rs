@@ -2,11 +2,13 @@
 
 use crate::model::failure::{FailureClass, Note};
 use crate::model::id::{Digest, ProfileName, Split, VersionName};
+use crate::model::quality::Quality;
 use crate::model::stem::{PartOf, Stem};
 use crate::model::units::Rate;
 use crate::model::window::{self, Span, WindowCounts, Windowing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The schema number written into manifests; a reader refuses a larger one.
 pub const MANIFEST_SCHEMA: u64 = 1;
@@ -51,12 +53,28 @@ pub struct Manifest {
     pub membership: Vec<Member>,
     /// Totals, by split.
     pub totals: BTreeMap<Split, Totals>,
-    /// One a finished recording, or one a part of it, sorted by id.
-    pub entries: Vec<Entry>,
+    /// One a finished recording, or one a part of it, sorted by id. Shared with whoever works from them: there may be
+    /// 100,000.
+    #[serde(with = "shared")]
+    pub entries: Vec<Arc<Entry>>,
     /// One a recording that could not be processed, sorted by name.
     pub quarantine: Vec<Quarantined>,
     /// Hits and misses over the life of the version.
     pub history: History,
+}
+
+/// Entries are written and read as if nobody shared them.
+mod shared {
+    use super::{Arc, Entry};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(entries: &[Arc<Entry>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(entries.iter().map(Arc::as_ref))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<Entry>>, D::Error> {
+        Ok(Vec::<Entry>::deserialize(from)?.into_iter().map(Arc::new).collect())
+    }
 }
 
 /// A recording that a profile is made of.
@@ -84,7 +102,7 @@ pub struct Totals {
 }
 
 /// A finished recording, or a finished part of one that was split at its gaps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The stem of the files: the recording's id, or `<id>.part000` and so on.
     pub id: Stem,
@@ -116,6 +134,9 @@ pub struct Entry {
     /// Samples that were never recorded and hold zeros (`gaps: fill`); windows that touch them are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Span>,
+    /// How well it was recorded, and how much of it the recipe changed; nothing in files from before that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Box<Quality>>,
 }
 
 impl Entry {

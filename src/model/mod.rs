@@ -13,6 +13,7 @@ pub mod id;
 pub mod inventory;
 pub mod manifest;
 pub mod order;
+pub mod quality;
 pub mod recipe;
 pub mod recording;
 pub mod settings;

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Revision of the container: ZIP layout, members, `entry.json`. A change of any byte raises it.
 pub const CONTAINER_REVISION: u64 = 1;
+/// Revision of what is measured of every recording (`model::quality`): it stands in a signal's `entry.json`.
+pub const QUALITY_REVISION: u64 = 1;
 /// Revision of the readers: a failure is tried again when it rises.
 pub const READER_REVISION: u64 = 1;
 
@@ -413,6 +415,7 @@ impl Canonical for SignalRecipe {
         encoder.field(7, &CONTAINER_REVISION);
         // The rule of units (EEG_FACTS section 5) has one revision and no parameter.
         encoder.field(8, &1_u64);
+        encoder.field(9, &QUALITY_REVISION);
         encoder.end();
     }
 }

@@ -1,6 +1,7 @@
 //! A recording as `formats` reads it and a signal as `dsp` leaves it.
 
 use crate::model::failure::Note;
+use crate::model::quality::Quality;
 use crate::model::units::{Rate, Seconds};
 use crate::model::window::Span;
 use ndarray::Array2;
@@ -55,6 +56,23 @@ pub struct Header {
     pub signals: Vec<SignalHeader>,
     /// Oddities that are noted and not fatal.
     pub notes: Vec<Note>,
+}
+
+impl Header {
+    /// Returns what the content is: `EDF`, `EDF+C`, `BDF+D` …
+    #[must_use]
+    pub fn format(&self) -> String {
+        let family = match self.kind {
+            Kind::Edf => "EDF",
+            Kind::Bdf => "BDF",
+        };
+        let variant = match self.variant {
+            Variant::Plain => "",
+            Variant::Continuous => "+C",
+            Variant::Discontinuous => "+D",
+        };
+        format!("{family}{variant}")
+    }
 }
 
 /// The header of one signal.
@@ -231,11 +249,11 @@ impl Recording {
     }
 }
 
-/// The processed signal of one recording.
+/// The processed signal of one recording; `f64` where the last rounding was left out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Signal {
+pub struct Signal<T = f32> {
     /// channels × samples.
-    pub data: Array2<f32>,
+    pub data: Array2<T>,
     /// Names of the rows.
     pub channels: Vec<String>,
     /// The rate of the columns.
@@ -246,8 +264,8 @@ pub struct Signal {
     pub interpolated: Vec<String>,
     /// The rate that the recording had (of its first picked channel).
     pub input_rate: Rate,
-    /// The reference suffix of the picked labels, where they had one.
-    pub reference: Option<String>,
+    /// How well it was recorded, and how much of it the recipe changed.
+    pub quality: Quality,
     /// Columns that were never recorded and hold zeros.
     pub gaps: Vec<Span>,
     /// What is worth knowing.

@@ -54,6 +54,12 @@ impl Stem {
         RecordingId::new(text).map(Self::whole)
     }
 
+    /// True where `parse` would read the text; makes no text of its own for whole recordings.
+    #[must_use]
+    pub fn is_valid(text: &str) -> bool {
+        RecordingId::is_valid(text) || Self::parse(text).is_ok()
+    }
+
     /// The recording.
     #[must_use]
     pub fn recording(&self) -> &RecordingId {

@@ -225,6 +225,8 @@ mod tests {
             (vec![(4, 5)], vec![0, 6]),
             (vec![(0, 1), (9, 10)], vec![2, 4]),
             (vec![(10, 11)], vec![0, 2, 4, 6]),
+            // An empty gap closes no window.
+            (vec![(3, 3)], vec![0, 2, 4, 6]),
         ] {
             let gaps: Vec<Span> = gaps.into_iter().map(|(start, end)| Span { start, end }).collect();
             assert_eq!(windowing.starts(11, &gaps), starts, "{gaps:?}");

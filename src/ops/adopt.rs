@@ -17,6 +17,7 @@ use crate::model::window::{WindowClass, Windowing};
 use crate::ops::admission::Gate;
 use crate::ops::build::{self, BuildOptions};
 use crate::ops::labelling::{Timeline, written_name};
+use crate::ops::library::Library;
 use crate::ops::listing;
 use crate::ops::reading::{self, Cut};
 use crate::ops::survey::walk;
@@ -144,10 +145,14 @@ pub fn adopt(
             "name the directory of the cache, or that of one of its splits",
         ));
     }
-    let taken = walk(settings, &Store::new(settings.cache_root.clone()))?;
+    let library = Library::new(Store::new(settings.cache_root.clone()));
+    let taken = walk(settings, &library, &[])?;
     let inventory = taken.as_ref().map(|taken| taken.profile(settings));
-    let sources: BTreeMap<&str, &SourceRecording> =
-        inventory.iter().flat_map(|all| &all.recordings).map(|source| (source.name(), source)).collect();
+    let sources: BTreeMap<&str, &SourceRecording> = inventory
+        .iter()
+        .flat_map(|all| all.recordings.iter())
+        .map(|source| (source.name(), source))
+        .collect();
     let examiner = Examiner {
         settings,
         windowing: windowing(settings)?,

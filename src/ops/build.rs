@@ -5,26 +5,27 @@
 
 use crate::error::{Error, Result};
 use crate::model::failure::Failure;
-use crate::model::id::ProfileName;
+use crate::model::id::{ProfileName, RecordingId};
 use crate::model::inventory::{Inventory, SourceRecording};
-use crate::model::manifest::Entry;
+use crate::model::manifest::{Entry, Identity, Quarantined};
 use crate::model::settings::{LinkMethod, Settings};
 use crate::model::shard::Shard;
 use crate::model::stem::Stem;
 use crate::ops::admission::Gate;
 use crate::ops::inventory::{self, Taken, into_inner};
 use crate::ops::ledger::{Ledger, QuarantineLine, Recorded, quarantine_lines};
-use crate::ops::library::Depth;
+use crate::ops::library::{Depth, Library};
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
-use crate::ops::survey::{Options, Survey, now_ns, survey, unreachable_dataset};
+use crate::ops::remarks;
+use crate::ops::survey::{Options, Survey, identity, now_ns, survey, unreachable_dataset};
 use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
-use crate::plan::{Kind, Plan, Retry, Task};
-use crate::store::{Line, Memo, MemoLine, Next, Store, Wait, Writer};
+use crate::plan::{Kind, Plan, Retry, Task, Work};
+use crate::store::{Glance, Held, Line, ManifestState, Memo, MemoLine, Next, Store, Wait, Writer};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Cheap tasks share one durable journal write: linking thousands of files would otherwise wait for thousands.
@@ -159,14 +160,16 @@ pub(super) fn build_some(
     let began = Instant::now();
     let generated = if options.link_only { None } else { demo::generate(cx.progress, settings)? };
     let store = options.store(settings);
-    let taken = options.walk(settings, &store)?;
+    let library = Library::new(store.clone());
     // A mismatch is refused before anything is made below the cache root, and again under the lock.
-    refuse_mismatch(&survey(settings.clone(), None, Options::LOOK)?)?;
+    let (taken, before) = rayon::join(|| options.walk(settings, &store), || Before::look(settings, &store));
+    let (taken, before) = (taken?, before?);
     let writer = lock(cx, &store, settings, options)?;
+    before.lend(settings, &library)?;
     // Pre-flight never reads recordings: equal sizes are good enough for what it links.
     let settle = (!options.link_only).then_some(*cx);
     let how = Options { depth: Depth::Prove, settle, retry: options.retry(), shard: options.shard };
-    let survey = Survey { store, ..survey(settings.clone(), Some(&taken), how)? };
+    let survey = survey(settings.clone(), &library, Some(&taken), how)?;
     refuse_mismatch(&survey)?;
     let learned = [&taken.learned[..], &survey.learned].concat();
     let forgotten = remember(&writer, settings, &learned);
@@ -181,6 +184,39 @@ pub(super) fn build_some(
     report.generated = generated;
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// The version as it was before its lock was taken.
+struct Before {
+    held: Held,
+    glance: Glance,
+}
+
+impl Before {
+    /// Reads the version and refuses one that means something else.
+    fn look(settings: &Settings, store: &Store) -> Result<Self> {
+        let (profile, version) = (&settings.profile, &settings.version);
+        let (glance, held) = (store.glance(profile, version)?, store.load(profile, version)?);
+        let wanted = identity(settings);
+        let is_same = |held: &Identity| {
+            (&held.dataset, held.signal, held.labels) == (&wanted.dataset, wanted.signal, wanted.labels)
+        };
+        if !held.identity.as_ref().is_some_and(is_same) || matches!(held.manifest, ManifestState::Later(_)) {
+            // Only a survey knows what differs, and what files say where nothing else does.
+            let library = Library::new(store.clone());
+            refuse_mismatch(&survey(settings.clone(), &library, None, Options::LOOK)?)?;
+        }
+        Ok(Self { held, glance })
+    }
+
+    /// Under the lock, what was read before need not be read again where no manifest and no journal changed meanwhile.
+    fn lend(self, settings: &Settings, library: &Library) -> Result<()> {
+        let (profile, version) = (&settings.profile, &settings.version);
+        if self.glance.is_same(&library.store().glance(profile, version)?) {
+            library.put(profile, version, self.held)?;
+        }
+        Ok(())
+    }
 }
 
 /// Waits for another build of the version, saying once for whom, until a signal asks to stop.
@@ -236,9 +272,6 @@ fn carry_out(
     only: Option<&BTreeSet<String>>,
 ) -> Result<BuildReport> {
     let (plan, inventory) = survey.plan()?;
-    if plan.tasks.iter().any(|task| task.kind() != Kind::Present) {
-        writer.begin(&survey.wanted, &mismatch::recipe_value(&survey.settings))?;
-    }
     let may_use = |method: &LinkMethod| !options.link_only || *method != LinkMethod::Copy;
     let methods: Vec<LinkMethod> = survey.settings.link.iter().copied().filter(may_use).collect();
     let bench = Bench {
@@ -254,7 +287,12 @@ fn carry_out(
         links: Mutex::default(),
         warnings: Mutex::default(),
     };
-    let outcomes = Run { cx, bench: &bench, survey, inventory, only }.all(&plan.tasks);
+    let run = Run { cx, bench: &bench, survey, inventory, only };
+    let known: Vec<Option<Outcome>> = plan.tasks.par_iter().map(|task| run.known(task)).collect();
+    if !known.iter().all(Option::is_some) {
+        writer.begin(&survey.wanted, &mismatch::recipe_value(&survey.settings))?;
+    }
+    let outcomes = run.all(&plan.tasks, known);
     let outcomes = outcomes.map_err(|error| estimate::explain_full_disk(survey, error))?;
     bench.remember(1);
     let Bench { links, warnings, .. } = bench;
@@ -335,15 +373,16 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs all tasks; `None` stands for one that was not begun because of an interruption.
-    fn all(&self, tasks: &[Task]) -> Result<Vec<Option<Outcome>>> {
+    /// Runs all tasks whose outcome is not known; `None` stands for one that was not begun because of an interruption.
+    fn all(&self, tasks: &[Task], known: Vec<Option<Outcome>>) -> Result<Vec<Option<Outcome>>> {
         let open = |task: &&Task| matches!(task.kind(), Kind::Build | Kind::Link | Kind::Relabel);
         let bytes = tasks.iter().filter(open).map(|task| self.source(task).file.stamp.bytes).sum();
         let recordings = tasks.iter().filter(open).count() as u64;
         self.cx.progress.start(self.survey.settings.profile.as_str(), recordings, bytes);
-        let (long, short): (Vec<usize>, Vec<usize>) =
-            (0..tasks.len()).partition(|index| matches!(tasks[*index].kind(), Kind::Build | Kind::Relabel));
-        let mut outcomes: Vec<Option<Outcome>> = tasks.iter().map(|_| None).collect();
+        let (long, short): (Vec<usize>, Vec<usize>) = (0..tasks.len())
+            .filter(|index| known[*index].is_none())
+            .partition(|index| matches!(tasks[*index].kind(), Kind::Build | Kind::Relabel));
+        let mut outcomes = known;
         let done = self.short(tasks, &short).and_then(|mut done| {
             done.extend(self.long(tasks, &long)?);
             Ok(done)
@@ -372,9 +411,8 @@ impl Run<'_> {
         for batch in indices.chunks(BATCH) {
             let one = |index: &usize| Ok((*index, self.one(&tasks[*index])?));
             let done: Vec<(usize, Option<Outcome>)> = batch.par_iter().map(one).collect::<Result<_>>()?;
-            let known = |index: usize| !self.known(&tasks[index]).is_empty();
-            let new = done.iter().filter(|(index, _)| !known(*index));
-            let lines: Vec<Line> = new.filter_map(|(_, outcome)| outcome.as_ref()).flat_map(lines).collect();
+            let lines: Vec<Line> =
+                done.iter().filter_map(|(_, outcome)| outcome.as_ref()).flat_map(lines).collect();
             if !lines.is_empty() {
                 self.bench.writer.record_all(&lines)?;
             }
@@ -387,27 +425,44 @@ impl Run<'_> {
         &self.inventory.recordings[task.recording]
     }
 
-    /// The entries of a recording that is present exactly as the manifest or a journal says; none where it is not.
-    fn known(&self, task: &Task) -> Vec<&Entry> {
-        let Ok(id) = &self.source(task).id else { return Vec::new() };
+    /// The outcome of a recording that is present, or failed, exactly as the manifest or a journal says.
+    fn known(&self, task: &Task) -> Option<Outcome> {
+        let (source, held) = (self.source(task), &self.survey.own.held);
+        match (&task.work, &source.id) {
+            (Work::Files(_), Ok(id)) => {
+                let entries = self.known_entries(task, id)?;
+                let entries = entries
+                    .into_iter()
+                    .map(|entry| refreshed(&self.survey.settings, entry, source))
+                    .collect();
+                Some(Outcome::Done(Kind::Present, entries))
+            }
+            (Work::Quarantined(failure), id) => {
+                let is_held = id.as_ref().is_ok_and(|id| Stem::of(&held.entries, id).next().is_some());
+                let outcome = self.bench.failed(source, failure.clone());
+                let is_same = |failed: &Quarantined| held.quarantine.get(&failed.name) == Some(failed);
+                let is_known = matches!(&outcome, Outcome::Failed(failed) if is_same(failed));
+                (task.drop.is_empty() && !is_held && is_known).then_some(outcome)
+            }
+            (Work::Files(_), Err(_)) => None,
+        }
+    }
+
+    /// The entries of a recording, of all its parts, where every file lies in the split where it belongs.
+    fn known_entries<'b>(&'b self, task: &Task, id: &'b RecordingId) -> Option<Vec<&'b Arc<Entry>>> {
         let held = &self.survey.own.held;
         if task.kind() != Kind::Present || !held.is_whole(id) {
-            return Vec::new();
+            return None;
         }
-        let entries: Vec<&Entry> = Stem::of(&held.entries, id).map(|(_, entry)| entry).collect();
-        let in_place = |entry: &&Entry| {
+        let entries: Vec<&Arc<Entry>> = Stem::of(&held.entries, id).map(|(_, entry)| entry).collect();
+        let in_place = |entry: &&Arc<Entry>| {
             entry.split == task.split && entry.files.iter().all(|record| record.is_in(task.split))
         };
-        if entries.iter().all(in_place) { entries } else { Vec::new() }
+        entries.iter().all(in_place).then_some(entries)
     }
 
     fn one(&self, task: &Task) -> Result<Option<Outcome>> {
         let source = self.source(task);
-        let known = self.known(task);
-        if !known.is_empty() {
-            let entries = known.into_iter().map(|entry| refreshed(entry, source)).collect();
-            return Ok(Some(Outcome::Done(Kind::Present, entries)));
-        }
         if self.cx.is_stopped() || self.only.is_some_and(|only| !only.contains(source.name())) {
             return Ok(None);
         }
@@ -422,16 +477,22 @@ impl Run<'_> {
 fn lines(outcome: &Outcome) -> Vec<Line> {
     match outcome {
         Outcome::Done(_, entries) => {
-            entries.iter().map(|entry| Line::Entry(Box::new(entry.clone()))).collect()
+            entries.iter().map(|entry| Line::Entry(Box::new((**entry).clone()))).collect()
         }
         Outcome::Failed(failed) => vec![Line::Quarantined((**failed).clone())],
     }
 }
 
-/// A kept entry with the path and subject that the dataset file gives it now.
-fn refreshed(entry: &Entry, recording: &SourceRecording) -> Entry {
-    let mut entry = entry.clone();
-    entry.source.path.clone_from(&recording.file.path);
+/// A kept entry with the path, the subject and the remarks that name and dataset file give it now.
+fn refreshed(settings: &Settings, entry: &Arc<Entry>, recording: &SourceRecording) -> Arc<Entry> {
+    let path = &recording.file.path;
+    let notes = remarks::renewed(settings, path, entry);
+    if (&entry.source.path, &entry.subject) == (path, &recording.subject) && notes.is_none() {
+        return Arc::clone(entry);
+    }
+    let mut entry = (**entry).clone();
+    entry.source.path.clone_from(path);
     entry.subject.clone_from(&recording.subject);
-    entry
+    entry.notes = notes.unwrap_or(entry.notes);
+    Arc::new(entry)
 }

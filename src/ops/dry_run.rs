@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::model::id::ProfileName;
 use crate::model::settings::Settings;
 use crate::ops::build::BuildOptions;
+use crate::ops::library::Library;
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, survey};
 use crate::ops::{Context, estimate};
@@ -41,14 +42,17 @@ pub struct DryRun {
 
 /// Plans without doing.
 pub fn dry_run(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> Result<DryRun> {
-    let store = Store::new(settings.cache_root.clone());
-    let taken = options.walk(settings, &store)?;
+    let library = Library::new(Store::new(settings.cache_root.clone()));
+    let read = || library.prefetch(&settings.profile, &settings.version);
+    let (taken, ()) = rayon::join(|| options.walk(settings, library.store()), read);
+    let taken = taken?;
     let survey = survey(
         settings.clone(),
+        &library,
         Some(&taken),
         Options { retry: options.retry(), shard: options.shard, ..Options::LOOK },
     )?;
-    let bytes_free = store.free_bytes()?;
+    let bytes_free = library.store().free_bytes()?;
     let mut dry = DryRun {
         profile: settings.profile.clone(),
         cache_dir: settings.cache_dir(),

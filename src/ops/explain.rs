@@ -6,6 +6,7 @@ use crate::model::id::Split;
 use crate::model::inventory::Inventory;
 use crate::model::manifest::{Entry, Quarantined};
 use crate::model::stem::Stem;
+use crate::ops::library::Library;
 use crate::ops::load::Resolved;
 use crate::ops::marks::{self, Mark};
 use crate::ops::mismatch::Mismatch;
@@ -14,6 +15,7 @@ use crate::plan::{Action, Decision, Plan, Reason, Shelf, Task, Work};
 use crate::store::Store;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Why one recording is what it is.
 #[derive(Debug, Clone, Serialize)]
@@ -82,9 +84,9 @@ pub struct FileExplanation {
 /// Explains a recording by its id (or its path, where it has no valid id).
 pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
     let settings = &resolved.settings;
-    let store = Store::new(settings.cache_root.clone());
-    let taken = walk(settings, &store)?;
-    let survey = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
+    let library = Library::new(Store::new(settings.cache_root.clone()));
+    let taken = walk(settings, &library, std::slice::from_ref(&settings.profile))?;
+    let survey = survey(settings.clone(), &library, taken.as_ref(), Options::LOOK)?;
     let Some(inventory) = &survey.inventory else { return recorded(&survey, name) };
     let found = inventory.recordings.iter().position(|r| r.name() == name || r.file.path == name);
     let index = found.ok_or_else(|| unknown(&survey, name))?;
@@ -98,7 +100,7 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
     };
     let annotations = [&recording.annotation, &recording.cross_check].into_iter().flatten();
     let held = &survey.own.held.entries;
-    let entries = |id| Stem::of(held, id).map(|(_, entry)| entry).collect();
+    let entries = |id| Stem::of(held, id).map(|(_, entry)| &**entry).collect();
     let entries: Vec<&Entry> = recording.id.as_ref().map(entries).unwrap_or_default();
     Ok(Explanation {
         name: recording.name().to_owned(),
@@ -115,7 +117,7 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
             .collect(),
         position: Some(index + 1),
         is_member: index < inventory.members,
-        state: survey.state(),
+        state: survey.state,
         configured: survey.mismatch.as_ref().map(|m| configured(resolved, m)).unwrap_or_default(),
         mismatch: survey.mismatch.clone(),
         files,
@@ -131,7 +133,7 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
 fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
     let held = &survey.own.held;
     let is_meant = |entry: &&Entry| entry.id.recording().as_str() == name || entry.source.path == name;
-    let entries: Vec<&Entry> = held.entries.values().filter(is_meant).collect();
+    let entries: Vec<&Entry> = held.entries.values().map(Arc::as_ref).filter(is_meant).collect();
     let entry = entries.first().copied();
     let failed = held.quarantine.values().find(|failed| failed.name == name || failed.path == name);
     let (split, path, sha256) = match (entry, failed) {
@@ -151,8 +153,8 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
             .map(|file| file.path.clone())
             .collect(),
         position: None,
-        is_member: survey.members.contains_key(name),
-        state: survey.state(),
+        is_member: survey.members.contains(name),
+        state: survey.state,
         mismatch: survey.mismatch.clone(),
         configured: Vec::new(),
         files: Vec::new(),
@@ -197,7 +199,7 @@ fn failure(failed: &Quarantined) -> String {
 }
 
 fn unknown(survey: &Survey, name: &str) -> Error {
-    let names = survey.inventory.iter().flat_map(|inventory| &inventory.recordings);
+    let names = survey.inventory.iter().flat_map(|inventory| inventory.recordings.iter());
     let scored = names.map(|r| (strsim::jaro_winkler(name, r.name()), r.name()));
     let nearest = scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.8);
     Error::usage(

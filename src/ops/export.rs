@@ -12,6 +12,7 @@ use crate::model::id::{Digest, ProfileName};
 use crate::model::manifest::{Entry, Files, LabelStatus};
 use crate::model::settings::Settings;
 use crate::model::window::{WindowClass, WindowCounts, Windowing};
+use crate::ops::library::Library;
 use crate::ops::survey::{Options, Survey, survey, walk};
 use crate::ops::{Context, Kind, Step, preflight};
 use crate::store::Store;
@@ -86,8 +87,9 @@ pub fn export(
 ) -> Result<ExportReport> {
     let began = Instant::now();
     refuse_place(settings, directory)?;
-    let taken = walk(settings, &Store::new(settings.cache_root.clone()))?;
-    let survey = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
+    let library = Library::new(Store::new(settings.cache_root.clone()));
+    let taken = walk(settings, &library, std::slice::from_ref(&settings.profile))?;
+    let survey = survey(settings.clone(), &library, taken.as_ref(), Options::LOOK)?;
     preflight::refuse(&survey)?;
     let (entries, unlabelled) = entries(&survey);
     let jobs: Vec<Job<'_>> =

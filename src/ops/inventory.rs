@@ -13,12 +13,12 @@ use crate::ops::{Context, Kind, Step};
 use crate::source;
 use crate::store::{Memo, MemoLine};
 use rayon::prelude::*;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// The recordings of the dataset and what was learned on the way.
 pub struct Taken {
     /// All recordings in the one order; the profile is not yet cut.
-    pub recordings: Vec<SourceRecording>,
+    pub recordings: Arc<Vec<SourceRecording>>,
     /// Contents that the memo did not know; `build` remembers them.
     pub learned: Vec<MemoLine>,
 }
@@ -42,7 +42,8 @@ pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<T
         let balanced = settings.family == Family::Balanced;
         read_annotations(settings, recording, balanced, began_ns, &learned);
     });
-    Ok(Some(Taken { recordings: in_order(recordings, settings.family), learned: into_inner(learned) }))
+    let recordings = Arc::new(in_order(recordings, settings.family));
+    Ok(Some(Taken { recordings, learned: into_inner(learned) }))
 }
 
 /// A poisoned lock means a panic elsewhere, which does not make the collected lines wrong.
@@ -55,12 +56,15 @@ impl Taken {
     #[must_use]
     pub fn profile(&self, settings: &Settings) -> Inventory {
         let size = settings.profile_spec().subset.size(self.recordings.len());
+        if Split::ALL.iter().all(|split| settings.splits.contains(split)) {
+            return Inventory { recordings: Arc::clone(&self.recordings), members: size };
+        }
         let (prefix, rest) = self.recordings.split_at(size);
         // `data.splits` leaves out, it does not make room for others: who is a member does not depend on it.
         let (members, left_out): (Vec<_>, Vec<_>) =
             prefix.iter().cloned().partition(|recording| settings.splits.contains(&recording.split));
         let count = members.len();
-        Inventory { recordings: [members, left_out, rest.to_vec()].concat(), members: count }
+        Inventory { recordings: Arc::new([members, left_out, rest.to_vec()].concat()), members: count }
     }
 }
 
@@ -135,7 +139,7 @@ pub struct Settled {
 pub fn settle(
     cx: &Context<'_>,
     settings: &Settings,
-    recordings: &mut [SourceRecording],
+    recordings: &mut Arc<Vec<SourceRecording>>,
     indices: &[usize],
 ) -> Settled {
     if indices.is_empty() {
@@ -158,6 +162,7 @@ pub fn settle(
     };
     let hashed: Vec<(usize, Result<MemoLine, Failure>)> = indices.par_iter().filter_map(hash).collect();
     cx.progress.finish();
+    let recordings = Arc::make_mut(recordings);
     let mut settled = Settled::default();
     for (index, line) in hashed {
         match line {

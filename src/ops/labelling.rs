@@ -137,7 +137,7 @@ impl Bench<'_> {
         time: &Timeline,
         made: &str,
     ) -> Result<Vec<Labelled>, Trouble> {
-        let found = self.existing(recording, id, decision, &self.shelves[0].labels)?.unwrap_or_default();
+        let found = self.existing(recording, decision, &self.shelves[0].labels(id))?.unwrap_or_default();
         let names: Vec<String> = found.iter().map(|(record, ..)| record.name.clone()).collect();
         let is_complete = found.len() == time.pieces.len();
         let fitting = found.into_iter().zip(&time.pieces);

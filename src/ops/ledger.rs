@@ -2,9 +2,9 @@
 
 use crate::model::failure::FailureClass;
 use crate::model::id::{RecordingId, Split};
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{Inventory, SourceRecording};
 use crate::model::manifest::{Entry, History, MANIFEST_SCHEMA, Manifest, Member, Quarantined, Totals};
-use crate::model::recipe::{CONTAINER_REVISION, READER_REVISION};
+use crate::model::recipe::{CONTAINER_REVISION, QUALITY_REVISION, READER_REVISION};
 use crate::model::settings::Settings;
 use crate::model::stem::Stem;
 use crate::ops::mismatch;
@@ -13,13 +13,14 @@ use crate::ops::survey::Survey;
 use crate::plan::Kind;
 use crate::store::{Held, ManifestState, Merge};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// What became of every recording.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// Finished recordings.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Arc<Entry>>,
     /// Recordings in quarantine.
     pub failed: Vec<Quarantined>,
     /// Recordings that were not begun because of an interruption.
@@ -64,13 +65,13 @@ impl Ledger {
     fn fill(&mut self, survey: &Survey, merge: &Merge<'_>, files: &BTreeMap<String, u64>) {
         let held = merge.held;
         let finished = self.entries.iter().map(|entry| entry.id.recording().as_str());
-        let entered: BTreeSet<&str> =
+        let entered: HashSet<&str> =
             finished.chain(self.failed.iter().map(|failed| failed.name.as_str())).collect();
-        let open: Vec<&String> =
-            survey.members.keys().filter(|name| !entered.contains(name.as_str())).collect();
+        let open: Vec<&str> = survey.members.names().filter(|name| !entered.contains(name)).collect();
         for name in open {
-            if let Some(id) = RecordingId::new(name.as_str()).ok().filter(|id| held.is_whole(id)) {
-                let entries: Vec<&Entry> = Stem::of(&held.entries, &id).map(|(_, entry)| entry).collect();
+            if let Some(id) = RecordingId::new(name).ok().filter(|id| held.is_whole(id)) {
+                let entries: Vec<&Arc<Entry>> =
+                    Stem::of(&held.entries, &id).map(|(_, entry)| entry).collect();
                 if entries.iter().all(|entry| survey.is_in_place(entry, files)) {
                     self.entries.extend(entries.into_iter().cloned());
                 }
@@ -88,7 +89,7 @@ impl Ledger {
     fn carry_over(&mut self, survey: &Survey, held: &Held) {
         let ManifestState::Read(manifest) = &held.manifest else { return };
         let is_aside = |name: &str, split: Split| {
-            !survey.settings.splits.contains(&split) && !survey.members.contains_key(name)
+            !survey.settings.splits.contains(&split) && !survey.members.contains(name)
         };
         let members = manifest.membership.iter().filter(|member| is_aside(&member.name, member.split));
         self.aside.extend(members.cloned());
@@ -98,7 +99,7 @@ impl Ledger {
         self.carried.extend(failed.cloned());
     }
 
-    fn enter(&mut self, kind: Kind, entries: Vec<Entry>) {
+    fn enter(&mut self, kind: Kind, entries: Vec<Arc<Entry>>) {
         *self.counts.entry(kind).or_default() += 1;
         if kind == Kind::Build {
             self.bytes_read += entries.first().map_or(0, |entry| entry.source.bytes);
@@ -135,6 +136,7 @@ impl Ledger {
             builder: format!("eegcache {}", env!("CARGO_PKG_VERSION")),
             revisions: BTreeMap::from([
                 ("container".to_owned(), CONTAINER_REVISION),
+                ("quality".to_owned(), QUALITY_REVISION),
                 ("reader".to_owned(), READER_REVISION),
             ]),
             licence: settings.dataset.licence.clone(),
@@ -152,21 +154,16 @@ impl Ledger {
 
     /// The members that were looked at, and those of splits that were not.
     fn membership(&self, survey: &Survey) -> Vec<Member> {
-        let looked_at =
-            survey.members.iter().map(|(name, split)| Member { name: name.clone(), split: *split });
-        let mut all: Vec<Member> = looked_at.chain(self.aside.iter().cloned()).collect();
+        let mut all: Vec<Member> = survey.members.iter().chain(&self.aside).cloned().collect();
         all.sort();
         all
     }
 
     fn history(&self, merge: &Merge<'_>) -> History {
-        let before = match &merge.held.manifest {
-            ManifestState::Read(manifest) => manifest.history,
-            _ => History::default(),
-        };
+        let before = merge.held.history;
         let killed = |kind| {
             // Recordings are counted, not parts.
-            let of_kind = |entry: &&Entry| entry.id.is_first() && how(entry) == kind;
+            let of_kind = |entry: &&Arc<Entry>| entry.id.is_first() && how(entry) == kind;
             merge.absorbed.iter().filter(of_kind).count() as u64
         };
         let count = |kind| self.count(kind) as u64 + killed(kind);
@@ -179,18 +176,28 @@ impl Ledger {
         }
     }
 
+    /// True where the recording, or a part of it, is finished. Entries are sorted by their stems.
+    fn has(&self, id: &RecordingId) -> bool {
+        let first = self.entries.partition_point(|entry| entry.id.recording() < id);
+        self.entries.get(first).is_some_and(|entry| entry.id.recording() == id)
+    }
+
     /// Acknowledged defects that are something else now.
     #[must_use]
     pub fn warnings(&self, settings: &Settings, inventory: &Inventory) -> Vec<String> {
         let mut warnings = Vec::new();
+        let is_empty = settings.dataset.known_defects.is_empty();
+        let recordings = inventory.recordings.iter().filter(|_| !is_empty);
+        let on_disk: HashSet<&str> = recordings.map(SourceRecording::name).collect();
         for (id, class) in &settings.dataset.known_defects {
             let known = format!("known defect `{id}: {class}` of dataset `{}`", settings.dataset.name);
-            if !inventory.recordings.iter().any(|r| r.name() == id.as_str()) {
+            let failed = || self.failed.binary_search_by(|failed| failed.name.as_str().cmp(id.as_str()));
+            if !on_disk.contains(id.as_str()) {
                 warnings.push(format!("{known} names no recording on disk"));
-            } else if self.entries.iter().any(|entry| entry.id.recording() == id) {
+            } else if self.has(id) {
                 warnings.push(format!("{known} builds now: remove it from `known_defects`"));
             } else if let Some(other) =
-                self.failed.iter().find(|f| f.name == id.as_str() && f.class != *class)
+                failed().ok().map(|index| &self.failed[index]).filter(|failed| failed.class != *class)
             {
                 warnings.push(format!("{known} fails otherwise now: {}: {}", other.class, other.message));
             }
@@ -233,8 +240,7 @@ pub fn quarantine_lines<'a>(
 /// True where the dataset file acknowledges this recording with this class.
 #[must_use]
 pub fn is_known(settings: &Settings, failed: &Quarantined) -> bool {
-    let known = settings.dataset.known_defects.iter();
-    known.into_iter().any(|(id, class)| id.as_str() == failed.name && *class == failed.class)
+    settings.dataset.known_defects.get(failed.name.as_str()) == Some(&failed.class)
 }
 
 /// How an entry was made by a build that did not come to its end.
@@ -247,7 +253,7 @@ fn how(entry: &Entry) -> Kind {
     }
 }
 
-fn totals(entries: &[Entry]) -> BTreeMap<Split, Totals> {
+fn totals(entries: &[Arc<Entry>]) -> BTreeMap<Split, Totals> {
     let mut totals: BTreeMap<Split, Totals> = BTreeMap::new();
     let mut subjects: BTreeMap<Split, BTreeSet<&str>> = BTreeMap::new();
     for entry in entries {

@@ -22,12 +22,14 @@ pub mod library;
 mod listing;
 pub mod load;
 pub mod marks;
+pub mod members;
 pub mod mismatch;
 pub mod open;
 pub mod preflight;
 pub mod process;
 pub mod reader;
 mod reading;
+mod remarks;
 pub mod status;
 pub mod survey;
 #[cfg(test)]

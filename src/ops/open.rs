@@ -132,7 +132,7 @@ fn complete(reader: &Reader, manifest: &Manifest) -> Result<Vec<Entry>> {
     for member in &manifest.membership {
         let id = RecordingId::new(member.name.as_str()).ok().filter(|id| held.is_whole(id));
         let parts: Vec<&Entry> =
-            id.iter().flat_map(|id| Stem::of(&held.entries, id)).map(|(_, entry)| entry).collect();
+            id.iter().flat_map(|id| Stem::of(&held.entries, id)).map(|(_, entry)| &**entry).collect();
         if !parts.is_empty() && parts.iter().all(|entry| is_there(entry)) {
             entries.extend(parts.into_iter().cloned());
         } else {

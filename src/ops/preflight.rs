@@ -7,18 +7,24 @@ use crate::model::order::Subset;
 use crate::model::settings::Settings;
 use crate::ops::Context;
 use crate::ops::build::{self, BuildOptions};
+use crate::ops::library::Library;
 use crate::ops::status::{self, SplitStatus};
 use crate::ops::survey::{Options, State, Survey, survey, walk};
 use crate::ops::{ledger, mismatch};
 use crate::plan::Kind;
 use crate::store::{Hold, Store, Wait};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long pre-flight waits for a build that holds the version before it links.
 const LINK_WAIT: Duration = Duration::from_secs(30);
+
+/// What the notes that training should hear of say of a recording.
+const TRANSIENT: &str =
+    "begin with a filter transient that outweighs the signal: `preprocessing.init: first_sample` avoids it";
+const OTHER_MAINS: &str = "show mains at another frequency than is configured: see `dataset.mains_hz` and `preprocessing.notch_freq`";
 
 /// The verdict on a cache.
 #[derive(Debug, Serialize)]
@@ -135,19 +141,22 @@ impl Refusal {
 
 /// Judges the profile of `settings` and changes nothing: for the many processes of one training job.
 pub fn look(settings: &Settings) -> Result<(PreflightReport, Survey)> {
-    let store = Store::new(settings.cache_root.clone());
-    let taken = walk(settings, &store)?;
-    let hold = store.hold(&settings.profile, &settings.version)?;
-    let survey = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
+    let library = Library::new(Store::new(settings.cache_root.clone()));
+    // Held first: what is read stays.
+    let hold = library.store().hold(&settings.profile, &settings.version)?;
+    let taken = walk(settings, &library, std::slice::from_ref(&settings.profile))?;
+    let survey = survey(settings.clone(), &library, taken.as_ref(), Options::LOOK)?;
     Ok((judge(&survey, 0, settings.warnings.clone(), hold), survey))
 }
 
 /// Checks the profile of `settings`; links what other profiles hold if that is all that is missing.
 pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightReport> {
     let store = Store::new(settings.cache_root.clone());
-    let taken = walk(settings, &store)?;
+    let before = Library::new(store.clone());
+    // Held first: what is read stays.
     let mut hold = store.hold(&settings.profile, &settings.version)?;
-    let mut survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
+    let taken = walk(settings, &before, std::slice::from_ref(&settings.profile))?;
+    let mut survey_now = survey(settings.clone(), &before, taken.as_ref(), Options::LOOK)?;
     let mut linked = 0;
     let mut warnings = settings.warnings.clone();
     if is_linkable(&survey_now) {
@@ -160,7 +169,8 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
         }
         // Linking may have made the directory.
         hold = store.hold(&settings.profile, &settings.version)?;
-        survey_now = survey(settings.clone(), taken.as_ref(), Options::LOOK)?;
+        let after = Library::new(store);
+        survey_now = survey(settings.clone(), &after, taken.as_ref(), Options::LOOK)?;
     }
     Ok(judge(&survey_now, linked, warnings, hold))
 }
@@ -172,7 +182,7 @@ fn judge(survey: &Survey, linked: usize, mut warnings: Vec<String>, hold: Option
     let splits = status::splits(survey);
     let gates = gates(survey, &splits);
     let ready = gates.iter().all(|gate| gate.refusal().is_none());
-    let (cache_dir, state) = (survey.settings.cache_dir(), survey.state());
+    let (cache_dir, state) = (survey.settings.cache_dir(), survey.state);
     PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold }
 }
 
@@ -185,7 +195,7 @@ pub(super) fn refuse(survey: &Survey) -> Result<()> {
 fn is_linkable(survey: &Survey) -> bool {
     let Some(plan) = &survey.plan else { return false };
     survey.mismatch.is_none()
-        && survey.damage().is_none()
+        && survey.damage.is_none()
         && plan.count(Kind::Link) > 0
         && plan.tasks.iter().all(|t| matches!(t.kind(), Kind::Link | Kind::Present | Kind::Quarantined))
 }
@@ -217,7 +227,9 @@ fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Vec<Gate> {
     gates.extend(expect(survey).map(|verdict| gate("expect", verdict)));
     gates.push(gate("channels", channels(survey, &entries)));
     gates.push(gate("quarantine", quarantine(survey)));
-    gates.extend(transients(&entries).map(|verdict| gate("dc-transient", verdict)));
+    let noted = |code, what| noted(&entries, code, what);
+    gates.extend(noted("dc-transient", TRANSIENT).map(|verdict| gate("dc-transient", verdict)));
+    gates.extend(noted("mains-mismatch", OTHER_MAINS).map(|verdict| gate("mains-mismatch", verdict)));
     gates
 }
 
@@ -233,11 +245,11 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
     let settings = &survey.settings;
     let directory = settings.cache_dir().display().to_string();
     let not_ready = |message| Verdict::NotReady { message, hint: build_command(settings) };
-    match survey.state() {
+    match survey.state {
         State::Valid => Verdict::Pass,
         State::NotFound => not_ready(format!("NOT_FOUND: there is no cache at `{directory}`")),
         State::Corrupt => Verdict::Damaged {
-            message: format!("CORRUPT: `{directory}`: {}", survey.damage().unwrap_or_default()),
+            message: format!("CORRUPT: `{directory}`: {}", survey.damage.clone().unwrap_or_default()),
             hint: repair_hint(survey),
         },
         State::VersionMismatch => {
@@ -327,7 +339,7 @@ fn expected_share(survey: &Survey, split: Split, status: &SplitStatus) -> Option
 }
 
 fn subjects(entries: &[&Entry]) -> Verdict {
-    let mut seen: BTreeMap<&str, &Entry> = BTreeMap::new();
+    let mut seen: HashMap<&str, &Entry> = HashMap::new();
     for entry in entries {
         let first = seen.entry(&entry.subject).or_insert(entry);
         if first.split != entry.split {
@@ -343,7 +355,7 @@ fn subjects(entries: &[&Entry]) -> Verdict {
 }
 
 fn recordings(entries: &[&Entry]) -> Verdict {
-    let mut seen: BTreeMap<Digest, &Entry> = BTreeMap::new();
+    let mut seen: HashMap<Digest, &Entry> = HashMap::new();
     for entry in entries {
         let first = seen.entry(entry.source.sha256).or_insert(entry);
         if first.split != entry.split {
@@ -365,7 +377,7 @@ fn expect(survey: &Survey) -> Option<Verdict> {
     }
     let mut wrong = Vec::new();
     for (split, counts) in expected.iter().filter(|(split, _)| survey.settings.splits.contains(split)) {
-        let recordings = survey.members.values().filter(|member| *member == split).count() as u64;
+        let recordings = survey.members.iter().filter(|member| member.split == *split).count() as u64;
         let subjects = subject_count(survey, *split);
         if let Some(right) = counts.recordings.filter(|right| *right != recordings) {
             wrong.push(format!("{split}: {recordings} recordings instead of {right}"));
@@ -439,19 +451,14 @@ fn quarantine(survey: &Survey) -> Verdict {
     }
 }
 
-fn transients(entries: &[&Entry]) -> Option<Verdict> {
+/// A warning where recordings bear a note of that code.
+fn noted(entries: &[&Entry], code: &str, what: &str) -> Option<Verdict> {
     let mut marked: Vec<&str> = entries
         .iter()
-        .filter(|entry| entry.notes.iter().any(|note| note.code == "dc-transient"))
+        .filter(|entry| entry.notes.iter().any(|note| note.code == code))
         .map(|entry| entry.id.recording().as_str())
         .collect();
     marked.dedup();
     let first = marked.first()?;
-    Some(Verdict::Warn {
-        message: format!(
-            "{} recordings, `{first}` among them, begin with a filter transient that outweighs the signal: \
-             `preprocessing.init: first_sample` avoids it",
-            marked.len()
-        ),
-    })
+    Some(Verdict::Warn { message: format!("{} recordings, `{first}` among them, {what}", marked.len()) })
 }

@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use crate::model::artifact::{Facts, SignalFacts};
 use crate::model::failure::{Failure, FailureClass};
-use crate::model::id::{RecordingId, Split};
+use crate::model::id::{Digest, RecordingId, Split};
 use crate::model::inventory::SourceRecording;
 use crate::model::manifest::{Entry, FileRecord, Files, Identity, Made, Quarantined, Source};
 use crate::model::settings::{LinkMethod, Settings};
@@ -15,12 +15,13 @@ use crate::model::stem::Stem;
 use crate::ops::admission::Gate;
 use crate::ops::labelling::{Labelled, Timeline};
 use crate::ops::reading::{Cut, Part};
+use crate::ops::remarks;
 use crate::plan::{self, Action, Decision, FileWork, Kind, Shelf, Task, Work};
 use crate::source;
 use crate::store::{Line, MemoLine, Store, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// How many contents are learned before they are handed to the memo.
 pub const REMEMBER_EVERY: usize = 16;
@@ -54,15 +55,23 @@ pub struct Bench<'a> {
 /// Contents in the order in which they were learned; the first `handed` are in the memo already.
 #[derive(Debug, Default)]
 pub struct Learned {
-    pub(super) lines: Vec<MemoLine>,
+    lines: Vec<MemoLine>,
     handed: usize,
+    contents: HashMap<String, Digest>,
+}
+
+impl Learned {
+    pub(super) fn push(&mut self, line: MemoLine) {
+        self.contents.insert(line.path.clone(), line.sha256);
+        self.lines.push(line);
+    }
 }
 
 /// What became of a recording.
 #[derive(Debug)]
 pub enum Outcome {
     /// It is in the cache: one entry, or one for every part.
-    Done(Kind, Vec<Entry>),
+    Done(Kind, Vec<Arc<Entry>>),
     /// It is not, and why.
     Failed(Box<Quarantined>),
 }
@@ -125,7 +134,7 @@ impl Bench<'_> {
         let done =
             catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(contained(&*panic).into()));
         let outcome = match done {
-            Ok(entries) => Outcome::Done(task.kind(), entries),
+            Ok(entries) => Outcome::Done(task.kind(), entries.into_iter().map(Arc::new).collect()),
             Err(Trouble::Recording(failure)) => self.failed(recording, failure),
             Err(Trouble::Cache(error)) => return Err(error),
         };
@@ -169,10 +178,7 @@ impl Bench<'_> {
     /// Makes it durable that what is listed for the recording is not to be believed any more, before
     /// the first of its files changes: a build that is killed in between must not be taken for done.
     fn invalidate(&self, recording: &SourceRecording, drop: &[String]) -> Result<()> {
-        let is_listed = recording.id.as_ref().is_ok_and(|id| {
-            let own = &self.shelves[0];
-            Stem::of(&own.signals, id).next().is_some() || Stem::of(&own.labels, id).next().is_some()
-        });
+        let is_listed = recording.id.as_ref().is_ok_and(|id| self.shelves[0].holds(id));
         if drop.is_empty() && !is_listed {
             return Ok(());
         }
@@ -181,7 +187,7 @@ impl Bench<'_> {
 
     /// Recordings that could not be processed leave no file. (A transient failure says nothing about the files.)
     fn leave_no_file(&self, split: Split, id: &RecordingId) -> Result<()> {
-        plan::names_of(&self.shelves[0].names, id).iter().try_for_each(|name| self.writer.remove(name))?;
+        self.shelves[0].names(id).try_for_each(|name| self.writer.remove(name))?;
         self.remove_both(split, &Stem::whole(id.clone()))
     }
 
@@ -190,16 +196,11 @@ impl Bench<'_> {
         self.writer.remove(&plan::labels_name(split, stem))
     }
 
-    fn failed(&self, recording: &SourceRecording, failure: Failure) -> Outcome {
+    pub(super) fn failed(&self, recording: &SourceRecording, failure: Failure) -> Outcome {
         let mut memory = plan::memory(self.wanted, recording);
         if memory.source.is_none() {
             let learned = lock(&self.learned);
-            memory.source = learned
-                .lines
-                .iter()
-                .rev()
-                .find(|line| line.path == recording.file.path)
-                .map(|line| line.sha256);
+            memory.source = learned.contents.get(&recording.file.path).copied();
         }
         Outcome::Failed(Box::new(Quarantined {
             name: recording.name().to_owned(),
@@ -221,7 +222,7 @@ impl Bench<'_> {
         if let Some(found) = self.existing_signals(recording, id, signal)? {
             let time = Timeline::of_files(&found);
             let labels = self.labels(recording, id, labels, &time, "relabelled")?;
-            return Ok(assemble(recording, found, labels));
+            return Ok(self.assemble(recording, found, labels));
         }
         self.refuse_making()?;
         let cut = self.read(recording, id)?;
@@ -243,7 +244,22 @@ impl Bench<'_> {
         let labels = self.labels(recording, id, labels, &Timeline::of_cut(cut), "built")?;
         let one = |part: &Part| self.make_signal(recording, cut, part);
         let signals: Vec<_> = cut.parts.iter().map(one).collect::<Result<_, _>>()?;
-        Ok(assemble(recording, signals, labels))
+        Ok(self.assemble(recording, signals, labels))
+    }
+
+    /// The entries of the manifest from what the files say of themselves, one for every part.
+    fn assemble(
+        &self,
+        recording: &SourceRecording,
+        signals: Vec<Artifact<SignalFacts>>,
+        labels: Vec<Labelled>,
+    ) -> Vec<Entry> {
+        let one = |(signal, labels)| {
+            let entry = entry(recording, signal, labels);
+            let notes = remarks::renewed(self.settings, &entry.source.path, &entry);
+            Entry { notes: notes.unwrap_or(entry.notes), ..entry }
+        };
+        signals.into_iter().zip(labels).map(one).collect()
     }
 
     /// The signal files where they are kept or linked; nothing where they have to be made after all.
@@ -253,7 +269,8 @@ impl Bench<'_> {
         id: &RecordingId,
         decision: &Decision,
     ) -> Result<Option<Vec<Artifact<SignalFacts>>>, Trouble> {
-        let Some(found) = self.existing(recording, id, decision, &self.shelves[0].signals)? else {
+        let own = self.shelves[0].signals(id);
+        let Some(found) = self.existing(recording, decision, &own)? else {
             return Ok(None);
         };
         let names: Vec<String> = found.iter().map(|(record, ..)| record.name.clone()).collect();
@@ -281,13 +298,12 @@ impl Bench<'_> {
     pub(super) fn existing(
         &self,
         recording: &SourceRecording,
-        id: &RecordingId,
         decision: &Decision,
-        own: &BTreeMap<Stem, plan::Offer>,
+        own: &[plan::Offer<'_>],
     ) -> Result<Option<Vec<Existing>>, Trouble> {
         let records: Vec<FileRecord> = match &decision.action {
             Action::Make | Action::Nothing => return Ok(None),
-            Action::Keep => Stem::of(own, id).filter_map(|(_, offer)| offer.record.clone()).collect(),
+            Action::Keep => own.iter().filter_map(|offer| offer.record.cloned()).collect(),
             Action::Link { records, .. } => records.clone(),
         };
         if records.is_empty() {
@@ -379,15 +395,6 @@ fn contained(panic: &(dyn std::any::Any + Send)) -> Failure {
     Failure::new(FailureClass::Panic, format!("a defect of eegcache, please report it: {text}"))
 }
 
-/// The entries of the manifest from what the files say of themselves, one for every part.
-fn assemble(
-    recording: &SourceRecording,
-    signals: Vec<Artifact<SignalFacts>>,
-    labels: Vec<Labelled>,
-) -> Vec<Entry> {
-    signals.into_iter().zip(labels).map(|(signal, labels)| entry(recording, signal, labels)).collect()
-}
-
 fn entry(recording: &SourceRecording, signal: Artifact<SignalFacts>, labels: Labelled) -> Entry {
     let Artifact { record, facts, made } = signal;
     let mut notes = facts.notes;
@@ -417,5 +424,6 @@ fn entry(recording: &SourceRecording, signal: Artifact<SignalFacts>, labels: Lab
         made: Made { signal: made, labels: labels_made },
         part: facts.part,
         gaps: facts.gaps,
+        quality: facts.quality,
     }
 }

@@ -4,6 +4,7 @@ use crate::model::artifact::SignalFacts;
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::id::{Digest, RecordingId};
 use crate::model::inventory::SourceRecording;
+use crate::model::quality::Quality;
 use crate::model::recipe::{GapPolicy, SignalRecipe};
 use crate::model::recording::{Header, RawChannel, Recording, Signal, Stretch};
 use crate::model::settings::Settings;
@@ -203,7 +204,7 @@ impl Bench<'_> {
             let message = format!("`{path}` is not the file any more that was there when the build began");
             return Err(Failure::new(FailureClass::ChangedWhileReading, message));
         }
-        lock(&self.learned).lines.push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
+        lock(&self.learned).push(MemoLine { path: path.clone(), stamp, sha256, began_ns });
         let Parsed { header, selection, recording, terms: (lanes, permit) } = parsed?;
         Ok(Raw { source: sha256, lanes, permit, header, selection, recording })
     }
@@ -270,7 +271,7 @@ fn signal_facts(fingerprint: Digest, raw: &Raw<'_>, part: &Part, signal: &Signal
         offset_s: raw.recording.offset,
         gaps: signal.gaps.clone(),
         interpolated: signal.interpolated.clone(),
-        reference: signal.reference.clone(),
+        quality: Some(Box::new(Quality { format: Some(raw.header.format()), ..signal.quality.clone() })),
         notes: notes.cloned().collect(),
         part: part.part,
     }

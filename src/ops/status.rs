@@ -2,10 +2,11 @@
 
 use crate::error::Result;
 use crate::model::id::{ProfileName, Split};
-use crate::model::manifest::{Entry, History, LabelStatus};
+use crate::model::manifest::{Entry, History, LabelStatus, Member};
 use crate::model::settings::Settings;
 use crate::model::window::WindowCounts;
 use crate::ops::ledger::{QuarantineLine, quarantine_lines};
+use crate::ops::library::Library;
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, State, Survey, survey, walk};
 use crate::plan::Kind;
@@ -110,14 +111,14 @@ impl SplitStatus {
 
 /// Reports one profile, or all.
 pub fn status(settings: &Settings, only: Option<&ProfileName>) -> Result<StatusReport> {
-    let store = Store::new(settings.cache_root.clone());
-    let taken = walk(settings, &store)?;
+    let mut names = in_size_order(settings);
+    names.retain(|name| only.is_none_or(|only| only == name));
+    let library = Library::new(Store::new(settings.cache_root.clone()));
+    let taken = walk(settings, &library, &names)?;
     let mut profiles = Vec::new();
-    for profile in in_size_order(settings) {
-        if only.is_none_or(|only| *only == profile) {
-            let survey = survey(settings.for_profile(&profile), taken.as_ref(), Options::LOOK)?;
-            profiles.push(of(&survey));
-        }
+    for profile in names {
+        let survey = survey(settings.for_profile(&profile), &library, taken.as_ref(), Options::LOOK)?;
+        profiles.push(of(&survey));
     }
     Ok(StatusReport {
         dataset: settings.dataset.name.clone(),
@@ -138,12 +139,10 @@ fn in_size_order(settings: &Settings) -> Vec<ProfileName> {
 /// Reports what a survey found.
 #[must_use]
 pub fn of(survey: &Survey) -> ProfileStatus {
-    let state = survey.state();
+    let state = survey.state;
     let plan = survey.plan.as_ref();
-    let history = match &survey.own.held.manifest {
-        ManifestState::Read(manifest) => Some(manifest.history),
-        _ => None,
-    };
+    let is_recorded = matches!(survey.own.held.manifest, ManifestState::Read(_));
+    let history = is_recorded.then_some(survey.own.held.history);
     ProfileStatus {
         profile: survey.settings.profile.clone(),
         cache_dir: survey.settings.cache_dir(),
@@ -162,7 +161,7 @@ pub fn of(survey: &Survey) -> ProfileStatus {
 
 fn reason(survey: &Survey, state: State) -> Option<String> {
     match state {
-        State::Corrupt => survey.damage(),
+        State::Corrupt => survey.damage.clone(),
         State::Incomplete if matches!(survey.own.held.manifest, ManifestState::Absent) => {
             Some("the manifest is missing; what is finished is kept".to_owned())
         }
@@ -214,7 +213,7 @@ pub fn splits(survey: &Survey) -> BTreeMap<Split, SplitStatus> {
             }
         }
         (None, mismatch) => {
-            for (name, split) in &survey.members {
+            for Member { name, split } in survey.members.iter() {
                 let status = splits.entry(*split).or_default();
                 status.members += 1;
                 if mismatch {

@@ -4,19 +4,21 @@ use crate::error::{Error, Result};
 use crate::model::failure::Failure;
 use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
 use crate::model::inventory::{Inventory, SourceRecording};
-use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
+use crate::model::manifest::{Entry, Identity, Quarantined};
 use crate::model::settings::Settings;
 use crate::model::shard::Shard;
 use crate::model::stem::Stem;
 use crate::ops::Context;
 use crate::ops::inventory::{self, Taken};
-use crate::ops::library::{self, Depth, Loaded};
+use crate::ops::library::{self, Depth, Library, Loaded};
+use crate::ops::members::Members;
 use crate::ops::mismatch::{self, Mismatch};
-use crate::plan::{self, Kind, OnDisk, Plan, Retry, Shelf};
+use crate::plan::{self, Kind, Listed, Offer, OnDisk, Plan, Retry, Shelf};
 use crate::source;
 use crate::store::{ManifestState, MemoLine, Store};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashSet};
 use std::time::SystemTime;
 
 /// The state of a version; the first that applies.
@@ -74,9 +76,13 @@ pub struct Survey {
     pub learned: Vec<MemoLine>,
     /// Recordings that could not be read to settle what they hold, by name.
     pub unread: Vec<(String, Failure)>,
-    /// The recordings that the profile demands, by name: those of the dataset, or those recorded where it
-    /// cannot be reached.
-    pub members: BTreeMap<String, Split>,
+    /// The recordings that the profile demands: those of the dataset, or those recorded where it cannot be
+    /// reached.
+    pub members: Members,
+    /// The state of the version.
+    pub state: State,
+    /// The first damage that size, structure and the manifest's checksum show.
+    pub damage: Option<String>,
 }
 
 /// How a survey is made.
@@ -104,9 +110,15 @@ pub fn now_ns() -> i128 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
 }
 
-/// Walks the dataset of `settings` once; surveys of several profiles share the result.
-pub fn walk(settings: &Settings, store: &Store) -> Result<Option<Taken>> {
-    inventory::take(settings, &store.memo(&settings.dataset.name), now_ns())
+/// Walks the dataset of `settings` once; surveys of several profiles share the result. Meanwhile the versions of
+/// `profiles` are read, which nothing but the disk connects.
+pub fn walk(settings: &Settings, library: &Library, profiles: &[ProfileName]) -> Result<Option<Taken>> {
+    let take = || {
+        let began_ns = now_ns();
+        inventory::take(settings, &library.store().memo(&settings.dataset.name), began_ns)
+    };
+    let read = || profiles.iter().for_each(|profile| library.prefetch(profile, &settings.version));
+    rayon::join(take, read).0
 }
 
 /// What the configuration asks for.
@@ -121,60 +133,54 @@ pub fn identity(settings: &Settings) -> Identity {
 }
 
 /// Surveys the profile of `settings`.
-pub fn survey(settings: Settings, taken: Option<&Taken>, options: Options<'_>) -> Result<Survey> {
-    let store = Store::new(settings.cache_root.clone());
-    let wanted = identity(&settings);
+pub fn survey(
+    settings: Settings,
+    library: &Library,
+    taken: Option<&Taken>,
+    options: Options<'_>,
+) -> Result<Survey> {
+    let (wanted, store) = (identity(&settings), library.store());
     let mut inventory = taken.map(|taken| taken.profile(&settings));
-    let names = needed_names(inventory.as_ref(), options.shard);
-    let own = load(&store, &settings.profile, &settings.version, &wanted, &names, options.depth)?;
+    let needed = Needed::new(inventory.as_ref(), options.shard);
+    let own =
+        load(library, (&settings.profile, &settings.version), &wanted, &|id| needed.has(id), options.depth)?;
     let mismatch = own
         .identity
         .as_ref()
-        .and_then(|held| mismatch::compare(&store, &settings, &wanted, held, own.held.recipe.as_ref()));
+        .and_then(|held| mismatch::compare(store, &settings, &wanted, held, own.held.recipe.as_ref()));
     let mismatch = mismatch.or_else(|| {
         let others = inventory.as_ref().is_some_and(|inventory| is_foreign(&own, inventory));
-        others.then(|| mismatch::other_recordings(&store, &settings, &wanted))
+        others.then(|| mismatch::other_recordings(store, &settings, &wanted))
     });
-    let mut shelves = vec![own.shelf.clone()];
-    let members = membership(&settings, inventory.as_ref(), &own);
     let mut survey = Survey {
-        members,
+        members: Members::new(&settings, inventory.as_ref(), &own.held.manifest),
         learned: Vec::new(),
         unread: Vec::new(),
         plan: None,
         inventory: None,
-        shelves: Vec::new(),
+        shelves: vec![own.shelf.clone()],
+        store: store.clone(),
         settings,
-        store,
         wanted,
         own,
         mismatch,
+        state: State::NotFound,
+        damage: None,
     };
     if survey.mismatch.is_none()
         && let Some(inventory) = &mut inventory
     {
-        let open = survey.not_in_place(&names);
-        shelves.extend(survey.other_shelves(&open, options.depth)?);
-        survey.shelves = shelves;
-        survey.decide(inventory, options);
+        survey.decide(library, inventory, options)?;
         if is_made_of_others(&survey.own, inventory) {
             survey.mismatch =
                 Some(mismatch::other_recordings(&survey.store, &survey.settings, &survey.wanted));
             survey.plan = None;
         }
-    } else {
-        survey.shelves = shelves;
     }
     survey.inventory = inventory;
+    survey.damage = survey.find_damage();
+    survey.state = survey.find_state();
     Ok(survey)
-}
-
-fn membership(settings: &Settings, inventory: Option<&Inventory>, own: &Loaded) -> BTreeMap<String, Split> {
-    match (inventory, &own.held.manifest) {
-        (Some(inventory), _) => inventory.profile().iter().map(|r| (r.name().to_owned(), r.split)).collect(),
-        (None, ManifestState::Read(manifest)) => recorded(settings, manifest),
-        (None, _) => BTreeMap::new(),
-    }
 }
 
 /// True where a version was made for recordings of which the dataset holds none: another dataset under the same name.
@@ -187,7 +193,7 @@ fn is_foreign(own: &Loaded, inventory: &Inventory) -> bool {
         _ if own.held.identity.is_none() => own.files.keys().map(|name| recording(name)).collect(),
         _ => return false,
     };
-    let here: BTreeSet<&str> = inventory.recordings.iter().map(SourceRecording::name).collect();
+    let here: HashSet<&str> = inventory.recordings.iter().map(SourceRecording::name).collect();
     !held.is_empty() && !held.iter().any(|name| here.contains(name))
 }
 
@@ -198,13 +204,10 @@ fn is_made_of_others(own: &Loaded, inventory: &Inventory) -> bool {
         return false;
     }
     let mut compared = 0;
-    for recording in &inventory.recordings {
+    for recording in inventory.recordings.iter() {
         let Ok(id) = &recording.id else { continue };
-        let signals = Stem::of(&own.shelf.signals, id).next().map(|(_, offer)| offer);
-        let Some(offer) = signals.or_else(|| Stem::of(&own.shelf.labels, id).next().map(|(_, offer)| offer))
-        else {
-            continue;
-        };
+        let (signals, labels) = (own.shelf.signals(id), own.shelf.labels(id));
+        let Some(offer) = signals.first().or_else(|| labels.first()) else { continue };
         if recording.file.sha256.is_none_or(|sha256| sha256 == offer.source) {
             return false;
         }
@@ -213,22 +216,33 @@ fn is_made_of_others(own: &Loaded, inventory: &Inventory) -> bool {
     compared > 0
 }
 
-/// The recordings that a manifest was made for, of the splits in force.
-fn recorded(settings: &Settings, manifest: &Manifest) -> BTreeMap<String, Split> {
-    let members = manifest.membership.iter().filter(|member| settings.splits.contains(&member.split));
-    members.map(|member| (member.name.clone(), member.split)).collect()
-}
-
 fn load(
-    store: &Store,
-    profile: &ProfileName,
-    version: &VersionName,
+    library: &Library,
+    (profile, version): (&ProfileName, &VersionName),
     identity: &Identity,
-    names: &BTreeSet<String>,
+    is_needed: &dyn Fn(&str) -> bool,
     depth: Depth,
 ) -> Result<Loaded> {
-    let wanted = library::Wanted { identity, names: &|name| names.contains(recording(name)) };
-    library::load(store, profile, version, &wanted, depth)
+    let wanted = library::Wanted { identity, names: &|name| is_needed(recording(name)) };
+    library.load(profile, version, &wanted, depth)
+}
+
+/// The ids that a profile, or a shard of it, needs, collected when somebody asks: mostly nobody does.
+struct Needed<'a> {
+    inventory: Option<&'a Inventory>,
+    shard: Option<Shard>,
+    ids: OnceCell<HashSet<&'a str>>,
+}
+
+impl<'a> Needed<'a> {
+    fn new(inventory: Option<&'a Inventory>, shard: Option<Shard>) -> Self {
+        Self { inventory, shard, ids: OnceCell::new() }
+    }
+
+    fn has(&self, id: &str) -> bool {
+        let members = || self.inventory.into_iter().flat_map(|inventory| planned_ids(inventory, self.shard));
+        self.ids.get_or_init(|| members().map(RecordingId::as_str).collect()).contains(id)
+    }
 }
 
 /// The id of the recording in a file's name: `train/x.labels.npz` and `train/x.part000.npz` → `x`.
@@ -241,52 +255,37 @@ fn recording(name: &str) -> &str {
     }
 }
 
-fn needed_names(inventory: Option<&Inventory>, shard: Option<Shard>) -> BTreeSet<String> {
-    let Some(inventory) = inventory else { return BTreeSet::new() };
-    let own = planned(inventory, shard);
-    let needed =
-        inventory.profile().iter().zip(own).filter_map(|(r, own)| r.id.as_ref().ok().filter(|_| own));
-    needed.map(|id| id.as_str().to_owned()).collect()
-}
-
 /// Says for each recording of the profile whether it is planned.
 fn planned(inventory: &Inventory, shard: Option<Shard>) -> Vec<bool> {
     let sizes: Vec<u64> = inventory.profile().iter().map(|r| r.file.stamp.bytes).collect();
     shard.map_or_else(|| vec![true; sizes.len()], |shard| shard.cut(&sizes))
 }
 
+/// The ids of the recordings that are planned.
+fn planned_ids(inventory: &Inventory, shard: Option<Shard>) -> impl Iterator<Item = &RecordingId> {
+    let own = planned(inventory, shard);
+    inventory.profile().iter().zip(own).filter_map(|(r, own)| r.id.as_ref().ok().filter(|_| own))
+}
+
 impl Survey {
-    /// The names that the own version does not hold whole: only these are worth a look into unlisted files elsewhere.
-    fn not_in_place(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
-        let shelf = &self.own.shelf;
-        let whole = |name: &&String| {
-            let id = RecordingId::new(name.as_str()).ok();
-            id.is_some_and(|id| {
-                [&shelf.signals, &shelf.labels].into_iter().all(|held| {
-                    let mut offers = Stem::of(held, &id).peekable();
-                    offers.peek().is_some() && offers.all(|(_, offer)| offer.on_disk == OnDisk::Present)
-                })
-            })
-        };
-        names.iter().filter(|name| !whole(name)).cloned().collect()
-    }
-
-    /// All versions of the own profile and of the profiles it may share with, the own version left out.
-    fn other_shelves(&self, names: &BTreeSet<String>, depth: Depth) -> Result<Vec<Shelf>> {
-        let settings = &self.settings;
-        let profiles = std::iter::once(&settings.profile).chain(&settings.profile_spec().reuse_from);
-        let mut shelves = Vec::new();
-        for profile in profiles {
-            for version in self.store.versions(profile)? {
-                if (profile, &version) != (&settings.profile, &settings.version) {
-                    shelves.push(load(&self.store, profile, &version, &self.wanted, names, depth)?.shelf);
-                }
-            }
+    /// Plans with what the own version holds. Only where that is not everything, the other versions are read as well.
+    fn decide(&mut self, library: &Library, inventory: &mut Inventory, options: Options<'_>) -> Result<()> {
+        let is_settled =
+            |plan: &Plan| plan.count(Kind::Present) + plan.count(Kind::Quarantined) == plan.tasks.len();
+        if !self.own.shelf.listed.is_empty() {
+            self.plan = Some(self.planned(inventory, options));
         }
-        Ok(shelves)
+        if self.plan.as_ref().is_some_and(is_settled) {
+            return Ok(());
+        }
+        let open = self.not_in_place(inventory, options.shard);
+        let others = self.other_shelves(library, &open, options.depth)?;
+        self.shelves.extend(others);
+        self.plan = Some(self.planned(inventory, options));
+        Ok(())
     }
 
-    fn decide(&mut self, inventory: &mut Inventory, options: Options<'_>) {
+    fn planned(&mut self, inventory: &mut Inventory, options: Options<'_>) -> Plan {
         let wanted = plan::Wanted {
             identity: &self.wanted,
             unlabelled: self.settings.recipe.labels.unlabelled,
@@ -296,23 +295,50 @@ impl Survey {
         let own = planned(inventory, options.shard);
         if let Some(cx) = options.settle {
             let mut open = plan::undecided(&wanted, inventory, &self.shelves);
-            open.retain(|recording| own[*recording]);
+            // What could not be read for a first plan is not tried again for a second one.
+            let tried: HashSet<&str> = self.unread.iter().map(|(name, _)| name.as_str()).collect();
+            open.retain(|index| own[*index] && !tried.contains(inventory.recordings[*index].name()));
             let settled = inventory::settle(&cx, &self.settings, &mut inventory.recordings, &open);
             self.learned.extend(settled.learned);
             self.unread.extend(settled.unread);
         }
         let mut plan = plan::plan(&wanted, inventory, &self.shelves);
         plan.tasks.retain(|task| own[task.recording]);
-        self.plan = Some(plan);
+        plan
     }
 
-    /// The state of the version.
-    #[must_use]
-    pub fn state(&self) -> State {
+    /// The ids that the own version does not hold whole: only these are worth a look into unlisted files elsewhere.
+    fn not_in_place(&self, inventory: &Inventory, shard: Option<Shard>) -> HashSet<String> {
+        let shelf = &self.own.shelf;
+        let are_present = |offers: &[Offer<'_>]| {
+            !offers.is_empty() && offers.iter().all(|offer| offer.on_disk == OnDisk::Present)
+        };
+        let is_open =
+            |id: &&RecordingId| !(are_present(&shelf.signals(id)) && are_present(&shelf.labels(id)));
+        planned_ids(inventory, shard).filter(is_open).map(|id| id.as_str().to_owned()).collect()
+    }
+
+    /// All versions of the own profile and of the profiles it may share with, the own version left out.
+    fn other_shelves(&self, library: &Library, ids: &HashSet<String>, depth: Depth) -> Result<Vec<Shelf>> {
+        let settings = &self.settings;
+        let profiles = std::iter::once(&settings.profile).chain(&settings.profile_spec().reuse_from);
+        let mut shelves = Vec::new();
+        for profile in profiles {
+            for version in self.store.versions(profile)? {
+                if (profile, &version) != (&settings.profile, &settings.version) {
+                    let is_needed = |id: &str| ids.contains(id);
+                    shelves.push(load(library, (profile, &version), &self.wanted, &is_needed, depth)?.shelf);
+                }
+            }
+        }
+        Ok(shelves)
+    }
+
+    fn find_state(&self) -> State {
         if self.own.is_empty() {
             return State::NotFound;
         }
-        if self.damage().is_some() {
+        if self.damage.is_some() {
             return State::Corrupt;
         }
         if self.mismatch.is_some() || self.later().is_some() {
@@ -340,27 +366,21 @@ impl Survey {
         }
     }
 
-    /// The first damage that size, structure and the manifest's checksum show.
-    #[must_use]
-    pub fn damage(&self) -> Option<String> {
+    fn find_damage(&self) -> Option<String> {
         if let ManifestState::Damaged(reason) = &self.own.held.manifest {
             return Some(format!("manifest.json: {reason}"));
         }
         if let Some((name, reason)) = self.own.damaged.first() {
             return Some(format!("{name}: {reason}"));
         }
-        self.own.held.entries.values().flat_map(|entry| entry.files.iter()).find_map(|record| {
-            let bytes = *self.own.files.get(&record.name)?;
-            (bytes != record.bytes)
-                .then(|| format!("{}: {bytes} bytes instead of {}", record.name, record.bytes))
-        })
+        self.own.wrong_size.clone()
     }
 
     /// True where manifest and journals together list every file, for these members, in the configured split. A journal that
     /// is not merged yet is no defect: readers read both.
     fn is_on_record(&self) -> bool {
         let recorded = match &self.own.held.manifest {
-            ManifestState::Read(manifest) => recorded(&self.settings, manifest) == self.members,
+            ManifestState::Read(manifest) => Members::recorded(&self.settings, manifest) == self.members,
             // Whoever trains reads the manifest: journals alone are not enough, and `build` merges them at once.
             _ => false,
         };
@@ -370,23 +390,24 @@ impl Survey {
 
     /// Members without files and without a remembered failure, judged by manifest and directory alone.
     fn missing_members(&self) -> usize {
-        self.members.keys().filter(|name| !self.has(name) && !self.failed(name)).count()
+        self.members.names().filter(|name| !self.has(name) && !self.failed(name)).count()
     }
 
     /// True where the files of a recording, of all its parts, lie there with their recorded sizes.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        let Ok(id) = RecordingId::new(name) else { return false };
-        let mut entries = Stem::of(&self.own.held.entries, &id).map(|(_, entry)| entry).peekable();
-        entries.peek().is_some()
-            && entries.all(|entry| self.is_in_place(entry, &self.own.files))
-            && self.own.held.is_whole(&id)
+        let Some(parts) = self.own.shelf.listed.get(name) else { return false };
+        let in_place = |entry: &Entry| self.members.split(name).is_none_or(|split| split == entry.split);
+        parts.iter().all(|part| in_place(&part.entry) && part.is_present())
+            && Stem::are_whole(
+                parts.iter().map(|Listed { entry, .. }| (&entry.id, entry.part.map(|part| part.of))),
+            )
     }
 
     /// True where an entry's files are among `files`, with their recorded sizes and in the configured split.
     #[must_use]
     pub fn is_in_place(&self, entry: &Entry, files: &BTreeMap<String, u64>) -> bool {
-        self.members.get(entry.id.recording().as_str()).is_none_or(|split| *split == entry.split)
+        self.members.split(entry.id.recording().as_str()).is_none_or(|split| split == entry.split)
             && entry.files.iter().all(|record| files.get(&record.name) == Some(&record.bytes))
     }
 
@@ -398,13 +419,15 @@ impl Survey {
 
     /// The entries of the profile's members, of one split, part by part; a manifest may list others as well.
     pub fn entries(&self, split: Split) -> impl Iterator<Item = &Entry> {
-        let is_member = move |entry: &&Entry| self.members.get(entry.id.recording().as_str()) == Some(&split);
-        self.own.held.entries.values().filter(move |entry| entry.split == split).filter(is_member)
+        let is_member =
+            move |entry: &&Entry| self.members.split(entry.id.recording().as_str()) == Some(split);
+        let entries = self.own.held.entries.values().map(std::sync::Arc::as_ref);
+        entries.filter(move |entry| entry.split == split).filter(is_member)
     }
 
     /// The remembered failures of the profile's members.
     pub fn failures(&self) -> impl Iterator<Item = &Quarantined> {
-        self.own.held.quarantine.values().filter(|failed| self.members.contains_key(&failed.name))
+        self.own.held.quarantine.values().filter(|failed| self.members.contains(&failed.name))
     }
 
     /// The plan, or the error that says that the dataset cannot be reached.

@@ -5,7 +5,6 @@ use crate::model::inventory::SourceRecording;
 use crate::model::manifest::FileRecord;
 use crate::model::stem::Stem;
 use crate::plan::{Change, Offer, OnDisk, Reason, annotation_digests, labels_name, signal_name};
-use std::collections::BTreeMap;
 
 /// Which files are asked for: the signals or the labels of a recording, under a fingerprint.
 pub(super) struct Asked<'a> {
@@ -18,9 +17,9 @@ pub(super) struct Asked<'a> {
 
 impl Asked<'_> {
     /// Whether the own files can stay, and why; nothing where there are none.
-    pub(super) fn judge(&self, held: &BTreeMap<Stem, Offer>) -> Option<Result<Reason, Reason>> {
+    pub(super) fn judge(&self, held: &[Offer<'_>]) -> Option<Result<Reason, Reason>> {
         let mut verdict = None;
-        for (_, offer) in Stem::of(held, self.id) {
+        for offer in held {
             match self.judge_one(offer) {
                 Err(reason) => return Some(Err(reason)),
                 Ok(reason) if verdict.is_none() => verdict = Some(reason),
@@ -28,23 +27,19 @@ impl Asked<'_> {
             }
         }
         let missing = || Err(self.missing_part(held));
-        verdict.map(|reason| if self.is_whole(held) { Ok(reason) } else { missing() })
+        verdict.map(|reason| if are_whole(held) { Ok(reason) } else { missing() })
     }
 
-    fn is_whole(&self, held: &BTreeMap<Stem, Offer>) -> bool {
-        Stem::are_whole(Stem::of(held, self.id).map(|(stem, offer)| (stem, offer.parts)))
-    }
-
-    fn missing_part(&self, held: &BTreeMap<Stem, Offer>) -> Reason {
-        let parts = Stem::of(held, self.id).filter_map(|(_, offer)| offer.parts).max().unwrap_or(0);
+    fn missing_part(&self, held: &[Offer<'_>]) -> Reason {
+        let parts = held.iter().filter_map(|offer| offer.parts).max().unwrap_or(0);
         let stem = |part| Stem::of_part(self.id.clone(), part);
-        let missing = (0..parts).map(stem).find(|stem| !held.contains_key(stem));
+        let missing = (0..parts).map(stem).find(|stem| held.iter().all(|offer| offer.stem != stem));
         let split = self.recording.split;
         let name = |stem| if self.labels { labels_name(split, &stem) } else { signal_name(split, &stem) };
         missing.map_or(Reason::New, |stem| Reason::FileMissing(name(stem)))
     }
 
-    fn judge_one(&self, offer: &Offer) -> Result<Reason, Reason> {
+    fn judge_one(&self, offer: &Offer<'_>) -> Result<Reason, Reason> {
         if offer.fingerprint != self.fingerprint {
             return Err(Reason::New);
         }
@@ -54,7 +49,7 @@ impl Asked<'_> {
             Match::Same => Reason::Matches,
             Match::Unchecked => Reason::Unchecked,
         };
-        let Some(record) = &offer.record else { return Ok(matched) };
+        let Some(record) = offer.record else { return Ok(matched) };
         match offer.on_disk {
             OnDisk::Missing => Err(Reason::FileMissing(record.name.clone())),
             OnDisk::Size(actual) => {
@@ -68,18 +63,21 @@ impl Asked<'_> {
     }
 
     /// The files of a shelf where they are whole and have the fingerprint and the sources, wherever they lie.
-    pub(super) fn find(&self, held: &BTreeMap<Stem, Offer>) -> Option<Vec<FileRecord>> {
-        let usable = |offer: &Offer| {
+    pub(super) fn find(&self, held: &[Offer<'_>]) -> Option<Vec<FileRecord>> {
+        let usable = |offer: &Offer<'_>| {
             offer.fingerprint == self.fingerprint
                 && offer.on_disk == OnDisk::Present
                 && matches!(compare(offer, self.recording, self.labels), Match::Same | Match::Unchecked)
         };
-        let offers = || Stem::of(held, self.id).map(|(_, offer)| offer);
-        if !offers().all(usable) || !self.is_whole(held) {
+        if !held.iter().all(usable) || !are_whole(held) {
             return None;
         }
-        offers().map(|offer| offer.record.clone()).collect()
+        held.iter().map(|offer| offer.record.cloned()).collect()
     }
+}
+
+fn are_whole(held: &[Offer<'_>]) -> bool {
+    Stem::are_whole(held.iter().map(|offer| (offer.stem, offer.parts)))
 }
 
 /// How an offer's sources compare with what lies on disk.
@@ -90,7 +88,7 @@ enum Match {
     Annotation(Change),
 }
 
-fn compare(offer: &Offer, recording: &SourceRecording, labels: bool) -> Match {
+fn compare(offer: &Offer<'_>, recording: &SourceRecording, labels: bool) -> Match {
     let (file, sources) = (&recording.file, offer.source_bytes);
     if let Some(bytes) = sources.filter(|bytes| *bytes != file.stamp.bytes) {
         return Match::Source(Change {
@@ -102,9 +100,9 @@ fn compare(offer: &Offer, recording: &SourceRecording, labels: bool) -> Match {
         return Match::Source(Change { was: digest(offer.source), now: digest(sha256) });
     }
     if labels {
-        let now = annotation_digests(recording);
-        if now != offer.annotation {
-            return Match::Annotation(Change { was: digests(&offer.annotation), now: digests(&now) });
+        let (was, now) = (offer.annotation.digests(), annotation_digests(recording));
+        if now != was {
+            return Match::Annotation(Change { was: digests(&was), now: digests(&now) });
         }
     }
     if file.sha256.is_none() { Match::Unchecked } else { Match::Same }

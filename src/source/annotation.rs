@@ -6,21 +6,22 @@
 use crate::error::{Error, Result};
 use crate::model::dataset::DatasetSpec;
 use crate::source::identity::stem;
-use std::collections::{BTreeMap, HashSet};
+use crate::source::walk::Seen;
+use std::collections::BTreeMap;
 
 /// The files below a root, for looking up what patterns name.
 pub(super) struct Shelf<'a> {
-    seen: &'a HashSet<String>,
+    seen: &'a Seen,
     /// File names by directory; filled only where a pattern has wildcards.
     names: BTreeMap<&'a str, Vec<&'a str>>,
 }
 
 impl<'a> Shelf<'a> {
-    pub(super) fn new(spec: &DatasetSpec, seen: &'a HashSet<String>) -> Self {
+    pub(super) fn new(spec: &DatasetSpec, seen: &'a Seen) -> Self {
         let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut patterns = spec.annotations.file.iter().chain(&spec.annotations.cross_check);
         if patterns.any(|pattern| is_wild(pattern)) {
-            for path in seen {
+            for path in seen.keys() {
                 let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
                 names.entry(directory).or_default().push(name);
             }
@@ -51,7 +52,7 @@ impl<'a> Shelf<'a> {
             })?;
             let found =
                 if is_wild(pattern) { self.match_one(pattern, &path, recording)? } else { Some(path) };
-            if let Some(path) = found.filter(|path| self.seen.contains(path)) {
+            if let Some(path) = found.filter(|path| self.seen.contains_key(path)) {
                 return Ok(Some(path));
             }
         }

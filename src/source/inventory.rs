@@ -8,7 +8,7 @@ use crate::model::inventory::{SourceFile, SourceRecording, Stamp};
 use crate::model::order::Seizures;
 use crate::source::annotation::Shelf;
 use crate::source::identity::{Identity, identify};
-use crate::source::walk::{Listed, matches, walk};
+use crate::source::walk::{Listed, Seen, matches, walk};
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -53,15 +53,18 @@ pub fn is_reachable(spec: &DatasetSpec) -> Result<bool> {
 pub fn recordings(
     spec: &DatasetSpec,
     splits: &[Split],
-    memo: &dyn Fn(&str, &Stamp) -> Option<Digest>,
+    memo: &(dyn Fn(&str, &Stamp) -> Option<Digest> + Sync),
 ) -> Result<Vec<SourceRecording>> {
     let listing = walk(&spec.root, &spec.recordings, &spec.exclude)?;
     let identities = identify(spec, &listing.recordings)?;
-    let in_force = identities.into_iter().filter(|one| splits.contains(&one.split));
-    let shelf = Shelf::new(spec, &listing.seen);
-    let found = in_force.map(|one| Found::new(spec, one, &shelf)).collect::<Result<Vec<_>>>()?;
-    let stamps: Vec<Stamps> = found.par_iter().map(|one| one.stamps(&spec.root)).collect();
-    Ok(found.into_iter().zip(stamps).map(|(found, stamps)| found.with(stamps, memo)).collect())
+    let (shelf, seen) = (Shelf::new(spec, &listing.seen), &listing.seen);
+    let put_together = Found { spec, shelf: &shelf, seen, memo };
+    let in_force: Vec<_> = identities
+        .into_iter()
+        .zip(&listing.recordings)
+        .filter(|(one, _)| splits.contains(&one.split))
+        .collect();
+    in_force.into_par_iter().map(|(one, listed)| put_together.recording(one, listed.stamp)).collect()
 }
 
 /// Returns one recording of the dataset by its path below the root, with its annotation files; nothing where no glob of
@@ -70,74 +73,57 @@ pub fn recording(spec: &DatasetSpec, relative: &str) -> Result<Option<SourceReco
     if !matches(spec, relative)? {
         return Ok(None);
     }
-    let one = Listed { path: relative.to_owned(), is_utf8: true };
+    let stamp = stamp_of(&spec.root.join(relative));
+    let one = Listed { path: relative.to_owned(), is_utf8: true, stamp };
     let Some(identity) = identify(spec, &[one])?.pop() else { return Ok(None) };
     let folder = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
     let listing = walk(&spec.root.join(folder), &[], &[])?;
-    let seen = listing.seen.iter().map(|path| join(folder, path)).collect();
-    let found = Found::new(spec, identity, &Shelf::new(spec, &seen))?;
-    let stamps = found.stamps(&spec.root);
-    Ok(Some(found.with(stamps, &|_, _| None)))
+    let seen: Seen = listing.seen.into_iter().map(|(path, stamp)| (join(folder, &path), stamp)).collect();
+    let found = Found { spec, shelf: &Shelf::new(spec, &seen), seen: &seen, memo: &|_, _| None };
+    found.recording(identity, stamp).map(Some)
 }
 
 fn join(folder: &str, path: &str) -> String {
     if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
 }
 
-/// A recording and the paths that belong to it, before its files are looked at.
-struct Found {
-    identity: Identity,
-    annotation: Option<String>,
-    cross_check: Option<String>,
+/// What a walk found and what is remembered of it.
+struct Found<'a> {
+    spec: &'a DatasetSpec,
+    shelf: &'a Shelf<'a>,
+    seen: &'a Seen,
+    memo: &'a (dyn Fn(&str, &Stamp) -> Option<Digest> + Sync),
 }
 
-#[derive(Clone, Copy)]
-struct Stamps {
-    file: Stamp,
-    annotation: Option<Stamp>,
-    cross_check: Option<Stamp>,
-}
+impl Found<'_> {
+    fn recording(&self, identity: Identity, stamp: Stamp) -> Result<SourceRecording> {
+        let annotation = self.beside(&identity, &self.spec.annotations.file)?;
+        let cross_check = self.beside(&identity, &self.spec.annotations.cross_check)?;
+        let Identity { path, id, subject, split } = identity;
+        let file = self.file(path, stamp);
+        Ok(SourceRecording { id, subject, split, file, annotation, cross_check, seizures: Seizures::Unknown })
+    }
 
-impl Found {
-    fn new(spec: &DatasetSpec, identity: Identity, shelf: &Shelf<'_>) -> Result<Self> {
+    fn file(&self, path: String, stamp: Stamp) -> SourceFile {
+        SourceFile { sha256: (self.memo)(&path, &stamp), path, stamp }
+    }
+
+    /// The annotation file that patterns name, where it exists.
+    fn beside(&self, identity: &Identity, patterns: &[String]) -> Result<Option<SourceFile>> {
         let id = identity.id.as_ref().ok().map(RecordingId::as_str);
-        let find = |patterns: &[String]| shelf.find(spec, patterns, &identity.path, id);
-        let annotation = find(&spec.annotations.file)?;
-        let cross_check = find(&spec.annotations.cross_check)?;
-        Ok(Self { identity, annotation, cross_check })
-    }
-
-    fn stamps(&self, root: &Path) -> Stamps {
-        let of = |path: &Option<String>| path.as_ref().map(|path| stamp_of(&root.join(path)));
-        Stamps {
-            file: stamp_of(&root.join(&self.identity.path)),
-            annotation: of(&self.annotation),
-            cross_check: of(&self.cross_check),
-        }
-    }
-
-    fn with(self, stamps: Stamps, memo: &dyn Fn(&str, &Stamp) -> Option<Digest>) -> SourceRecording {
-        let file = |path: String, stamp| SourceFile { sha256: memo(&path, &stamp), path, stamp };
-        let Identity { path, id, subject, split } = self.identity;
-        SourceRecording {
-            id,
-            subject,
-            split,
-            file: file(path, stamps.file),
-            annotation: self.annotation.zip(stamps.annotation).map(|(path, stamp)| file(path, stamp)),
-            cross_check: self.cross_check.zip(stamps.cross_check).map(|(path, stamp)| file(path, stamp)),
-            seizures: Seizures::Unknown,
-        }
+        let Some(path) = self.shelf.find(self.spec, patterns, &identity.path, id)? else { return Ok(None) };
+        let stamp = self.seen.get(&path).copied().flatten();
+        let stamp = stamp.unwrap_or_else(|| stamp_of(&self.spec.root.join(&path)));
+        Ok(Some(self.file(path, stamp)))
     }
 }
 
 /// Returns the stamp of a file, of the link itself where it leads nowhere, or zeros where nothing can be
 /// said. Opening such a file says what is wrong with it, so it is not dropped here.
 fn stamp_of(path: &Path) -> Stamp {
-    const NOTHING: Stamp = Stamp { bytes: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
     let metadata = fault::point("stat source").and_then(|()| fs_err::metadata(path));
     let metadata = metadata.or_else(|_| fs_err::symlink_metadata(path));
-    metadata.map_or(NOTHING, |metadata| super::stamp(&metadata))
+    metadata.map_or(super::NO_STAMP, |metadata| super::stamp(&metadata))
 }
 
 /// Returns a file as the file system describes it now, its content unknown.

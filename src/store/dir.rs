@@ -170,8 +170,15 @@ impl Dir {
         synced.map_err(|code| Error::io("sync", &self.path)(code.into()))
     }
 
-    /// Lists the names and their types; names that are no UTF-8 are none of ours and left out.
+    /// Lists the names and their types, sorted; names that are no UTF-8 are none of ours and left out.
     pub(super) fn list(&self) -> Result<Vec<(String, FileType)>> {
+        let mut names = self.list_unsorted()?;
+        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(names)
+    }
+
+    /// As `list`, in the order of the file system.
+    pub(super) fn list_unsorted(&self) -> Result<Vec<(String, FileType)>> {
         let mut names = Vec::new();
         let unread = |error: io::Error| Error::io("list", &self.path)(error);
         fault::point("list directory").map_err(unread)?;
@@ -191,7 +198,6 @@ impl Dir {
             };
             names.push((name.to_owned(), kind));
         }
-        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(names)
     }
 

@@ -9,6 +9,7 @@ use crate::model::inventory::Stamp;
 use crate::model::manifest::{
     Annotation, Entry, Files, History, Identity, LabelStatus, MANIFEST_SCHEMA, Made, Manifest, Source,
 };
+use crate::model::quality::Quality;
 use crate::model::recipe::Dtype;
 use crate::model::recording::Signal;
 use crate::model::settings::LinkMethod;
@@ -40,7 +41,7 @@ fn facts(samples: u64) -> (SignalFacts, LabelFacts) {
         offset_s: Seconds::ZERO,
         gaps: vec![],
         interpolated: vec![],
-        reference: None,
+        quality: Some(Box::default()),
         notes: vec![],
         part: None,
     };
@@ -68,7 +69,7 @@ fn signal(samples: usize) -> Signal {
         scale: vec![[0.0, 1.0]],
         interpolated: vec![],
         input_rate: Rate::new(256, 1).unwrap(),
-        reference: None,
+        quality: Quality::default(),
         notes: vec![],
         gaps: vec![],
     }
@@ -88,7 +89,7 @@ fn manifest(version: &VersionName, entry: Entry) -> Manifest {
         durable: true,
         membership: vec![],
         totals: BTreeMap::new(),
-        entries: vec![entry],
+        entries: vec![std::sync::Arc::new(entry)],
         quarantine: vec![],
         history: History::default(),
     }
@@ -111,6 +112,7 @@ fn entry(files: Files) -> Entry {
         made: Made { signal: "built".to_owned(), labels: None },
         part: None,
         gaps: vec![],
+        quality: None,
     }
 }
 

@@ -2,14 +2,16 @@
 
 use super::dir::{Dir, fault, is_absent};
 use super::journal::{self, Header, Line, Recorded};
-use super::layout::{BUILD, IDENTITY, MANIFEST};
-use super::manifest;
+use super::layout::{BUILD, HISTORY, IDENTITY, MANIFEST};
+use super::{history, manifest};
 use crate::error::Result;
 use crate::model::id::{ProfileName, RecordingId, VersionName};
-use crate::model::manifest::{Entry, Identity, Manifest, Quarantined};
+use crate::model::manifest::{Entry, History, Identity, Manifest, Quarantined};
 use crate::model::stem::Stem;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 /// The manifest on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,10 +35,13 @@ pub struct Held {
     pub identity: Option<Identity>,
     /// The full recipe, from the same place.
     pub recipe: Option<serde_json::Value>,
-    /// The finished recordings, part by part where they were split.
-    pub entries: BTreeMap<Stem, Entry>,
+    /// The finished recordings, part by part where they were split; those that no journal changed are the
+    /// manifest's own.
+    pub entries: BTreeMap<Stem, Arc<Entry>>,
     /// The recordings that could not be processed, by name.
     pub quarantine: BTreeMap<String, Quarantined>,
+    /// Hits and misses, with the builds that changed nothing since the manifest was written.
+    pub history: History,
     /// False where some of it was made without syncs: a power loss may have damaged it unseen.
     pub durable: bool,
     /// How many journals there are.
@@ -53,6 +58,7 @@ impl Held {
             recipe: None,
             entries: BTreeMap::new(),
             quarantine: BTreeMap::new(),
+            history: History::default(),
             durable: true,
             journals: 0,
             notes: Vec::new(),
@@ -61,7 +67,9 @@ impl Held {
             held.durable = manifest.durable;
             held.identity = Some(manifest.identity.clone());
             held.recipe = Some(manifest.recipe.clone());
-            held.entries = manifest.entries.iter().map(|entry| (entry.id.clone(), entry.clone())).collect();
+            held.history = manifest.history;
+            held.entries =
+                manifest.entries.iter().map(|entry| (entry.id.clone(), Arc::clone(entry))).collect();
             held.quarantine = manifest.quarantine.iter().map(|one| (one.name.clone(), one.clone())).collect();
         }
         held
@@ -90,6 +98,10 @@ impl Held {
         let mut held = Self::new(read_manifest(dir, profile, version)?);
         match dir.child(BUILD) {
             Ok(build) => {
+                match history::read(&build, held.history) {
+                    Ok(history) => held.history = history,
+                    Err(error) => held.notes.push(format!("`{HISTORY}` is not used: {error}")),
+                }
                 held.merge_journals(&build, profile, version)?;
                 held.recall_identity(&build, profile, version);
             }
@@ -112,7 +124,7 @@ impl Held {
     }
 
     /// The entries that the named journals alone would tell.
-    pub(super) fn told_by(build: &Dir, names: &[String]) -> Vec<Entry> {
+    pub(super) fn told_by(build: &Dir, names: &[String]) -> Vec<Arc<Entry>> {
         let mut told = Self::nothing();
         for one in names.iter().filter_map(|name| journal::read(build, name).ok()) {
             one.lines.into_iter().for_each(|line| told.merge_line(line));
@@ -176,7 +188,7 @@ impl Held {
             Line::Entry(entry) => match manifest::check_names(&entry) {
                 Ok(()) => {
                     self.quarantine.remove(entry.id.recording().as_str());
-                    self.entries.insert(entry.id.clone(), *entry);
+                    self.entries.insert(entry.id.clone(), Arc::new(*entry));
                 }
                 Err(reason) => self.notes.push(format!("a line of a journal is not used: {reason}")),
             },
@@ -199,7 +211,7 @@ impl Held {
     fn forget(&mut self, name: &str) {
         if let Some(file) = super::layout::FileName::parse(name) {
             let is_meant = |entry: &Entry| entry.files.iter().any(|record| record.name == name);
-            if self.entries.get(&file.id).is_some_and(is_meant) {
+            if self.entries.get(&file.id).is_some_and(|entry| is_meant(entry)) {
                 self.entries.remove(&file.id);
             }
         } else if let Ok(id) = RecordingId::new(name) {
@@ -209,6 +221,57 @@ impl Held {
             }
         }
         self.quarantine.remove(name);
+    }
+}
+
+/// What the file system says of a version's manifest, journals and counts: where it says the same again, they hold the
+/// same. What cannot be asked is never the same; whoever reads it then says what is wrong.
+#[derive(Debug, Clone)]
+pub struct Glance(Option<Vec<Seen>>);
+
+/// A name with the file's inode, bytes, and the times of its last change in nanoseconds.
+type Seen = (String, [i128; 4]);
+
+impl Glance {
+    /// Looks at an open version.
+    pub(super) fn at(dir: Option<&Dir>) -> Self {
+        Self(dir.map_or(Ok(Vec::new()), Self::look).ok())
+    }
+
+    /// True where nothing changed between two looks.
+    #[must_use]
+    pub fn is_same(&self, later: &Self) -> bool {
+        self.0.is_some() && self.0 == later.0
+    }
+
+    fn look(dir: &Dir) -> io::Result<Vec<Seen>> {
+        let mut seen = Vec::new();
+        seen.extend(Self::look_at(dir, MANIFEST)?);
+        let build = match dir.child(BUILD) {
+            Ok(build) => build,
+            Err(error) if is_absent(&error) => return Ok(seen),
+            Err(error) => return Err(error),
+        };
+        let journals = journal::names(&build).map_err(io::Error::other)?;
+        for name in [IDENTITY, HISTORY].into_iter().chain(journals.iter().map(String::as_str)) {
+            seen.extend(Self::look_at(&build, name)?);
+        }
+        Ok(seen)
+    }
+
+    /// The file is opened: on a network file system only that asks the server again.
+    fn look_at(dir: &Dir, name: &str) -> io::Result<Option<Seen>> {
+        let file = match dir.open_file(name) {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        fault::point("stat open file")?;
+        let stat = file.metadata()?;
+        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        let times =
+            [nanoseconds(stat.mtime(), stat.mtime_nsec()), nanoseconds(stat.ctime(), stat.ctime_nsec())];
+        Ok(Some((name.to_owned(), [stat.ino().into(), stat.len().into(), times[0], times[1]])))
     }
 }
 

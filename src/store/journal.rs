@@ -5,7 +5,7 @@
 //! A journal is an accelerator: losing it costs time, never data. Its first line says what it is
 //! about; a journal without an undamaged first line, or of a later schema, is left unread with a note.
 
-use super::dir::{self, Dir, fault};
+use super::dir::{self, Dir, fault, is_absent};
 use super::publish::Temporary;
 use super::{layout, seal};
 use crate::error::Result;
@@ -135,10 +135,13 @@ pub(super) fn names(build: &Dir) -> Result<Vec<String>> {
     Ok(names.filter(|name| layout::is_journal_name(name)).collect())
 }
 
-/// Returns the journal locked, where its writer has ended.
-pub(super) fn lock_ended(build: &Dir, name: &str) -> Option<File> {
-    let file = build.open_file(name).ok()?;
-    file.try_lock().is_ok().then_some(file)
+/// Returns the journal locked, where its writer has ended; nothing where it lives, or the journal is gone.
+pub(super) fn lock_ended(build: &Dir, name: &str) -> Result<Option<File>> {
+    match build.open_file(name) {
+        Ok(file) => Ok(file.try_lock().is_ok().then_some(file)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(build.error("open", name)(error)),
+    }
 }
 
 /// Why a journal says nothing.

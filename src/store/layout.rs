@@ -18,6 +18,7 @@
 //!             ├── merge               held while a shard merges journals into the manifest
 //!             ├── identity            what the version means, should manifest and journals be lost
 //!             ├── journal-*.jsonl     one a writer, locked while it lives
+//!             ├── history.jsonl       builds that found everything present since the manifest was written
 //!             └── tmp/                files that are being written
 //! ```
 
@@ -44,6 +45,8 @@ pub const MANIFEST: &str = "manifest.json";
 pub const BUILD: &str = ".build";
 /// Name of the lock file, below `BUILD`.
 pub const LOCK: &str = "lock";
+/// Name of the counts that the manifest does not hold yet, below `BUILD`.
+pub const HISTORY: &str = "history.jsonl";
 /// Name of the lock of whoever merges journals beside others, below `BUILD`.
 pub const MERGE: &str = "merge";
 /// Name of the file that says what the version means, below `BUILD`.
@@ -144,6 +147,20 @@ impl FileName {
         Some(Self { split, id: Stem::parse(stem).ok()?, part })
     }
 
+    /// True where `parse` would read the text; makes no text of its own for whole recordings.
+    #[must_use]
+    pub fn is_name(text: &str) -> bool {
+        let leaf = text.split_once('/').filter(|(split, _)| Split::from_name(split).is_some());
+        leaf.is_some_and(|(_, leaf)| Self::is_leaf(leaf))
+    }
+
+    /// True where `text` is the name of a finished file inside the directory of a split.
+    #[must_use]
+    pub fn is_leaf(text: &str) -> bool {
+        let stem = text.strip_suffix(LABELS_SUFFIX).or_else(|| text.strip_suffix(FILE_SUFFIX));
+        stem.is_some_and(Stem::is_valid)
+    }
+
     /// True where `text` is the name of that part of that recording; makes no text of its own for whole recordings.
     #[must_use]
     pub fn is(text: &str, split: Split, id: &Stem, part: Part) -> bool {
@@ -222,6 +239,7 @@ mod tests {
             assert_eq!(name.to_string(), good);
             assert!(FileName::is(good, name.split, &name.id, name.part));
             assert!(!FileName::is(&format!("{good}x"), name.split, &name.id, name.part));
+            assert!(FileName::is_name(good));
         }
         let long = format!("train/{}.npz", "a".repeat(129));
         for bad in [
@@ -250,6 +268,7 @@ mod tests {
             &long,
         ] {
             assert_eq!(FileName::parse(bad), None, "{bad:?}");
+            assert!(!FileName::is_name(bad), "{bad:?}");
         }
     }
 

@@ -8,6 +8,7 @@ use crate::model::id::{Digest, ProfileName, VersionName};
 use crate::model::manifest::{Entry, MANIFEST_SCHEMA, Manifest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 const SEAL_START: &[u8] = b"{\"checksum\":\"";
 const SEAL_END: &[u8] = b"\",\n";
@@ -50,10 +51,10 @@ fn encode_body(manifest: &Manifest) -> serde_json::Result<Vec<u8>> {
     body.field("licence", licence)?;
     body.field("subset", subset)?;
     body.field("durable", durable)?;
-    body.list("membership", membership, |member| (&member.name, member.split))?;
+    body.list("membership", membership.iter(), |member| (&member.name, member.split))?;
     body.field("totals", totals)?;
-    body.list("entries", entries, |entry| &entry.id)?;
-    body.list("quarantine", quarantine, |quarantined| &quarantined.name)?;
+    body.list("entries", entries.iter().map(Arc::as_ref), |entry| &entry.id)?;
+    body.list("quarantine", quarantine.iter(), |quarantined| &quarantined.name)?;
     body.field("history", history)?;
     body.0.extend(b"}\n");
     Ok(body.0)
@@ -77,13 +78,13 @@ impl Body {
     }
 
     /// Writes a sorted list with one element a line, which is easy to search and to compare.
-    fn list<'a, T: Serialize, K: Ord>(
+    fn list<'a, T: Serialize + 'a, K: Ord>(
         &mut self,
         name: &str,
-        values: &'a [T],
+        values: impl Iterator<Item = &'a T>,
         key: impl Fn(&'a T) -> K,
     ) -> serde_json::Result<()> {
-        let mut sorted: Vec<&T> = values.iter().collect();
+        let mut sorted: Vec<&T> = values.collect();
         sorted.sort_by_key(|value| key(value));
         self.name(name);
         self.0.push(b'[');
@@ -114,7 +115,7 @@ pub(super) fn decode(text: &[u8], profile: &ProfileName, version: &VersionName) 
     if manifest.profile != *profile || manifest.version != *version {
         return Err(format!("it belongs to `{}/{}`", manifest.profile, manifest.version));
     }
-    manifest.entries.iter().try_for_each(check_names)?;
+    manifest.entries.iter().try_for_each(|entry| check_names(entry))?;
     check_unique("entry", manifest.entries.iter().map(|entry| &entry.id))?;
     check_unique("member", manifest.membership.iter().map(|member| member.name.as_str()))?;
     check_unique("quarantined recording", manifest.quarantine.iter().map(|one| one.name.as_str()))?;

@@ -8,6 +8,7 @@ use super::dir::{Dir, fault, is_absent};
 use super::seal;
 use crate::model::id::Digest;
 use crate::model::inventory::Stamp;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -28,9 +29,17 @@ pub struct MemoLine {
 /// What is remembered of a dataset; a later line replaces an earlier one.
 #[derive(Debug, Clone, Default)]
 pub struct Memo {
-    lines: HashMap<String, MemoLine>,
+    known: HashMap<String, Known>,
     /// Lines that say nothing any more: replaced or damaged.
     stale: usize,
+}
+
+/// What is remembered of one file.
+#[derive(Debug, Clone)]
+struct Known {
+    stamp: Stamp,
+    sha256: Digest,
+    began_ns: i128,
 }
 
 const SECOND_NS: i128 = 1_000_000_000;
@@ -45,20 +54,20 @@ impl Memo {
     /// Returns the content of the file at `path`, if it had the same stamp and was at rest when it was hashed.
     #[must_use]
     pub fn get(&self, path: &str, stamp: &Stamp) -> Option<Digest> {
-        let line = self.lines.get(path)?;
-        (line.stamp == *stamp && was_at_rest(line)).then_some(line.sha256)
+        let known = self.known.get(path)?;
+        (known.stamp == *stamp && was_at_rest(known)).then_some(known.sha256)
     }
 
     /// Number of files that are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lines.len()
+        self.known.len()
     }
 
     /// True where nothing is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.known.is_empty()
     }
 
     /// Reads a memo from its directory; nothing readable is nothing remembered.
@@ -74,30 +83,36 @@ impl Memo {
     }
 
     fn decode(text: &[u8]) -> Self {
-        let mut memo = Self::default();
-        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            match seal::decode::<MemoLine>(line) {
-                Some(line) => memo.stale += usize::from(memo.lines.insert(line.path.clone(), line).is_some()),
-                None => memo.stale += 1,
-            }
+        let lines = text.par_split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let lines: Vec<Option<MemoLine>> = lines.map(seal::decode).collect();
+        let mut memo = Self { known: HashMap::with_capacity(lines.len()), stale: 0 };
+        for line in lines {
+            let replaced = line.map(|MemoLine { path, stamp, sha256, began_ns }| {
+                memo.known.insert(path, Known { stamp, sha256, began_ns }).is_some()
+            });
+            // A damaged line says as little as one that was replaced.
+            memo.stale += usize::from(replaced.unwrap_or(true));
         }
         memo
     }
 
     /// Returns the memo as text without its stale lines, or nothing where they are the lesser part.
     pub(super) fn compacted(&self) -> io::Result<Option<Vec<u8>>> {
-        if self.stale < LEAST_STALE.max(self.lines.len()) {
+        if self.stale < LEAST_STALE.max(self.known.len()) {
             return Ok(None);
         }
-        let mut lines: Vec<_> = self.lines.values().collect();
-        lines.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut lines: Vec<_> = self.known.iter().collect();
+        lines.sort_by_key(|(path, _)| *path);
         let mut text = Vec::new();
-        lines.into_iter().try_for_each(|line| seal::encode(line, &mut text))?;
+        for (path, known) in lines {
+            let Known { stamp, sha256, began_ns } = known.clone();
+            seal::encode(&MemoLine { path: path.clone(), stamp, sha256, began_ns }, &mut text)?;
+        }
         Ok(Some(text))
     }
 }
 
-fn was_at_rest(line: &MemoLine) -> bool {
+fn was_at_rest(line: &Known) -> bool {
     let times = [line.stamp.mtime_ns, line.stamp.ctime_ns];
     let is_fine = times.iter().all(|time| time.rem_euclid(SECOND_NS) != 0);
     let resolution = if is_fine { FINE_NS } else { COARSE_NS };

@@ -6,11 +6,13 @@
 
 use super::journal::{self, Unusable};
 use super::layout::{LATEST, MANIFEST, MERGE};
-use super::{Held, ManifestState, Writer, manifest, setup};
+use super::writer::Journals;
+use super::{Held, ManifestState, Writer, history, manifest, setup};
 use crate::error::Result;
-use crate::model::manifest::{Entry, Manifest};
+use crate::model::manifest::{Entry, History, Manifest};
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 /// What people should hear about a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub struct Merge<'a> {
     /// True where others may have added to it since the writer began: then files must be looked at again as well.
     pub is_shared: bool,
     /// The work of writers that did not come to their end, which no manifest has counted yet.
-    pub absorbed: Vec<Entry>,
+    pub absorbed: Vec<Arc<Entry>>,
 }
 
 /// The next manifest.
@@ -58,7 +60,8 @@ impl Writer {
         self.merge(&Held::nothing(), |_| Ok(Next { manifest: manifest.clone(), is_complete: complete }))
     }
 
-    /// Writes the manifest that `make` makes of what is there.
+    /// Writes the manifest that `make` makes of what is there. Where no journal is left and the manifest on disk says all of
+    /// that but the counts, only these are written: a hundred megabytes take longer than all the rest.
     ///
     /// `known` is what was there when the writer took its lock; for a writer that is alone, nothing else can be.
     pub fn merge(&self, known: &Held, make: impl FnOnce(&Merge<'_>) -> Result<Next>) -> Result<Committed> {
@@ -81,13 +84,12 @@ impl Writer {
             let other = format!("the manifest belongs to `{}/{}`", manifest.profile, manifest.version);
             return Err(self.version_dir().error("write", MANIFEST)(io::Error::other(other)));
         }
-        let invalid = |e: serde_json::Error| self.version_dir().error("write", MANIFEST)(e.into());
-        let text = manifest::encode(&manifest).map_err(invalid)?;
-        self.replace_file(self.version_dir(), MANIFEST, &text)?;
-        journals.open = None;
-        let own = std::mem::take(&mut journals.own).into_iter().filter(|_| self.lock().is_reliable());
-        for name in names.into_iter().chain(own) {
-            self.build_dir().remove(&name).map_err(self.build_dir().error("remove", &name))?;
+        let is_merged = names.is_empty() && journals.own.is_empty() && held.journals == 0;
+        match unchanged(held, &manifest).filter(|_| is_merged) {
+            Some((after, kept)) => {
+                history::append(self.build_dir(), after, kept, self.store().is_durable())?;
+            }
+            None => self.replace_manifest(&manifest, &mut journals, names)?,
         }
         let mut committed = Committed::default();
         if is_complete && let Err(error) = self.point_latest(manifest.version.as_str()) {
@@ -98,6 +100,24 @@ impl Writer {
             setup::remove_stale(self.temporaries(), true)?;
         }
         Ok(committed)
+    }
+
+    /// Writes a manifest, which counts for the journals of those who have ended, and for this writer's own.
+    fn replace_manifest(
+        &self,
+        manifest: &Manifest,
+        journals: &mut Journals,
+        ended: Vec<String>,
+    ) -> Result<()> {
+        let invalid = |e: serde_json::Error| self.version_dir().error("write", MANIFEST)(e.into());
+        let text = manifest::encode(manifest).map_err(invalid)?;
+        self.replace_file(self.version_dir(), MANIFEST, &text)?;
+        journals.open = None;
+        let own = std::mem::take(&mut journals.own).into_iter().filter(|_| self.lock().is_reliable());
+        for name in ended.into_iter().chain(own) {
+            self.build_dir().remove(&name).map_err(self.build_dir().error("remove", &name))?;
+        }
+        history::clear(self.build_dir())
     }
 
     /// Waits for the other shards that are merging: a matter of moments, since nothing but that happens under this lock.
@@ -121,20 +141,61 @@ impl Writer {
         let build = self.build_dir();
         let is_ours = |name: &String| !matches!(journal::read(build, name), Err(Unusable::Later(_)));
         let others = journal::names(build)?.into_iter().filter(|name| !own.contains(name) && is_ours(name));
-        let ended = |name: String| {
-            if self.lock().is_reliable() {
-                let file = journal::lock_ended(build, &name)?;
-                setup::is_ended(build, &name, true).then_some((name, Some(file)))
-            } else {
-                setup::is_ended(build, &name, false).then_some((name, None))
+        let mut ended = Vec::new();
+        for name in others {
+            if !self.lock().is_reliable() {
+                ended.extend(setup::is_ended(build, &name, false).then_some((name, None)));
+            } else if let Some(file) = journal::lock_ended(build, &name)?
+                && setup::is_ended(build, &name, true)
+            {
+                ended.push((name, Some(file)));
             }
-        };
-        Ok(others.filter_map(ended).collect())
+        }
+        Ok(ended)
     }
 }
 
+/// Where a manifest says nothing but what the one on disk says, save that a build found recordings present: the runs
+/// that the one on disk counts, and how many were present.
+fn unchanged(held: &Held, next: &Manifest) -> Option<(u64, u64)> {
+    let ManifestState::Read(before) = &held.manifest else { return None };
+    let kept = next.history.kept.checked_sub(held.history.kept)?;
+    let idle = History { runs: held.history.runs + 1, kept: held.history.kept + kept, ..held.history };
+    (next.history == idle && is_same(before, next)).then_some((before.history.runs, kept))
+}
+
+/// True where two manifests differ in their counts at most.
+fn is_same(before: &Manifest, next: &Manifest) -> bool {
+    let Manifest {
+        schema,
+        profile,
+        version,
+        identity,
+        recipe,
+        builder,
+        revisions,
+        licence,
+        subset,
+        durable,
+        membership,
+        totals,
+        entries,
+        quarantine,
+        history: _,
+    } = before;
+    (schema, profile, version, identity, recipe, builder)
+        == (&next.schema, &next.profile, &next.version, &next.identity, &next.recipe, &next.builder)
+        && (revisions, licence, subset, durable)
+            == (&next.revisions, &next.licence, &next.subset, &next.durable)
+        && (membership, totals, entries, quarantine)
+            == (&next.membership, &next.totals, &next.entries, &next.quarantine)
+}
+
 /// The entries that the manifest does not hold.
-pub(super) fn uncounted(held: &Held, told: Vec<Entry>) -> Vec<Entry> {
+pub(super) fn uncounted(held: &Held, told: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
+    if told.is_empty() {
+        return told;
+    }
     let ManifestState::Read(manifest) = &held.manifest else { return told };
     let counted: std::collections::BTreeMap<_, _> =
         manifest.entries.iter().map(|entry| (&entry.id, entry)).collect();

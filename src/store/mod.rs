@@ -11,6 +11,7 @@ mod dir;
 #[cfg(test)]
 mod faults;
 mod held;
+mod history;
 mod hold;
 mod journal;
 pub mod layout;
@@ -28,7 +29,7 @@ mod setup;
 mod writer;
 
 pub use arrays::ArrayPlace;
-pub use held::{Held, ManifestState};
+pub use held::{Glance, Held, ManifestState};
 pub use hold::Hold;
 pub use journal::{JOURNAL_SCHEMA, Line};
 pub use lock::Wait;
@@ -97,6 +98,11 @@ impl Store {
     pub fn load(&self, profile: &ProfileName, version: &VersionName) -> Result<Held> {
         let dir = Dir::reach(&self.root, &Place::Version(profile, version).components())?;
         Held::read(dir.as_ref(), profile, version)
+    }
+
+    /// Looks at manifest and journals without reading them: a cheap way to know that a `load` from before still holds.
+    pub fn glance(&self, profile: &ProfileName, version: &VersionName) -> Result<Glance> {
+        Ok(Glance::at(Dir::reach(&self.root, &Place::Version(profile, version).components())?.as_ref()))
     }
 
     /// Returns what is remembered of a dataset's source files; nothing where it cannot be read.

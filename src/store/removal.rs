@@ -6,7 +6,7 @@
 
 use super::dir::{Dir, is_absent};
 use super::journal::{self, Unusable};
-use super::layout::{self, BUILD, DAMAGED, FileName, LATEST, LOCK, MANIFEST, Place, TEMPORARIES};
+use super::layout::{self, BUILD, DAMAGED, FileName, HISTORY, LATEST, LOCK, MANIFEST, Place, TEMPORARIES};
 use super::lock::{Lock, Patience};
 use super::merge::uncounted;
 use super::{Held, ManifestState, Store, Wait, setup};
@@ -112,11 +112,18 @@ impl Store {
         Ok((!contents.ours.is_empty()).then_some(contents))
     }
 
-    /// Returns when the manifest of a version was written, in seconds since the epoch; nothing where there is none.
+    /// Returns when the manifest of a version was written, or last found to need no change, in seconds since the epoch;
+    /// nothing where there is none.
     pub fn committed_at(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<i64>> {
         let components = Place::Version(profile, version).components();
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
-        Ok(dir.stat(MANIFEST).ok().map(|stat| stat.st_mtime))
+        let Some(written) = modified(&dir, MANIFEST)? else { return Ok(None) };
+        let counted = match dir.child(BUILD) {
+            Ok(build) => modified(&build, HISTORY)?,
+            Err(error) if is_absent(&error) => None,
+            Err(error) => return Err(dir.error("open", BUILD)(error)),
+        };
+        Ok(Some(counted.map_or(written, |counted| counted.max(written))))
     }
 
     /// Returns what was moved to `.damaged/` longer than `age_s` seconds ago.
@@ -288,9 +295,18 @@ fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: fn(&str) -> 
     Ok(())
 }
 
+/// When a file was last written, in seconds since the epoch; nothing where it is absent.
+fn modified(dir: &Dir, name: &str) -> Result<Option<i64>> {
+    match dir.stat(name) {
+        Ok(stat) => Ok(Some(stat.st_mtime)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(dir.error("read", name)(error)),
+    }
+}
+
 fn is_builders(path: &str) -> bool {
     let leaf = path.rsplit('/').next().unwrap_or(path);
-    [LOCK, layout::MERGE, layout::IDENTITY].contains(&leaf)
+    [LOCK, layout::MERGE, layout::IDENTITY, HISTORY].contains(&leaf)
         || layout::is_shard_name(leaf)
         || layout::is_journal_name(leaf)
 }

@@ -25,23 +25,23 @@ impl Store {
     /// Returns the finished files of a version by name, with their bytes. Links, directories and
     /// names that no finished file can have are left out.
     pub fn files(&self, profile: &ProfileName, version: &VersionName) -> Result<BTreeMap<String, u64>> {
-        let mut files = BTreeMap::new();
+        let mut files: Vec<(String, u64)> = Vec::new();
         for split in Split::ALL {
             let place = Place::Split(profile, version, split);
             let Some(dir) = Dir::reach(self.root(), &place.components())? else { continue };
-            for (leaf, kind) in dir.list()? {
-                let name = format!("{split}/{leaf}");
-                if !kind.is_file() || FileName::parse(&name).is_none() {
-                    continue;
-                }
-                match dir.stat(&leaf) {
-                    Ok(stat) => files.insert(name, stat.st_size as u64),
-                    Err(error) if is_absent(&error) => continue,
-                    Err(error) => return Err(dir.error("read", &leaf)(error)),
-                };
-            }
+            let mut listed = dir.list_unsorted()?;
+            listed.retain(|(leaf, kind)| kind.is_file() && FileName::is_leaf(leaf));
+            let size = |(leaf, _): (String, _)| match dir.stat(&leaf) {
+                Ok(stat) => Some(Ok((format!("{split}/{leaf}"), stat.st_size as u64))),
+                Err(error) if is_absent(&error) => None,
+                Err(error) => Some(Err(dir.error("read", &leaf)(error))),
+            };
+            let sizes: Vec<(String, u64)> = listed.into_par_iter().filter_map(size).collect::<Result<_>>()?;
+            files.extend(sizes);
         }
-        Ok(files)
+        // Sorted once, at the end, which a map does faster than one by one.
+        files.sort_unstable();
+        Ok(files.into_iter().collect())
     }
 
     /// Reads the named files to the last byte, many at once, in the order of `names`.

@@ -5,8 +5,8 @@
 
 For every entry of the manifest it hashes the files, takes their ZIP containers apart, opens them with numpy.load, computes the signal
 again from the recording (brain_brr: scipy.signal.resample, butter 3, iirnotch, z-score, clip; channels, `init` and dtype as the manifest's recipe
-says, EDF and BDF) and compares every sample and the scale, makes the labels again from the `.csv` with exact decimals, compares them with the events, and counts windows by class. Interpolated
-channels are compared with MNE's interpolate_bads; without MNE they are counted and left out. With a status (`status --profile P --json`)
+says, EDF and BDF) and compares every sample and the scale, makes the labels again from the `.csv` with exact decimals, compares them with the events, and counts windows by class. Quality (flat, saturated, mains, clipped, early variance) is measured again.
+Interpolated channels are compared with MNE's interpolate_bads; without MNE they are counted and left out. With a status (`status --profile P --json`)
 its counts, seconds and bytes are compared as well. Prints one line a figure; exits 1 on any difference.
 Tested with Python 3.11, NumPy 2.4, SciPy 1.17, MNE 1.13.
 """
@@ -72,20 +72,21 @@ def samples(raw, offset, records, width):
 
 
 def recorded(path):
-    """µV rounded to float32, by channel name, with each channel's rate and whether its raw samples are all equal."""
+    """µV rounded to float32, by channel name, with each channel's rate and whether its raw samples are all equal; and label, samples, limits."""
     raw = open(path, "rb").read()
     offset, records, duration, labels, units, pmin, pmax, dmin, dmax, per_record = header(raw)
     data = samples(raw, offset, records, sum(per_record))
     starts = np.concatenate([[0], np.cumsum(per_record)])
-    channels = {}
+    channels, raws = {}, {}
     for i, label in enumerate(labels):
         gain = (pmax[i] - pmin[i]) / (dmax[i] - dmin[i]) if dmax[i] != dmin[i] else 0.0
         digital = data[:, starts[i]: starts[i + 1]].reshape(-1).astype(np.float64)
         unit = {"uV": 1.0, "mV": 1e3, "V": 1e6, "nV": 1e-3}.get(units[i].replace("\xb5", "u"), 1.0)
         x = (gain * digital + (pmin[i] - gain * dmin[i])) * unit
         flat = bool((digital == digital[0]).all())
+        raws.setdefault(key(label), (label, digital, (dmin[i], dmax[i])))
         channels.setdefault(key(label), (x.astype(np.float32).astype(np.float64), Fraction(per_record[i]) / duration, flat))
-    return channels
+    return channels, raws
 
 
 def interpolated(channels, missing):
@@ -101,7 +102,7 @@ def interpolated(channels, missing):
     return {n: (raw.get_data(picks=[positions[n]])[0] * 1e6, rate, False) for n in missing}
 
 
-def brain_brr(x, rate, first_sample):
+def brain_brr(x, rate, first_sample, limit=10):
     start = lambda x: x - x[0] if first_sample else x
     if rate != RATE:
         x = ss.resample(x, round(Fraction(len(x)) * RATE / rate))
@@ -110,7 +111,7 @@ def brain_brr(x, rate, first_sample):
     b, a = ss.iirnotch(60.0, 30.0, fs=RATE)
     x = ss.lfilter(b, a, start(x))
     centre, divisor = x.mean(), x.std() + 1e-8
-    return np.nan_to_num(np.clip((x - centre) / divisor, -10, 10)).astype(np.float32), centre, divisor
+    return np.nan_to_num(np.clip((x - centre) / divisor, -limit, limit)).astype(np.float32), centre, divisor
 
 
 def labels(path, n):
@@ -183,13 +184,17 @@ def check_signal(cache, root, entry, manifest, say):
     first_sample = recipe["steps"][1]["bandpass"]["phase"]["causal"] == "first_sample"
     if names != order or rate != RATE or signal.shape != (len(order), entry["samples"]) or signal.dtype != dtype:
         say(f"{names} {rate} {signal.shape} {signal.dtype}")
-    channels = recorded(source)
+    channels, raws = recorded(source)
     absent = [name for name in order if key(name) not in channels]
     if sorted(absent) != sorted(entry["interpolated"]):
         say(f"interpolated {entry['interpolated']}, absent {absent}")
     if absent and mne:
         channels.update(interpolated(channels, [key(name) for name in absent]))
     # A float16 may fall to either side of a half: one unit at 10 is 2⁻⁷.
+    early = {}
+    # Read for interpolation: whatever has a position, at Cz's rate.
+    sources = {name.upper() for name in mne.channels.make_standard_montage("standard_1020").ch_names} if mne and absent else set()
+    picked = [n for n in raws if n in map(key, order) or n in sources and channels[n][1] == channels["CZ"][1]]
     worst, tolerance = 0.0, 1e-5 if dtype == np.float32 else 2.0 ** -7
     for row, name in enumerate(order):
         if key(name) not in channels:
@@ -200,7 +205,59 @@ def check_signal(cache, root, entry, manifest, say):
         worst = max(worst, difference)
         if difference > tolerance or scale > 1e-5:
             say(f"{name}: differs by {difference}, scale by {scale}")
+        early[name] = early_share(channels[key(name)], first_sample)
+    said = entry["quality"] if entry["quality"] == facts["quality"] else {}
+    for name, share in early.items():
+        if abs(said.get("early_variance", {}).get(name, -1) - share) > 1e-3:
+            say(f"early variance of {name}: {share}")
+    if mne or not absent:
+        check_quality(said, [(*raws[n], channels[n][1]) for n in picked if n in raws], say)
+    clipped = float(np.mean(np.abs(signal.astype(np.float32)) >= 10))
+    if abs(said.get("clipped", -1) - clipped) > 1e-6:
+        say(f"clipped {said.get('clipped')}, found {clipped}")
     return worst, len([name for name in absent if key(name) not in channels])
+
+
+def early_share(channel, first_sample):
+    """The share of a channel's variance that lies in its first 5 s, behind the last filter."""
+    z, centre, divisor = brain_brr(*channel[:2], first_sample, limit=np.inf)
+    z = z.astype(np.float64)
+    return float((z[: 5 * RATE] ** 2).sum() / (z ** 2).sum())
+
+
+def mains_ratio(x, rate, hertz):
+    """Power at a frequency over the mean power 3 to 5 Hz beside it, over at most 16 Hann windows of 2 s; None where it cannot be told."""
+    length = int(2 * rate)
+    count = min(16, len(x) // length) if length else 0
+    if count < 4 or rate <= 2 * (hertz + 5) or (x == x[0]).all():
+        return None
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+    step = (len(x) - length) // (count - 1)
+    windows = np.stack([x[i * step: i * step + length] for i in range(count)])
+    windows = (windows - windows.mean(axis=1, keepdims=True)) * hann
+    power = lambda f: (np.abs(windows @ np.exp(-2j * np.pi * float(f / rate) * np.arange(length))) ** 2).sum()
+    return power(hertz) * 6 / sum(power(hertz + d) for d in (-5, -4, -3, 3, 4, 5))
+
+
+def check_quality(said, picked, say):
+    """`picked`: label, digital samples, digital limits and rate of each channel that was read."""
+    saturated = {label: float(np.mean((x[1:] == x[:-1]) & np.isin(x[1:], limits))) for label, x, limits, _ in picked}
+    saturated = {label: share for label, share in saturated.items() if share}
+    if said.get("saturated", {}).keys() != saturated.keys() or any(abs(said["saturated"][k] - v) > 1e-6 for k, v in saturated.items()):
+        say(f"saturated {said.get('saturated')}, found {saturated}")
+    flat = [label for label, x, _, _ in picked if (x == x[0]).all()]
+    if sorted(said.get("flat", [])) != sorted(flat):
+        say(f"flat {said.get('flat')}, found {flat}")
+    medians = {}
+    for hertz in (50, 60):
+        ratios = sorted(r for _, x, _, rate in picked if (r := mains_ratio(x, rate, hertz)) is not None)
+        if ratios:
+            medians[hertz] = ratios[len(ratios) // 2]
+    ratio = max(medians.values(), default=None)
+    mains = max(medians, key=medians.get) if ratio is not None and ratio >= 4 else None
+    if said.get("mains_hz") != mains or (ratio is None) != (said.get("mains_ratio") is None) or \
+            ratio is not None and abs(said["mains_ratio"] - ratio) > 1e-6 * max(1, ratio):
+        say(f"mains {said.get('mains_hz')} {said.get('mains_ratio')}, found {mains} {ratio}")
 
 
 def check_labels(cache, root, entry, identity, say):

@@ -402,6 +402,36 @@ fn what_a_killed_build_finished_is_counted() {
     assert_eq!(count(history, "built"), 12, "{history}");
 }
 
+#[test]
+fn a_build_with_nothing_to_do_is_counted_and_leaves_the_manifest_alone() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let path = format!("{FULL}/manifest.json");
+    let before = project.read(&path);
+    let counts = || {
+        let status = project.run(&["status", "--json", "--profile", "full"]).expect(0).json();
+        let history = status["profiles"][0]["history"].clone();
+        (count(&history, "runs"), count(&history, "built"), count(&history, "kept"))
+    };
+    assert_eq!(counts(), (1, 12, 0));
+    build(&project, &[]);
+    build(&project, &[]);
+    assert_eq!((counts(), project.read(&path) == before), ((3, 12, 24), true));
+    // A line that was torn counts nothing and takes no other with it.
+    let lines = format!("{FULL}/.build/history.jsonl");
+    project.write(&lines, &format!("{}\n0123 torn", project.read(&lines)));
+    build(&project, &[]);
+    assert_eq!(counts(), (4, 12, 36));
+    // The next manifest holds all of it, and lines that outlive it count nothing.
+    let old = project.read(&lines);
+    let lost = project.contents(FULL).into_keys().find(|name| name.ends_with(".labels.npz")).unwrap();
+    fs_err::remove_file(project.path(&format!("{FULL}/{lost}"))).unwrap();
+    build(&project, &[]);
+    project.write(&lines, &old);
+    assert_eq!(counts(), (5, 12, 47));
+    assert_eq!(count(&project.manifest(FULL)["history"], "runs"), 5);
+}
+
 /// A kill between the first removed name and the journal's line of the new file must not look like success.
 #[test]
 fn a_listed_file_is_disowned_before_it_is_replaced() {

@@ -4,8 +4,6 @@ use crate::edf_writer::{EdfFile, EdfSignal};
 use crate::project::{Project, Run};
 use eegcache::model::artifact::{Facts, LabelFacts, SignalFacts};
 use eegcache::model::recording::Kind;
-use eegcache::model::{ProfileName, VersionName};
-use eegcache::store::Store;
 use serde_json::Value;
 
 const CACHE: &str = "cache/full/gapped_v1";
@@ -95,9 +93,7 @@ fn build(project: &Project, arguments: &[&str]) -> Run {
 }
 
 fn facts(project: &Project, name: &str) -> Facts {
-    let store = Store::new(project.path("cache"));
-    let (profile, version) = (ProfileName::new("full").unwrap(), VersionName::new("gapped_v1").unwrap());
-    store.facts(&profile, &version, name).unwrap()
+    project.facts("gapped_v1", name)
 }
 
 fn signal(project: &Project, stem: &str) -> SignalFacts {

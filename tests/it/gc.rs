@@ -14,6 +14,9 @@ fn built() -> Project {
     let project = Project::mini();
     for profile in ["smoke", "full"] {
         project.run(&["build", "--profile", profile]).expect(0);
+        // The second one finds everything present, and is counted beside the manifest.
+        project.run(&["build", "--profile", profile]).expect(0);
+        assert!(project.path(&format!("cache/{profile}/mini_v1/.build/history.jsonl")).exists());
     }
     project
 }
@@ -96,12 +99,17 @@ fn latest_goes_to_the_version_that_is_left() {
 }
 
 #[test]
-fn age_counts_from_the_last_commit() {
+fn age_counts_from_the_last_build() {
     let project = built();
-    let manifest =
-        fs_err::File::options().append(true).open(project.path(FULL).join("manifest.json")).unwrap();
     let then = SystemTime::now() - Duration::from_secs(40 * 24 * 3600);
-    manifest.file().set_modified(then).unwrap();
+    let age = |name: &str| {
+        let file = fs_err::File::options().append(true).open(project.path(FULL).join(name)).unwrap();
+        file.file().set_modified(then).unwrap();
+    };
+    age("manifest.json");
+    // A build that found everything present a moment ago says that the version is in use.
+    project.run(&["gc", "--older-than", "1d"]).expect(0).says(&["freed 0 B"]);
+    age(".build/history.jsonl");
     project.run(&["gc", "--older-than", "41d"]).expect(0).says(&["freed 0 B"]);
     project.run(&["gc", "--older-than", "5w"]).expect(0).says(&["full/mini_v1"]);
     assert!(!project.path(FULL).exists() && project.path(SMOKE).exists());

@@ -21,6 +21,7 @@ mod inspect;
 mod invariant;
 mod layers;
 mod project;
+mod quality;
 mod reader;
 mod real_recordings;
 mod replay;

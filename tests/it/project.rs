@@ -172,6 +172,13 @@ impl Project {
         self.entries(directory).into_iter().map(|(name, (_, content))| (name, content)).collect()
     }
 
+    /// What a file of the profile `full` says of itself.
+    pub(crate) fn facts(&self, version: &str, name: &str) -> eegcache::model::artifact::Facts {
+        let store = eegcache::store::Store::new(self.path("cache"));
+        let profile = eegcache::model::ProfileName::new("full").unwrap();
+        store.facts(&profile, &eegcache::model::VersionName::new(version).unwrap(), name).unwrap()
+    }
+
     pub(crate) fn manifest(&self, directory: &str) -> serde_json::Value {
         serde_json::from_str(&self.read(&format!("{directory}/manifest.json"))).unwrap()
     }

@@ -185,6 +185,34 @@ fn one_shard_does_its_part_and_says_how_much_is_there() {
 }
 
 #[test]
+fn idle_shards_are_counted_at_once_and_taken_over_by_the_next_manifest() {
+    let project = Project::mini();
+    project.run(&["build"]).expect(0);
+    let manifest = project.read(&format!("{FULL}/manifest.json"));
+    let all_at_once = || {
+        let children: Vec<Child> = (1..=4).map(|shard| spawn(&project, &[], shard, 4)).collect();
+        children.into_iter().map(wait).for_each(|run| drop(run.expect(0)));
+    };
+    let counts = || {
+        let status = project.run(&["status", "--json", "--profile", "full"]).expect(0).json();
+        let history = status["profiles"][0]["history"].clone();
+        ["runs", "built", "relabelled", "kept"].map(|name| history[name].as_u64().unwrap())
+    };
+    all_at_once();
+    assert_eq!(
+        (counts(), project.read(&format!("{FULL}/manifest.json")) == manifest),
+        ([5, 12, 0, 12], true)
+    );
+    let lost = project.contents(FULL).into_keys().find(|name| name.ends_with(".labels.npz")).unwrap();
+    fs_err::remove_file(project.path(&format!("{FULL}/{lost}"))).unwrap();
+    all_at_once();
+    assert_eq!(counts(), [9, 12, 1, 23]);
+    let history = project.manifest(FULL)["history"].clone();
+    assert!(history["runs"].as_u64().unwrap() > 5 && history["relabelled"] == 1, "{history}");
+    is_as_plain(&project);
+}
+
+#[test]
 fn a_shard_answers_for_its_own_quarantine() {
     let project = Project::mini();
     let dataset = project.read("configs/datasets/mini.yaml");

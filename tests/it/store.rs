@@ -15,6 +15,7 @@ use eegcache::model::manifest::{
     Annotation, Entry, Event, FileRecord, Files, History, Identity, LabelStatus, MANIFEST_SCHEMA, Made,
     Manifest, Member, Memory, Quarantined, Source,
 };
+use eegcache::model::quality::Quality;
 use eegcache::model::recipe::Dtype;
 use eegcache::model::recording::Signal;
 use eegcache::model::settings::LinkMethod;
@@ -97,7 +98,7 @@ fn signal(rows: usize, samples: usize) -> Signal {
         scale: (0..rows).map(|row| [row as f64, 0.5]).collect(),
         interpolated: vec!["F3".to_owned()],
         input_rate: Rate::new(512, 3).unwrap(),
-        reference: Some("REF".to_owned()),
+        quality: Quality::default(),
         gaps: vec![],
         notes: vec![],
     }
@@ -115,7 +116,11 @@ fn signal_facts(name: &str, samples: u64) -> SignalFacts {
         offset_s: Seconds::parse("0.25").unwrap(),
         gaps: vec![],
         interpolated: vec!["F3".to_owned()],
-        reference: Some("REF".to_owned()),
+        quality: Some(Box::new(Quality {
+            reference: Some("REF".to_owned()),
+            mains_ratio: Some(0.25),
+            ..Quality::default()
+        })),
         notes: vec![Note::new("dc-transient", "at 1 s")],
         part: None,
     }
@@ -168,6 +173,7 @@ fn entry(name: &str, (signal, labels): (FileRecord, FileRecord)) -> Entry {
         made: Made { signal: "built".to_owned(), labels: Some("built".to_owned()) },
         part: None,
         gaps: vec![],
+        quality: None,
     }
 }
 
@@ -203,7 +209,7 @@ fn manifest(entries: Vec<Entry>, quarantine: Vec<Quarantined>) -> Manifest {
         durable: false,
         membership: entries.iter().map(|e| Member { name: e.id.to_string(), split: e.split }).collect(),
         totals: BTreeMap::new(),
-        entries,
+        entries: entries.into_iter().map(std::sync::Arc::new).collect(),
         quarantine,
         history: History::default(),
     }
@@ -247,9 +253,9 @@ fn tiny_artifacts_have_known_bytes() {
     let found: Vec<_> =
         [&signal_record, &labels, &half].map(|r| format!("{} {} {}", r.name, r.bytes, r.sha256)).into();
     insta::assert_snapshot!(found.join("\n"), @r"
-    train/a.npz 1958 14fd139446ca82e43c40705ba78f58af7759abb4934b97e5806cf567b09d7e91
+    train/a.npz 1989 d4c14079fc2f8c414b5b194ffce85757e5cff94cce6db96e03790002d7aea98f
     train/a.labels.npz 868 7fe82954bb0b2a4c4ba2ab0d708a122da3718e880eb7fa1307b2750a1146328b
-    val/a.npz 1958 48d4e27b7e8c7d32888572c69094df35952bd5c07d5aee776749090eaddcf327
+    val/a.npz 1989 c631425343923576871920cc8f0fc20bec7d12545810a2edbb6ba7385046c1d4
     ");
     for record in [&signal_record, &labels, &half] {
         let bytes = fs_err::read(bench.dir().join(&record.name)).unwrap();
@@ -575,7 +581,7 @@ fn a_file_that_is_not_its_record_is_not_linked() {
         error.to_string().replace(bench.store.root().to_str().unwrap(), "…")
     };
     overwrite(&path, &good[1..]);
-    insta::assert_snapshot!(refused(&LinkMethod::ALL), @"damaged cache: `…/full/v1_256hz_10-20/train/a.npz`: it has 1957 bytes where its record says 1958");
+    insta::assert_snapshot!(refused(&LinkMethod::ALL), @"damaged cache: `…/full/v1_256hz_10-20/train/a.npz`: it has 1988 bytes where its record says 1989");
     // Right in size but writable, so its content is compared: a link would share the damage.
     let mut bytes = good.clone();
     bytes[300] ^= 1;

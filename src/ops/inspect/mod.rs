@@ -12,11 +12,13 @@ pub use page::{Mark, Page, Panel, Trace};
 use crate::error::{Error, Result};
 use crate::model::channel::Aliases;
 use crate::model::failure::{Failure, FailureClass, Note};
+use crate::model::quality::Quality;
 use crate::model::recipe::{GapPolicy, SignalRecipe, Step};
-use crate::model::recording::{Header, Kind, Recording, Signal, SignalHeader, Variant};
+use crate::model::recording::{Header, Recording, Signal, SignalHeader};
 use crate::model::settings::Settings;
 use crate::model::units::Rate;
 use crate::ops::marks::{self, Annotated};
+use crate::ops::remarks;
 use crate::source;
 use crate::{dsp, formats};
 use content::Content;
@@ -67,6 +69,8 @@ pub struct Inspection {
     pub gaps: Vec<Stretch>,
     /// What the dataset's annotations say, where the file is one of its recordings.
     pub labels: Option<Annotated>,
+    /// Quality of the picked channels, as `build` would record it; before the recipe only, where that cannot run.
+    pub quality: Option<Quality>,
     /// What is worth knowing.
     pub notes: Vec<Note>,
     /// Why `build` would put it into quarantine: the class.
@@ -173,6 +177,7 @@ fn empty(file: &Path) -> Inspection {
         annotations: Vec::new(),
         gaps: Vec::new(),
         labels: None,
+        quality: None,
         notes: Vec::new(),
         class: None,
         message: None,
@@ -191,7 +196,6 @@ fn look(settings: &Settings, options: InspectOptions, report: &mut Inspection) -
     report.bytes = reader.file_bytes();
     let seen = formats::read_header(&mut reader, report.bytes).and_then(|header| {
         describe(settings, &header, report);
-        report.notes.extend(misnamed(&report.file, header.kind));
         let content = Content::read(&mut reader, &header, options.samples)?;
         content.fill(&header, report);
         Ok(())
@@ -200,17 +204,6 @@ fn look(settings: &Settings, options: InspectOptions, report: &mut Inspection) -
     let (sha256, _) = reader.finish()?;
     report.sha256 = Some(sha256.to_string());
     seen
-}
-
-/// The content decides what a recording is; a name that says otherwise is noted.
-fn misnamed(file: &Path, kind: Kind) -> Option<Note> {
-    let extension = file.extension()?.to_str()?.to_lowercase();
-    let (is, other) = match kind {
-        Kind::Edf => ("EDF", "bdf"),
-        Kind::Bdf => ("BDF", "edf"),
-    };
-    (extension == other)
-        .then(|| Note::new("misnamed", format!("the name ends in `.{other}`, the content is {is}")))
 }
 
 /// Reads it as `build` would.
@@ -227,8 +220,13 @@ fn judge(settings: &Settings, report: &mut Inspection) -> Result<(Recording, Sig
     let recording =
         formats::read_recording(&mut reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
     add_notes(&mut report.notes, &recording.notes);
+    let format = report.format.clone();
+    report.quality = Some(Quality { format: format.clone(), ..dsp::quality(&selection, &recording) });
     let signal = process(recipe, &selection, &recording, report)?;
+    let quality = Quality { format, ..signal.quality.clone() };
     add_notes(&mut report.notes, &signal.notes);
+    add_notes(&mut report.notes, &remarks::remarks(settings, &report.file.to_string_lossy(), &quality));
+    report.quality = Some(quality);
     let length = (signal.data.ncols() as u64, signal.rate);
     if let Some(labelled) = marks::look(settings, &report.file, (&header, &recording), length) {
         let (labels, notes) = labelled?;
@@ -269,16 +267,9 @@ fn add_notes(notes: &mut Vec<Note>, more: &[Note]) {
 }
 
 fn describe(settings: &Settings, header: &Header, report: &mut Inspection) {
-    let family = match header.kind {
-        Kind::Edf => "EDF",
-        Kind::Bdf => "BDF",
-    };
-    let variant = match header.variant {
-        Variant::Plain => "",
-        Variant::Continuous => "+C",
-        Variant::Discontinuous => "+D",
-    };
-    report.format = Some(format!("{family}{variant}"));
+    let format = header.format();
+    report.notes.extend(remarks::misnamed(&report.file.to_string_lossy(), &format));
+    report.format = Some(format);
     report.start = Some(formats::iso_start(header));
     report.record_seconds = Some(header.record_duration.as_f64());
     report.records = Some(header.records_held);

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::model::id::{Digest, ProfileName, VersionName};
 use crate::model::settings::Settings;
 use crate::ops::build::{BuildOptions, BuildReport, build};
+use crate::ops::library::Library;
 use crate::ops::load::{Request, load};
 use crate::ops::survey::{Options, State, survey, walk};
 use crate::ops::verify::{VerifyReport, repair, verify};
@@ -162,8 +163,9 @@ impl World {
     }
 
     fn state(&self, settings: &Settings) -> State {
-        let taken = walk(settings, &self.store()).unwrap();
-        survey(settings.clone(), taken.as_ref(), Options::LOOK).unwrap().state()
+        let library = Library::new(self.store());
+        let taken = walk(settings, &library, &[]).unwrap();
+        survey(settings.clone(), &library, taken.as_ref(), Options::LOOK).unwrap().state
     }
 
     /// Flips bits of a file in place, through its read-only mode: every name of the inode changes.
