@@ -185,6 +185,12 @@ impl Error {
         (!hint.is_empty()).then_some(hint)
     }
 
+    /// True where a name was not there.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// Wraps a system error with what was tried and where.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();

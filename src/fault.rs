@@ -1,10 +1,11 @@
 //! Faults on demand: a test lets the n-th file-system operation of its thread fail, fall short or be the last.
 //!
-//! `store` and `source` announce every operation here before it happens. Outside of tests nothing fails
+//! `store`, `source` and `exchange` announce every operation here before it happens. Outside of tests nothing fails
 //! on demand and nothing is counted: the functions are empty and cost nothing.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
+use std::os::unix::fs::FileExt;
 
 #[cfg(test)]
 pub(crate) use on_demand::{Fault, Plan, plan, was_hit};
@@ -13,6 +14,14 @@ pub(crate) use on_demand::{interruptible, point, portion, uninterrupted};
 /// An open file whose reads and writes are announced under a name.
 #[derive(Debug)]
 pub(crate) struct Watched<'a>(pub(crate) &'a File, pub(crate) &'static str);
+
+impl Watched<'_> {
+    /// Writes all bytes at a place, whatever the position is.
+    pub(crate) fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        point(self.1)?;
+        self.0.write_all_at(bytes, offset)
+    }
+}
 
 impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -25,6 +34,16 @@ impl Write for Watched<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let allowed = portion(self.1, bytes.len())?;
         self.0.write(&bytes[..allowed])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes = slices.iter().map(|slice| slice.len()).sum();
+        let allowed = portion(self.1, bytes)?;
+        if allowed == bytes {
+            return self.0.write_vectored(slices);
+        }
+        let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| &**slice);
+        self.0.write(&first[..allowed.min(first.len())])
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -29,7 +29,7 @@
 //! | `container` | – | nothing: bytes of `.npy` headers and ZIP frames |
 //! | `source`, `demo` | `model`, `error`, `fault` | dataset roots, read-only; the demo's own directory |
 //! | `store` | `model`, `error`, `fault`, `container` | below the cache root only |
-//! | `exchange` | `model`, `error`, `container` | a directory that it is handed, for other programs' files |
+//! | `exchange` | `model`, `error`, `fault`, `container` | a directory that it is handed, for other programs' files |
 //! | `ops` | all above | threads, clock, configuration files |
 //! | `cli` | `ops`, `model`, `config`, `error` | terminal, arguments, environment |
 //! | `python/`, a package of its own | `ops`, `model`, `config`, `error` | the interpreter |

@@ -251,9 +251,10 @@ impl Plan {
 pub fn undecided(wanted: &Wanted<'_>, inventory: &Inventory, shelves: &[Shelf]) -> Vec<usize> {
     let open = |recording: &SourceRecording| {
         let Ok(id) = &recording.id else { return false };
+        let stamp = recording.file.stamp;
         let same_size = |offer: &Offer<'_>, fingerprint: Digest| {
             offer.fingerprint == fingerprint
-                && offer.source_bytes.is_none_or(|bytes| bytes == recording.file.stamp.bytes)
+                && offer.source_bytes.is_none_or(|bytes| bytes == stamp.bytes || stamp.is_unknown())
         };
         shelves.iter().any(|shelf| {
             shelf.signals(id).iter().any(|offer| same_size(offer, wanted.identity.signal))
@@ -303,7 +304,11 @@ fn remembered(wanted: &Wanted<'_>, recording: &SourceRecording, shelves: &[Shelf
         // Reading commands do not hash recordings; `build` has settled this before. What could not even be
         // read has no content on record, and is remembered by the version itself only.
         let source = now.source.filter(|_| past.memory.source.is_some()).or(past.memory.source);
-        let same = Memory { source, ..now.clone() } == past.memory;
+        // Of what could not be looked at this time, nobody knows that it is another.
+        let bytes = if recording.file.stamp.is_unknown() { past.memory.bytes } else { now.bytes };
+        let is_unread = recording.has_unread_annotation();
+        let annotation = if is_unread { past.memory.annotation } else { now.annotation };
+        let same = Memory { bytes, source, annotation, ..now.clone() } == past.memory;
         same && !wanted.retry.includes(past.class) && (*own || !past.class.is_transient())
     };
     let past = shelves.iter().enumerate();

@@ -112,6 +112,7 @@ class _BuildArgs:
     jobs: int
     retry_failed: bool
     wait: bool
+    memory: str | None
 
 
 def build(
@@ -122,6 +123,7 @@ def build(
     dry_run: bool = False,
     retry_failed: bool = False,
     wait: bool = True,
+    memory: int | str | None = None,
     progress: bool | Callback | None = None,
     cache_root: Path | None = None,
     set: Set = None,
@@ -130,6 +132,7 @@ def build(
 ) -> Report:
     """Links, relabels and builds what a profile is missing; with `dry_run` returns the plan instead.
 
+    `memory` bounds what the recordings in work need together, as bytes or `"4G"`; by default four fifths of what is available.
     `progress` is a function that hears a `Progress` a few times a second in this thread, `False` for
     silence, and by default a bar or lines on stderr. Ctrl-C raises `Interrupted`, which is a `KeyboardInterrupt`:
     the recordings in hand are finished, and everything that is finished is kept.
@@ -137,7 +140,8 @@ def build(
     if jobs is not None and jobs < 1:
         raise ValueError(f"`jobs` is {jobs}: at least one thread has to work")
     place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
-    args = _BuildArgs(jobs=jobs or 0, retry_failed=retry_failed, wait=wait)
+    limit = None if memory is None else str(memory)
+    args = _BuildArgs(jobs=jobs or 0, retry_failed=retry_failed, wait=wait, memory=limit)
     if dry_run:
         return Report.read(_native.dry_run(place, args))
     with Display(progress) as display:

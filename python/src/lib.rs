@@ -115,23 +115,28 @@ struct BuildArgs {
     jobs: usize,
     retry_failed: bool,
     wait: bool,
+    memory: Option<String>,
 }
 
 impl BuildArgs {
-    fn options(&self) -> BuildOptions {
-        BuildOptions {
+    fn options(&self) -> Result<BuildOptions> {
+        let memory = self.memory.as_deref().map(|text| {
+            let hint = |reason| Error::usage(format!("`memory` is `{text}`"), reason);
+            ops::memory::parse(text).map_err(hint)
+        });
+        Ok(BuildOptions {
             retry_failed: self.retry_failed,
             wait: if self.wait { Wait::Forever } else { Wait::No },
+            memory: memory.transpose()?,
             ..BuildOptions::default()
-        }
+        })
     }
 }
 
 #[pyfunction]
 fn build(py: Python<'_>, place: Place, args: BuildArgs, observer: Option<Py<PyAny>>) -> PyResult<String> {
-    let options = args.options();
     let report = attend(py, observer, args.jobs, |cx| {
-        let report = ops::build::build(cx, &place.settings()?, options)?;
+        let report = ops::build::build(cx, &place.settings()?, args.options()?)?;
         if report.left > 0 {
             let message = format!(
                 "{} of {} recordings are left; what was finished is kept",
@@ -148,7 +153,7 @@ fn build(py: Python<'_>, place: Place, args: BuildArgs, observer: Option<Py<PyAn
 fn dry_run(py: Python<'_>, place: Place, args: BuildArgs) -> PyResult<String> {
     let plan = attend(py, None, args.jobs, |cx| {
         let settings = place.settings()?;
-        let plan = ops::dry_run::dry_run(cx, &settings, args.options())?;
+        let plan = ops::dry_run::dry_run(cx, &settings, args.options()?)?;
         match &plan.mismatch {
             Some(mismatch) => Err(ops::mismatch::mismatch_error(&settings, mismatch)),
             None => Ok(plan),

@@ -81,6 +81,15 @@ def test_verify_hashes_everything(built):
         eegcache.verify(quick=True, repair=True)
 
 
+def test_a_build_keeps_to_its_memory(project):
+    for narrow in (1 << 20, "1M"):
+        report = project.build(memory=narrow)
+        assert report.built == 0 and {one["class"] for one in report.quarantine} >= {"too-long"}
+    with pytest.raises(eegcache.ConfigError, match="`memory` is `4X`"):
+        project.build(memory="4X")
+    assert project.build(memory="4G").built > 0
+
+
 def test_a_build_tells_how_far_it_is_in_the_callers_thread(project):
     plan = project.build(dry_run=True)
     assert plan.to_build == 12 - plan.quarantined

@@ -76,7 +76,7 @@ pub(crate) struct BuildArgs {
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// Memory to use at most, for instance 4G (default: most of what is available)
-    #[arg(long, value_name = "SIZE", value_parser = crate::cli::memory::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = crate::ops::memory::parse)]
     pub(crate) memory: Option<u64>,
     /// Print the plan and do nothing
     #[arg(long)]
@@ -220,7 +220,7 @@ pub(crate) struct InspectArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// With `--json`: minimum, maximum, sum and SHA-256 of the digital samples of every signal
+    /// With `--json`: minimum, maximum, sum and SHA-256 of the digital samples of every signal, and SHA-256 of what the recipe makes of each channel, in double precision
     #[arg(long, requires = "json")]
     pub(crate) samples: bool,
     /// Draw ten seconds of all channels, before and after the recipe

@@ -4,7 +4,6 @@ mod args;
 pub mod config;
 mod exchange;
 mod inspect;
-mod memory;
 mod plot;
 mod progress;
 mod render;
@@ -39,6 +38,7 @@ mod exit {
     pub(super) const USAGE: u8 = ErrorKind::Config.exit_code();
     pub(super) const DAMAGED: u8 = ErrorKind::Damaged.exit_code();
     pub(super) const GATE: u8 = ErrorKind::Gate.exit_code();
+    pub(super) const ENVIRONMENT: u8 = ErrorKind::Io.exit_code();
     pub(super) const QUARANTINE: u8 = 5;
     pub(super) const INTERRUPTED: u8 = ErrorKind::Interrupted.exit_code();
 }
@@ -164,7 +164,7 @@ fn build(args: &BuildArgs) -> Result<u8> {
         shard: args.shard,
         paranoid: args.paranoid,
         no_fsync: args.no_fsync,
-        memory: args.memory.unwrap_or_else(memory::available),
+        memory: args.memory,
     };
     if args.dry_run {
         let plan = ops::dry_run::dry_run(&cx, &settings, options)?;
@@ -253,6 +253,14 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
         ops::verify::verify(&cx, &settings, only.as_ref(), args.quick)?
     };
     out(&if args.json { render::json(&report) } else { render::verify(&report) })?;
+    if !report.unread.is_empty() {
+        let moved = if args.repair { "; nothing was moved" } else { "" };
+        line(&format!("error: {} could not be read{moved}", table::count(report.unread.len(), "file")));
+        line(
+            "hint: mend what keeps them from being read, or remove one that stays so: `eegcache build` makes it again",
+        );
+        return Ok(exit::ENVIRONMENT);
+    }
     Ok(match (report.damaged.is_empty(), report.missing.is_empty()) {
         (false, _) => exit::DAMAGED,
         (true, false) => exit::NOT_READY,

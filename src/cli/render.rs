@@ -251,6 +251,13 @@ fn remarks(profile: &ProfileStatus) -> String {
             profile.quarantine.len()
         ));
     }
+    let unfit: usize = profile.splits.values().map(|split| split.unfit).sum();
+    if unfit > 0 {
+        lines.push(format!(
+            "without windows: at the rate of {} `windows` are no whole number of samples",
+            count(unfit, "recording")
+        ));
+    }
     if profile.unchecked > 0 {
         lines.push(format!(
             "{} unchecked: right size, content not looked at",
@@ -340,6 +347,10 @@ pub(crate) fn verify(report: &VerifyReport) -> String {
     for missing in &report.missing {
         let place = format!("{}/{}", missing.profile, missing.version);
         let _ = writeln!(text, "missing: {place}/{}: `eegcache build` makes it again", plain(&missing.name));
+    }
+    for unread in &report.unread {
+        let place = format!("{}/{}", unread.profile, unread.version);
+        let _ = writeln!(text, "unread: {place}/{}: {}", plain(&unread.name), plain(&unread.reason));
     }
     for moved in &report.moved {
         let _ = writeln!(text, "moved: {}", plain(moved));
@@ -491,18 +502,27 @@ pub(crate) fn quality_lines(quality: &Quality) -> Vec<String> {
         listed("flat", &quality.flat),
         listed("unit assumed", &quality.unit_assumed),
     ];
-    let early = quality.early_variance.iter().max_by(|a, b| a.1.total_cmp(b.1));
+    let early = quality.early_variance.iter().max_by(|a, b| a.1.total_cmp(&b.1));
     let made = [
         quality.clipped.map(|share| format!("{} of the samples clipped", percent(share))),
         early.map(|(name, share)| {
-            format!("at most {} of the variance in the first 5 s ({name})", percent(*share))
+            format!("at most {} of the variance in the first 5 s ({name})", percent(share))
         }),
     ];
     let line = |facts: &[Option<String>]| facts.iter().flatten().cloned().collect::<Vec<_>>().join("; ");
     [line(&recorded), line(&made)].into_iter().filter(|line| !line.is_empty()).collect()
 }
 
-/// A share from 0 to 1.
+/// A share from 0 to 1, with two digits that count.
 fn percent(share: f64) -> String {
-    format!("{:.3} %", 100.0 * share)
+    let percent = 100.0 * share;
+    let digits = match percent {
+        10.0.. => 0,
+        1.0.. => 1,
+        0.1.. => 2,
+        0.01.. => 3,
+        _ if percent > 0.0 => 4,
+        _ => 0,
+    };
+    format!("{percent:.digits$} %")
 }

@@ -133,7 +133,7 @@ fn apply_wide<L: Lane, T: Stored>(
     run.rows(&rows, pairs, &mut output)?;
     let mut quality = quality(selection, recording);
     let (early_variance, transient) = run.early.finish();
-    quality.early_variance = early_variance;
+    quality.early_variance = early_variance.into_iter().collect();
     quality.clipped = output.clipped_share(&shape);
     notes.extend(transient);
     notes.extend(saturation_note(&quality));

@@ -39,7 +39,8 @@ fn step_shape(step: &Step, samples: u64, rate: Rate) -> Result<(u64, Rate), Fail
     }
     if let Some(edge) = upper_edge(step).filter(|edge| *edge >= rate.as_f64() / 2.0) {
         let message = format!(
-            "`{}` needs {edge} Hz, but the rate at that point is {rate} Hz, which holds frequencies below {} Hz",
+            "`{}` needs {edge} Hz, but the rate at that point is {rate} Hz, which holds frequencies below {} Hz; \
+             a `resample` step before it, or a lower edge, helps",
             step.name(),
             rate.as_f64() / 2.0
         );

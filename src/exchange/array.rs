@@ -3,10 +3,9 @@
 use crate::container::npy::{Element, Header};
 use crate::container::zip::{Container, Frame};
 use crate::exchange::rows::{FLOAT, Rows};
+use crate::fault::Watched;
 use crate::model::window::{Span, Windowing};
-use std::fs::File;
 use std::io::{self, IoSlice, Seek, Write};
-use std::os::unix::fs::FileExt;
 
 /// Bytes of a stretch: long enough that little is read twice, short enough for many threads.
 const STRETCH_BYTES: u64 = 32 * 1024 * 1024;
@@ -96,7 +95,7 @@ fn too_large() -> io::Error {
 }
 
 /// Writes a `.npy` file; returns its bytes.
-pub fn write_npy(file: &mut File, array: &Array<'_>) -> io::Result<u64> {
+pub(crate) fn write_npy(file: &mut Watched<'_>, array: &Array<'_>) -> io::Result<u64> {
     array.bytes().ok_or_else(too_large)?;
     Ok(array.write(file)?.1)
 }
@@ -104,7 +103,7 @@ pub fn write_npy(file: &mut File, array: &Array<'_>) -> io::Result<u64> {
 /// Writes an `.npz` file of arrays and their names; returns its bytes.
 ///
 /// Sizes are known beforehand and checksums are not, so the local headers are written again at the end.
-pub fn write_npz(file: &mut File, arrays: &[(&'static str, &Array<'_>)]) -> io::Result<u64> {
+pub(crate) fn write_npz(file: &mut Watched<'_>, arrays: &[(&'static str, &Array<'_>)]) -> io::Result<u64> {
     let size =
         |(name, array): &(&'static str, &Array<'_>)| Some(Frame { name, size: array.bytes()?, crc: 0 });
     let mut frames = arrays.iter().map(size).collect::<Option<Vec<Frame>>>().ok_or_else(too_large)?;
@@ -118,6 +117,6 @@ pub fn write_npz(file: &mut File, arrays: &[(&'static str, &Array<'_>)]) -> io::
     for (header, offset) in container.headers.iter().zip(&container.offsets) {
         file.write_all_at(header, offset - header.len() as u64)?;
     }
-    debug_assert_eq!(file.stream_position()?, container.bytes);
+    debug_assert_eq!(file.0.stream_position()?, container.bytes);
     Ok(container.bytes)
 }

@@ -13,7 +13,8 @@ mod listing;
 mod rows;
 mod target;
 
-pub use array::{Array, write_npy, write_npz};
+pub use array::Array;
+pub(crate) use array::{write_npy, write_npz};
 pub use found::{Continuous, Found, list};
 pub use layout::{LISTINGS, Layout};
 pub use listing::{Listed, dataset_index, metadata, window_manifest};

@@ -1,6 +1,7 @@
 //! Rows of samples in a finished file, read stretch by stretch as little-endian float32.
 
 use crate::container::npy::{Element, Header};
+use crate::fault;
 use crate::model::window::Span;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -59,8 +60,17 @@ impl<'a> Rows<'a> {
 
     /// Fills `out` with the stretch of every row, one row behind another; `span` lies within the rows.
     pub(super) fn read(&self, span: Span, out: &mut Vec<u8>) -> io::Result<()> {
+        // Whoever writes the rows elsewhere says what it could not write: this is another file.
+        let explain = |error: io::Error| {
+            io::Error::new(error.kind(), format!("the cached file cannot be read: {error}"))
+        };
+        self.fill(span, out).map_err(explain)
+    }
+
+    fn fill(&self, span: Span, out: &mut Vec<u8>) -> io::Result<()> {
         let length = (span.end - span.start) as usize;
         out.resize(self.rows() * length * FLOAT, 0);
+        fault::point("read rows")?;
         let width = self.element.bytes().unwrap_or(1);
         for (row, out) in out.chunks_exact_mut(length * FLOAT).enumerate() {
             let at = self.offset + (row as u64 * self.samples + span.start) * width;

@@ -9,6 +9,7 @@
 //! files in hand. The directory must be absent, empty, or carry the record of the same purpose.
 
 use crate::error::{Error, Result};
+use crate::fault::{self, Watched};
 use crate::model::id::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,7 +61,8 @@ impl Target {
         if root.exists() {
             read_records(root, &purpose)?;
         } else {
-            fs_err::create_dir_all(root).map_err(Error::io("create", root))?;
+            let made = fault::point("make export").and_then(|()| fs_err::create_dir_all(root));
+            made.map_err(Error::io("create", root))?;
         }
         let (lock, is_exclusive) = lock(root, on_wait)?;
         // What the other export did while this one waited.
@@ -89,18 +91,21 @@ impl Target {
     }
 
     /// Makes a file appear whole, and remembers what it was made from. `write` returns the bytes that it wrote.
-    pub fn publish(
+    pub(crate) fn publish(
         &self,
         name: &str,
         from: Digest,
-        write: impl FnOnce(&mut File) -> io::Result<u64>,
+        write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64>,
     ) -> Result<u64> {
         let bytes = self.replace(name, write)?;
         let record = Record { name: name.to_owned(), bytes, from };
         let path = self.root.join(RECORDS);
         let mut records = self.records();
-        let append =
-            |line: &str| fs_err::OpenOptions::new().append(true).open(&path)?.write_all(line.as_bytes());
+        let append = |line: &str| {
+            fault::point("open export record")?;
+            let file = fs_err::OpenOptions::new().append(true).open(&path)?;
+            Watched(file.file(), "write export record").write_all(line.as_bytes())
+        };
         line(&record)
             .map_err(io::Error::from)
             .and_then(|line| append(&line))
@@ -110,7 +115,11 @@ impl Target {
     }
 
     /// Makes a file appear whole whose content follows from the others.
-    pub fn replace(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<u64>) -> Result<u64> {
+    pub(crate) fn replace(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64>,
+    ) -> Result<u64> {
         let path = self.root.join(name);
         let parent = path.parent().unwrap_or(&self.root);
         // The root itself may be a link.
@@ -119,11 +128,11 @@ impl Target {
         }
         let leaf = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let temporary = parent.join(format!("{TEMPORARY}{}-{leaf}", std::process::id()));
-        let written =
-            write_new(&temporary, write).and_then(|bytes| fs_err::rename(&temporary, &path).map(|()| bytes));
+        let rename = || fault::point("rename export").and_then(|()| fs_err::rename(&temporary, &path));
+        let written = write_new(&temporary, write).and_then(|bytes| rename().map(|()| bytes));
         written.map_err(|error| {
             // Nothing is decided by whether this succeeds: the next run removes it.
-            let _ = fs_err::remove_file(&temporary);
+            let _ = fault::point("remove export").and_then(|()| fs_err::remove_file(&temporary));
             Error::io("write", &path)(error)
         })
     }
@@ -131,7 +140,7 @@ impl Target {
     /// Removes a file; one that is absent is removed already.
     pub fn remove(&self, name: &str) -> Result<()> {
         let path = self.root.join(name);
-        match fs_err::remove_file(&path) {
+        match fault::point("remove export").and_then(|()| fs_err::remove_file(&path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
             _ => Ok(()),
         }
@@ -150,8 +159,8 @@ impl Target {
 
     /// Returns the bytes that this user may still write here.
     pub fn free_bytes(&self) -> Result<u64> {
-        let stat = rustix::fs::statvfs(&self.root);
-        let stat = stat.map_err(|error| Error::io("read", &self.root)(error.into()))?;
+        let stat = fault::point("stat export").and_then(|()| Ok(rustix::fs::statvfs(&self.root)?));
+        let stat = stat.map_err(Error::io("read", &self.root))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
@@ -172,9 +181,12 @@ impl Target {
     /// What a killed run left behind. Only with the lock, which says that no other run is at work.
     fn remove_temporaries(&self) -> Result<()> {
         let is_ours = |entry: &walkdir::DirEntry| entry.file_name().to_string_lossy().starts_with(TEMPORARY);
-        let found = walkdir::WalkDir::new(&self.root).max_depth(2).into_iter().flatten();
-        for entry in found.filter(|entry| entry.file_type().is_file() && is_ours(entry)) {
-            fs_err::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
+        for entry in walkdir::WalkDir::new(&self.root).max_depth(2) {
+            let entry = entry.map_err(|error| Error::io("list", &self.root)(error.into()))?;
+            if entry.file_type().is_file() && is_ours(&entry) {
+                let removed = fault::point("remove export").and_then(|()| fs_err::remove_file(entry.path()));
+                removed.map_err(Error::io("remove", entry.path()))?;
+            }
         }
         Ok(())
     }
@@ -193,7 +205,8 @@ fn line(value: &impl Serialize) -> serde_json::Result<String> {
 
 /// A directory of the target: made where it is absent, refused where a link would lead elsewhere.
 fn make_directory(path: &Path) -> Result<()> {
-    fs_err::create_dir_all(path).map_err(Error::io("create", path))?;
+    let made = fault::point("make export").and_then(|()| fs_err::create_dir_all(path));
+    made.map_err(Error::io("create", path))?;
     let metadata = fs_err::symlink_metadata(path).map_err(Error::io("look at", path))?;
     if metadata.is_dir() {
         return Ok(());
@@ -202,12 +215,12 @@ fn make_directory(path: &Path) -> Result<()> {
     Err(Error::io("write into", path)(link))
 }
 
-fn write_new(path: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> io::Result<u64> {
+fn write_new(path: &Path, write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64>) -> io::Result<u64> {
+    fault::point("create export")?;
     let file = fs_err::OpenOptions::new().write(true).create_new(true).open(path)?;
-    let mut file = file.into_parts().0;
-    let bytes = write(&mut file)?;
+    let bytes = write(&mut Watched(file.file(), "write export"))?;
     // A file that is recorded as finished is finished, whatever happens to the machine.
-    file.sync_data()?;
+    fault::point("sync export").and_then(|()| file.sync_data())?;
     Ok(bytes)
 }
 
@@ -215,7 +228,8 @@ fn write_new(path: &Path, write: impl FnOnce(&mut File) -> io::Result<u64>) -> i
 fn read_records(root: &Path, purpose: &Purpose) -> Result<BTreeMap<String, Record>> {
     let hint = "an export is written only into an empty directory or one that it made: choose another";
     let foreign = |what: String| Error::usage(format!("`{}` {what}", root.display()), hint);
-    let text = match fs_err::read_to_string(root.join(RECORDS)) {
+    let read = fault::point("read export record").and_then(|()| fs_err::read_to_string(root.join(RECORDS)));
+    let text = match read {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return first_foreign(root)?.map_or(Ok(BTreeMap::new()), |name| {
@@ -253,21 +267,19 @@ fn is_name_of_ours(name: &str) -> bool {
 
 /// The first name in a directory that no export left there.
 fn first_foreign(root: &Path) -> Result<Option<String>> {
-    let mut names: Vec<String> = fs_err::read_dir(root)
-        .map_err(Error::io("list", root))?
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        // A run that was killed at once leaves nothing else.
-        .filter(|name| name != LOCK && !name.starts_with(TEMPORARY))
-        .collect();
-    names.sort_unstable();
-    Ok(names.into_iter().next())
+    let entries = fault::point("list export").and_then(|()| fs_err::read_dir(root)?.collect());
+    let entries: Vec<fs_err::DirEntry> = entries.map_err(Error::io("list", root))?;
+    let names = entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    // A run that was killed at once leaves nothing else.
+    Ok(names.filter(|name| name != LOCK && !name.starts_with(TEMPORARY)).min())
 }
 
 /// Takes the lock, and says whether it excludes: some file systems do not lock, and unique temporaries and whole
 /// files keep two exports from harming each other there.
 fn lock(root: &Path, on_wait: &dyn Fn() -> bool) -> Result<(File, bool)> {
     let path = root.join(LOCK);
-    let file = fs_err::OpenOptions::new().create(true).append(true).open(&path);
+    let open = || fs_err::OpenOptions::new().create(true).append(true).open(&path);
+    let file = fault::point("open export lock").and_then(|()| open());
     let (file, _) = file.map_err(Error::io("open", &path))?.into_parts();
     loop {
         match file.try_lock() {

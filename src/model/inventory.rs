@@ -19,6 +19,17 @@ pub struct Stamp {
     pub inode: u64,
 }
 
+impl Stamp {
+    /// The stamp of what cannot even be asked for one, or not be read: it says nothing about the file.
+    pub const UNKNOWN: Self = Self { bytes: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
+
+    /// True where nothing is known of the file.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::UNKNOWN
+    }
+}
+
 /// A file below the dataset root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
@@ -54,6 +65,13 @@ impl SourceRecording {
     #[must_use]
     pub fn name(&self) -> &str {
         self.id.as_ref().map_or(&self.file.path, RecordingId::as_str)
+    }
+
+    /// True where an annotation file is there that the machine would not read: whether it changed is not known.
+    #[must_use]
+    pub fn has_unread_annotation(&self) -> bool {
+        let files = [&self.annotation, &self.cross_check].into_iter().flatten();
+        files.into_iter().any(|file| file.sha256.is_none() && file.stamp.is_unknown())
     }
 }
 

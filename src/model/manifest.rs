@@ -68,12 +68,21 @@ mod shared {
     use super::{Arc, Entry};
     use serde::{Deserialize, Deserializer, Serializer};
 
+    /// An entry that is where it stays from the beginning: they are large.
+    struct Shared(Arc<Entry>);
+
+    impl<'de> Deserialize<'de> for Shared {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            Entry::deserialize(from).map(|entry| Self(Arc::new(entry)))
+        }
+    }
+
     pub(super) fn serialize<S: Serializer>(entries: &[Arc<Entry>], to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(entries.iter().map(Arc::as_ref))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<Entry>>, D::Error> {
-        Ok(Vec::<Entry>::deserialize(from)?.into_iter().map(Arc::new).collect())
+        Ok(Vec::<Shared>::deserialize(from)?.into_iter().map(|Shared(entry)| entry).collect())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::ops::library::Library;
 use crate::ops::listing;
 use crate::ops::reading::{self, Cut};
 use crate::ops::survey::walk;
-use crate::ops::{Context, Kind, Step};
+use crate::ops::{Context, Kind, Step, memory};
 use crate::source;
 use crate::store::Store;
 use rayon::prelude::*;
@@ -158,7 +158,7 @@ pub fn adopt(
         windowing: windowing(settings)?,
         sources: &sources,
         dataset: taken.is_some(),
-        gate: Gate::new(u64::MAX),
+        gate: Gate::new(memory::available()),
     };
     let (recordings, left) = examiner.all(cx, &found, options.sample);
     let mut findings = whole(&recordings, &found, &sources);
@@ -238,7 +238,6 @@ struct Examiner<'a> {
     windowing: Windowing,
     sources: &'a BTreeMap<&'a str, &'a SourceRecording>,
     dataset: bool,
-    /// Everything is let in: recordings are examined one by one in each thread.
     gate: Gate,
 }
 

@@ -18,7 +18,7 @@ use crate::ops::library::{Depth, Library};
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
 use crate::ops::remarks;
 use crate::ops::survey::{Options, Survey, identity, now_ns, survey, unreachable_dataset};
-use crate::ops::{Context, Step, demo, estimate, leak, mismatch};
+use crate::ops::{Context, Step, demo, estimate, leak, memory, mismatch};
 use crate::plan::{Kind, Plan, Retry, Task, Work};
 use crate::store::{Glance, Held, Line, ManifestState, Memo, MemoLine, Next, Store, Wait, Writer};
 use rayon::prelude::*;
@@ -47,12 +47,13 @@ pub struct BuildOptions {
     pub paranoid: bool,
     /// Leave out every sync: for caches that may be thrown away.
     pub no_fsync: bool,
-    /// Bytes of memory that recordings in work may need together; they change no result.
-    pub memory: u64,
+    /// Bytes of memory that recordings in work may need together, most of what is available where nobody says. They change no
+    /// result.
+    pub memory: Option<u64>,
 }
 
 impl Default for BuildOptions {
-    /// A plain build that waits, with all the memory that there is.
+    /// A plain build that waits.
     fn default() -> Self {
         Self {
             retry_failed: false,
@@ -61,7 +62,7 @@ impl Default for BuildOptions {
             shard: None,
             paranoid: false,
             no_fsync: false,
-            memory: u64::MAX,
+            memory: None,
         }
     }
 }
@@ -282,7 +283,7 @@ fn carry_out(
         shelves: &survey.shelves,
         methods: &methods,
         may_make: !options.link_only,
-        gate: Gate::new(options.memory),
+        gate: Gate::new(options.memory.unwrap_or_else(memory::available)),
         learned: Mutex::default(),
         links: Mutex::default(),
         warnings: Mutex::default(),

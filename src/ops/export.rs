@@ -88,6 +88,8 @@ pub fn export(
     let began = Instant::now();
     refuse_place(settings, directory)?;
     let library = Library::new(Store::new(settings.cache_root.clone()));
+    // Held first: what is read stays until the last window is written.
+    let _hold = library.store().hold(&settings.profile, &settings.version)?;
     let taken = walk(settings, &library, std::slice::from_ref(&settings.profile))?;
     let survey = survey(settings.clone(), &library, taken.as_ref(), Options::LOOK)?;
     preflight::refuse(&survey)?;
@@ -414,8 +416,9 @@ impl Run<'_> {
     fn write_text(&self, name: &str, text: serde_json::Result<String>) -> Result<()> {
         use std::io::Write;
         let text = text.map_err(|error| Error::io("write", self.target.root().join(name))(error.into()))?;
-        let write = |file: &mut File| file.write_all(text.as_bytes()).map(|()| text.len() as u64);
-        self.target.replace(name, write).map(drop)
+        self.target
+            .replace(name, |file| file.write_all(text.as_bytes()).map(|()| text.len() as u64))
+            .map(drop)
     }
 }
 

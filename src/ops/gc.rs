@@ -130,13 +130,14 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn is_in_scope(&self, profile: &ProfileName, version: &VersionName) -> Result<bool> {
-        if self.store.contents(profile, version)?.is_none() {
+        let Some(contents) = self.store.contents(profile, version)? else {
             // A directory that this program did not make.
             return Ok(false);
-        }
+        };
         Ok(match &self.options.scope {
             Scope::Version(wanted) => wanted == version,
-            Scope::Orphans => true,
+            // An empty directory may be anybody's, and is nobody's orphan.
+            Scope::Orphans => !contents.ours.is_empty(),
             Scope::OlderThan(age) => {
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 // Nobody knows the age of what was never committed.

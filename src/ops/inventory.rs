@@ -21,6 +21,8 @@ pub struct Taken {
     pub recordings: Arc<Vec<SourceRecording>>,
     /// Contents that the memo did not know; `build` remembers them.
     pub learned: Vec<MemoLine>,
+    /// Recordings whose annotation the machine would not read, by name, and why.
+    pub unread: Vec<(String, Failure)>,
 }
 
 /// Walks the dataset; nothing where its root cannot be reached or holds no recording.
@@ -38,12 +40,14 @@ pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<T
         return Ok(None);
     }
     let learned = Mutex::new(Vec::new());
-    recordings.par_iter_mut().for_each(|recording| {
+    let unread = recordings.par_iter_mut().filter_map(|recording| {
         let balanced = settings.family == Family::Balanced;
-        read_annotations(settings, recording, balanced, began_ns, &learned);
+        let failure = read_annotations(settings, recording, balanced, began_ns, &learned)?;
+        Some((recording.name().to_owned(), failure))
     });
+    let unread = unread.collect();
     let recordings = Arc::new(in_order(recordings, settings.family));
-    Ok(Some(Taken { recordings, learned: into_inner(learned) }))
+    Ok(Some(Taken { recordings, learned: into_inner(learned), unread }))
 }
 
 /// A poisoned lock means a panic elsewhere, which does not make the collected lines wrong.
@@ -88,23 +92,36 @@ fn in_order(recordings: Vec<SourceRecording>, family: Family) -> Vec<SourceRecor
         recordings.iter().map(|r| Key { path: &r.file.path, split: r.split, seizures: r.seizures }).collect();
     let indices = order(&keys, family);
     let mut slots: Vec<Option<SourceRecording>> = recordings.into_iter().map(Some).collect();
-    indices.into_iter().filter_map(|index| slots[index].take()).collect()
+    let mut ordered = Vec::with_capacity(slots.len());
+    ordered.extend(indices.into_iter().filter_map(|index| slots[index].take()));
+    ordered
 }
 
+/// Returns why a file could not be read where that says nothing about the file: it is left unknown then.
 fn read_annotations(
     settings: &Settings,
     recording: &mut SourceRecording,
     balanced: bool,
     began_ns: i128,
     learned: &Mutex<Vec<MemoLine>>,
-) {
+) -> Option<Failure> {
     let known = |file: &Option<SourceFile>| file.as_ref().is_none_or(|file| file.sha256.is_some());
     if !balanced && known(&recording.annotation) && known(&recording.cross_check) {
-        return;
+        return None;
     }
+    let mut unread = None;
     let mut learn = |file: &mut SourceFile| -> Option<Vec<u8>> {
         // A file that cannot be read stays without content; processing the recording names the reason.
-        let (bytes, sha256, stamp) = source::read_small(&settings.dataset.root, &file.path).ok()?;
+        let read = source::read_small(&settings.dataset.root, &file.path);
+        if let Err(failure) = &read
+            && failure.class.is_transient()
+            && file.sha256.is_none()
+        {
+            file.stamp = Stamp::UNKNOWN;
+            let message = format!("`{}` could not be checked: {}", file.path, failure.message);
+            unread = Some(Failure::new(failure.class, message));
+        }
+        let (bytes, sha256, stamp) = read.ok()?;
         if file.sha256 != Some(sha256) {
             let line = MemoLine { path: file.path.clone(), stamp, sha256, began_ns };
             learned.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line);
@@ -124,6 +141,7 @@ fn read_annotations(
         Some(_) => Seizures::None,
         None => Seizures::Unknown,
     };
+    unread
 }
 
 /// What settling recordings gave.

@@ -3,7 +3,7 @@
 //! Each version is read once a command, whoever asks for it. Files that no manifest and no journal lists explain
 //! themselves by their `entry.json`; `build` proves them by their hashes, reading commands only look.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::artifact::Facts;
 use crate::model::id::{Digest, ProfileName, RecordingId, VersionName};
 use crate::model::manifest::{FileRecord, Identity};
@@ -100,10 +100,10 @@ impl Library {
             // What it once meant binds nobody.
             loaded.identity = None;
         }
-        adopt(&self.store, &mut loaded, unlisted, wanted.identity, depth);
+        adopt(&self.store, &mut loaded, unlisted, wanted.identity, depth)?;
         if loaded.identity.is_none()
             && let Some(name) = loaded.files.keys().next()
-            && let Ok(facts) = self.store.facts(profile, version, name)
+            && let Some(Ok(facts)) = look(&self.store, profile, version, name)?
         {
             // None of the files is wanted, and nothing says what they are: one of them may.
             reveal(&mut loaded, &facts, wanted.identity);
@@ -201,28 +201,51 @@ pub struct Wanted<'a> {
     pub names: &'a dyn Fn(&str) -> bool,
 }
 
-fn adopt(store: &Store, loaded: &mut Loaded, unlisted: Vec<String>, wanted: &Identity, depth: Depth) {
+/// Files that go meanwhile are not there; one that cannot be read is not damaged, and stops the command.
+fn adopt(
+    store: &Store,
+    loaded: &mut Loaded,
+    unlisted: Vec<String>,
+    wanted: &Identity,
+    depth: Depth,
+) -> Result<()> {
     let (profile, version) = (loaded.shelf.profile.clone(), loaded.shelf.version.clone());
     let found: Vec<Scanned> = match depth {
-        Depth::Prove => store.scan(&profile, &version, &unlisted),
-        Depth::Look => unlisted
-            .into_iter()
-            .map(|name| {
+        Depth::Prove => store.scan(&profile, &version, &unlisted)?,
+        Depth::Look => {
+            let look = |name: String| {
                 // The content is unknown as long as nobody hashes it; looking never links, so it is never used.
                 let record =
                     |bytes| FileRecord { name: name.clone(), bytes, sha256: Digest::from_bytes([0; 32]) };
                 let bytes = loaded.files.get(&name).copied().unwrap_or_default();
-                let facts = store.facts(&profile, &version, &name).map_err(|error| error.to_string());
-                let outcome = facts.map(|facts| (record(bytes), facts));
-                Scanned { name, outcome }
-            })
-            .collect(),
+                let facts = look(store, &profile, &version, &name)?;
+                let outcome = facts.map(|facts| facts.map(|facts| (record(bytes), facts)));
+                Ok(outcome.map(|outcome| Scanned { name, outcome }))
+            };
+            unlisted.into_iter().filter_map(|name| look(name).transpose()).collect::<Result<_>>()?
+        }
     };
     for Scanned { name, outcome } in found {
         match outcome {
             Ok((record, facts)) => put(loaded, record, &facts, wanted),
             Err(reason) => loaded.damaged.push((name, reason)),
         }
+    }
+    Ok(())
+}
+
+/// What a file says of itself, or why it is damaged; nothing where it is gone.
+pub(super) fn look(
+    store: &Store,
+    profile: &ProfileName,
+    version: &VersionName,
+    name: &str,
+) -> Result<Option<std::result::Result<Facts, String>>> {
+    match store.facts(profile, version, name) {
+        Ok(facts) => Ok(Some(Ok(facts))),
+        Err(error @ Error::Damaged { .. }) => Ok(Some(Err(error.to_string()))),
+        Err(error) if error.is_absence() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -23,6 +23,7 @@ mod listing;
 pub mod load;
 pub mod marks;
 pub mod members;
+pub mod memory;
 pub mod mismatch;
 pub mod open;
 pub mod preflight;

@@ -146,7 +146,7 @@ pub fn look(settings: &Settings) -> Result<(PreflightReport, Survey)> {
     let hold = library.store().hold(&settings.profile, &settings.version)?;
     let taken = walk(settings, &library, std::slice::from_ref(&settings.profile))?;
     let survey = survey(settings.clone(), &library, taken.as_ref(), Options::LOOK)?;
-    Ok((judge(&survey, 0, settings.warnings.clone(), hold), survey))
+    Ok((judge(&survey, 0, settings.warnings.clone(), hold)?, survey))
 }
 
 /// Checks the profile of `settings`; links what other profiles hold if that is all that is missing.
@@ -172,23 +172,28 @@ pub fn preflight(cx: &Context<'_>, settings: &Settings) -> Result<PreflightRepor
         let after = Library::new(store);
         survey_now = survey(settings.clone(), &after, taken.as_ref(), Options::LOOK)?;
     }
-    Ok(judge(&survey_now, linked, warnings, hold))
+    judge(&survey_now, linked, warnings, hold)
 }
 
-fn judge(survey: &Survey, linked: usize, mut warnings: Vec<String>, hold: Option<Hold>) -> PreflightReport {
+fn judge(
+    survey: &Survey,
+    linked: usize,
+    mut warnings: Vec<String>,
+    hold: Option<Hold>,
+) -> Result<PreflightReport> {
     if survey.inventory.is_none() {
         warnings.push("sources not reachable: not checked".to_owned());
     }
     let splits = status::splits(survey);
-    let gates = gates(survey, &splits);
+    let gates = gates(survey, &splits)?;
     let ready = gates.iter().all(|gate| gate.refusal().is_none());
     let (cache_dir, state) = (survey.settings.cache_dir(), survey.state);
-    PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold }
+    Ok(PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold })
 }
 
 /// Fails with what the gate says that decides, where one is shut.
 pub(super) fn refuse(survey: &Survey) -> Result<()> {
-    let report = judge(survey, 0, Vec::new(), None);
+    let report = judge(survey, 0, Vec::new(), None)?;
     report.refusal().map_or(Ok(()), |refusal| Err(refusal.into_error(&report.cache_dir)))
 }
 
@@ -205,15 +210,15 @@ fn link(cx: &Context<'_>, settings: &Settings) -> Result<usize> {
     build::build(cx, settings, options).map(|report| report.linked)
 }
 
-fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Vec<Gate> {
+fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Result<Vec<Gate>> {
     let gate = |name, verdict| Gate { name, verdict };
     let mut gates = vec![gate("cache", cache(survey, splits))];
     if !matches!(gates[0].verdict, Verdict::Pass) && survey.own.held.entries.is_empty() {
         // Nothing is there that the other gates could judge.
-        return gates;
+        return Ok(gates);
     }
     let entries: Vec<&Entry> = survey.settings.splits.iter().flat_map(|s| survey.entries(*s)).collect();
-    gates.push(gate("windows", windows(survey, splits)));
+    gates.push(gate("windows", windows(survey, splits, &entries)));
     // What is missing may hold the seizures; the first gate has said so.
     let complete = || splits.iter().filter(|(_, status)| status.is_complete());
     gates.extend(complete().map(|(split, status)| gate("seizures", seizures(survey, *split, status))));
@@ -225,12 +230,12 @@ fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Vec<Gate> {
     gates.push(gate("subjects", subjects(&entries)));
     gates.push(gate("recordings", recordings(&entries)));
     gates.extend(expect(survey).map(|verdict| gate("expect", verdict)));
-    gates.push(gate("channels", channels(survey, &entries)));
+    gates.push(gate("channels", channels(survey, &entries)?));
     gates.push(gate("quarantine", quarantine(survey)));
     let noted = |code, what| noted(&entries, code, what);
     gates.extend(noted("dc-transient", TRANSIENT).map(|verdict| gate("dc-transient", verdict)));
     gates.extend(noted("mains-mismatch", OTHER_MAINS).map(|verdict| gate("mains-mismatch", verdict)));
-    gates
+    Ok(gates)
 }
 
 fn build_command(settings: &Settings) -> String {
@@ -279,7 +284,24 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
     }
 }
 
-fn windows(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
+fn windows(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>, entries: &[&Entry]) -> Verdict {
+    let windows = survey.settings.windows;
+    let mut unfit = entries.iter().filter(|entry| windows.at(entry.rate_hz).is_none());
+    if let Some(first) = unfit.next() {
+        return Verdict::Data {
+            message: format!(
+                "windows of {} s every {} s are no whole number of samples at {} Hz, the rate of `{}`, so it has none; \
+                 {} more like it",
+                windows.length_s,
+                windows.stride_s,
+                first.rate_hz,
+                first.id,
+                unfit.count()
+            ),
+            hint: "choose `windows` that are, or give all recordings one rate with `preprocessing.sampling_rate`"
+                .to_owned(),
+        };
+    }
     let empty: Vec<&str> = splits
         .iter()
         .filter(|(_, s)| s.is_complete() && s.windows.total() + s.unlabelled_windows == 0)
@@ -288,7 +310,6 @@ fn windows(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
     if empty.is_empty() {
         return Verdict::Pass;
     }
-    let windows = survey.settings.windows;
     Verdict::Data {
         message: format!(
             "no window of {} s in {}: training or validating there would see nothing",
@@ -403,8 +424,9 @@ fn subject_count(survey: &Survey, split: Split) -> Option<u64> {
     Some(members.map(|r| r.subject.as_str()).collect::<BTreeSet<_>>().len() as u64)
 }
 
-/// Channel names and order, as the first signal file of every split says them itself.
-fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
+/// Channel names and order, as the first signal file of every split says them itself. A file that the machine would not
+/// read is not damaged: it stops the command.
+fn channels(survey: &Survey, entries: &[&Entry]) -> Result<Verdict> {
     let wanted = survey.settings.recipe.signal.output_channels();
     for split in &survey.settings.splits {
         let present = |entry: &&&Entry| entry.split == *split && survey.has(entry.id.recording().as_str());
@@ -414,7 +436,7 @@ fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
         match survey.store.channels(&survey.settings.profile, &survey.settings.version, name) {
             Ok(found) if found == wanted => {}
             Ok(found) => {
-                return Verdict::Data {
+                return Ok(Verdict::Data {
                     message: format!(
                         "`{}` holds channels [{}], the recipe asks for [{}]",
                         path.display(),
@@ -422,15 +444,16 @@ fn channels(survey: &Survey, entries: &[&Entry]) -> Verdict {
                         wanted.join(" ")
                     ),
                     hint: repair_hint(survey),
-                };
+                });
             }
-            Err(error) => {
+            Err(error @ Error::Damaged { .. }) => {
                 let hint = repair_hint(survey);
-                return Verdict::Damaged { message: error.to_string(), hint };
+                return Ok(Verdict::Damaged { message: error.to_string(), hint });
             }
+            Err(error) => return Err(error),
         }
     }
-    Verdict::Pass
+    Ok(Verdict::Pass)
 }
 
 fn quarantine(survey: &Survey) -> Verdict {

@@ -344,8 +344,7 @@ impl Bench<'_> {
 
     /// Reads a file that was made without syncs to its last byte: its size alone proves nothing after a power loss.
     fn prove(&self, shelf: &Shelf, record: &FileRecord) -> Result<()> {
-        let names = [record.name.clone()];
-        let scanned = self.store.scan(&shelf.profile, &shelf.version, &names).pop();
+        let scanned = self.store.scan_one(&shelf.profile, &shelf.version, &record.name)?;
         let outcome = scanned.map_or_else(|| Err("it is gone".to_owned()), |scanned| scanned.outcome);
         let damaged = |message: String| {
             let path = self.store.version_dir(&shelf.profile, &shelf.version).join(&record.name);
@@ -379,11 +378,7 @@ fn is_link_source(name: &str, decisions: [&Decision; 2]) -> bool {
 
 /// A file of the cache that is gone or damaged: the recording is still there to make it from.
 fn is_bad_file(error: &Error) -> bool {
-    match error {
-        Error::Damaged { .. } => true,
-        Error::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
-        _ => false,
-    }
+    matches!(error, Error::Damaged { .. }) || error.is_absence()
 }
 
 fn contained(panic: &(dyn std::any::Any + Send)) -> Failure {

@@ -177,6 +177,8 @@ pub fn survey(
             survey.plan = None;
         }
     }
+    let unread = taken.iter().flat_map(|taken| &taken.unread);
+    survey.unread.extend(unread.filter(|(name, _)| survey.members.contains(name)).cloned());
     survey.inventory = inventory;
     survey.damage = survey.find_damage();
     survey.state = survey.find_state();
@@ -193,8 +195,14 @@ fn is_foreign(own: &Loaded, inventory: &Inventory) -> bool {
         _ if own.held.identity.is_none() => own.files.keys().map(|name| recording(name)).collect(),
         _ => return false,
     };
-    let here: HashSet<&str> = inventory.recordings.iter().map(SourceRecording::name).collect();
-    !held.is_empty() && !held.iter().any(|name| here.contains(name))
+    let Some(first) = held.first() else { return false };
+    let names = || inventory.recordings.iter().map(SourceRecording::name);
+    // Nearly always the first of them is there; a set of all would cost more than the rest of the question.
+    if names().any(|name| name == *first) {
+        return false;
+    }
+    let held: HashSet<&str> = held.into_iter().collect();
+    !names().any(|name| held.contains(name))
 }
 
 /// True where nothing says what the files are, and every one of them was made from another recording than the dataset

@@ -8,7 +8,7 @@ use crate::model::Digest;
 use crate::model::id::{ProfileName, VersionName};
 use crate::model::manifest::FileRecord;
 use crate::model::settings::Settings;
-use crate::ops::{Context, Kind, Step};
+use crate::ops::{Context, Kind, Step, library};
 use crate::store::layout::MANIFEST;
 use crate::store::{Held, Line, ManifestState, Store, Wait};
 use rayon::prelude::*;
@@ -30,6 +30,8 @@ pub struct VerifyReport {
     pub damaged: Vec<Damage>,
     /// What a manifest lists and no directory holds: `build` makes it again.
     pub missing: Vec<Damage>,
+    /// What the machine would not read: that says nothing about its bytes, and nothing is moved then.
+    pub unread: Vec<Damage>,
     /// Files that no manifest lists.
     pub unlisted: Vec<String>,
     /// Where damaged files lie now.
@@ -49,8 +51,19 @@ pub struct Damage {
     pub reason: String,
 }
 
-/// What is known about each inode that was read: its content, or why it is damaged.
-type Seen = Mutex<HashMap<(u64, u64), std::result::Result<Digest, String>>>;
+/// The content of a file, or why it is damaged.
+type Content = std::result::Result<Digest, String>;
+
+/// What is known about each inode that was read.
+type Seen = Mutex<HashMap<(u64, u64), Content>>;
+
+/// What became of looking at a file.
+enum Verdict {
+    Right,
+    Damaged(String),
+    /// It went meanwhile.
+    Gone,
+}
 
 /// Verifies every version of one profile or of all; `quick` looks at sizes and structure only.
 pub fn verify(
@@ -72,7 +85,8 @@ pub fn verify(
     Ok(report)
 }
 
-/// Verifies everything and moves every name of what is damaged to `.damaged/`.
+/// Verifies everything and moves every name of what is damaged to `.damaged/`; nothing where some file could not be read,
+/// since it may share its bytes with what is damaged.
 ///
 /// Refuses where locks do not exclude, unless `assume_exclusive` says that nobody else is there.
 pub fn repair(
@@ -84,23 +98,32 @@ pub fn repair(
     let store = Store::new(settings.cache_root.clone());
     // A damaged file may have names in any profile, so all are looked at whatever was asked for.
     let mut report = verify(cx, settings, None, false)?;
+    if report.unread.is_empty() {
+        report.moved = set_aside(cx, &store, &report.damaged, assume_exclusive)?;
+    }
+    report.damaged.retain(|damage| only.is_none_or(|only| *only == damage.profile));
+    Ok(report)
+}
+
+/// Moves what is still damaged and returns where it lies now.
+fn set_aside(
+    cx: &Context<'_>,
+    store: &Store,
+    damaged: &[Damage],
+    assume_exclusive: bool,
+) -> Result<Vec<String>> {
     let mut places: BTreeMap<(ProfileName, VersionName), Vec<&Damage>> = BTreeMap::new();
-    for damage in &report.damaged {
+    for damage in damaged {
         places.entry((damage.profile.clone(), damage.version.clone())).or_default().push(damage);
     }
     let mut moved = Vec::new();
     for ((profile, version), damages) in places {
         let writer = store.lock(&profile, &version, Wait::Forever, &|_| !cx.is_stopped())?;
         if !writer.exclusive && !assume_exclusive {
-            return Err(not_exclusive(&store, &profile, &version, writer.note.as_deref()));
+            return Err(not_exclusive(store, &profile, &version, writer.note.as_deref()));
         }
-        let check = Check {
-            store: &store,
-            profile: &profile,
-            version: &version,
-            quick: false,
-            seen: &Seen::default(),
-        };
+        let check =
+            Check { store, profile: &profile, version: &version, quick: false, seen: &Seen::default() };
         // A build that held the lock meanwhile may have mended it.
         for damage in damages {
             if !check.is_still_damaged(&damage.name)? {
@@ -111,9 +134,7 @@ pub fn repair(
             moved.extend(aside.map(|path| path.display().to_string()));
         }
     }
-    report.moved = moved;
-    report.damaged.retain(|damage| only.is_none_or(|only| *only == damage.profile));
-    Ok(report)
+    Ok(moved)
 }
 
 fn not_exclusive(store: &Store, profile: &ProfileName, version: &VersionName, note: Option<&str>) -> Error {
@@ -147,20 +168,30 @@ impl Check<'_> {
             report.damaged.push(self.damage(MANIFEST, reason.clone()));
         }
         let listed = listed(&held);
-        let missing = listed.keys().filter(|name| !files.contains_key(**name));
-        report.missing.extend(missing.map(|name| self.damage(name, "missing".to_owned())));
+        let mut missing: Vec<&str> =
+            listed.keys().copied().filter(|name| !files.contains_key(*name)).collect();
         cx.progress.start(&place, files.len() as u64, files.values().sum());
         let names: Vec<(&String, &u64)> = files.iter().collect();
-        let found: Vec<Option<Damage>> = names
-            .par_iter()
-            .map(|(name, bytes)| {
-                let wrong = self.file(name, **bytes, listed.get(name.as_str()).copied());
-                cx.progress.step(Step { kind: Kind::Present, bytes: **bytes });
-                wrong.map(|reason| self.damage(name, reason))
-            })
-            .collect();
+        let look = |(name, bytes): &(&String, &u64)| {
+            let verdict = self.file(name, **bytes, listed.get(name.as_str()).copied());
+            cx.progress.step(Step { kind: Kind::Present, bytes: **bytes });
+            verdict
+        };
+        let verdicts: Vec<Result<Verdict>> = names.par_iter().map(look).collect();
         cx.progress.finish();
-        report.damaged.extend(found.into_iter().flatten());
+        for ((name, _), verdict) in names.iter().zip(verdicts) {
+            match verdict {
+                Ok(Verdict::Right) => {}
+                Ok(Verdict::Damaged(reason)) => report.damaged.push(self.damage(name, reason)),
+                Ok(Verdict::Gone) => {
+                    missing.extend(listed.contains_key(name.as_str()).then_some(name.as_str()));
+                }
+                Err(error @ Error::Io { .. }) => report.unread.push(self.damage(name, error.to_string())),
+                Err(error) => return Err(error),
+            }
+        }
+        missing.sort_unstable();
+        report.missing.extend(missing.into_iter().map(|name| self.damage(name, "missing".to_owned())));
         let unlisted = files.keys().filter(|name| !listed.contains_key(name.as_str()));
         report.unlisted.extend(unlisted.map(|name| format!("{place}/{name}")));
         report.files += files.len();
@@ -176,8 +207,9 @@ impl Check<'_> {
             return Ok(matches!(held.manifest, ManifestState::Damaged(_)));
         }
         let files = self.store.files(self.profile, self.version)?;
-        let listed = listed(&held);
-        Ok(files.get(name).is_some_and(|bytes| self.file(name, *bytes, listed.get(name).copied()).is_some()))
+        let Some(bytes) = files.get(name) else { return Ok(false) };
+        let verdict = self.file(name, *bytes, listed(&held).get(name).copied())?;
+        Ok(matches!(verdict, Verdict::Damaged(_)))
     }
 
     fn damage(&self, name: &str, reason: String) -> Damage {
@@ -185,36 +217,43 @@ impl Check<'_> {
         Damage { profile, version, name: name.to_owned(), reason }
     }
 
-    /// Why a file is damaged, if it is.
-    fn file(&self, name: &str, bytes: u64, listed: Option<&FileRecord>) -> Option<String> {
+    /// Judges a file. `Error::Io` where the machine would not read it.
+    fn file(&self, name: &str, bytes: u64, listed: Option<&FileRecord>) -> Result<Verdict> {
         if let Some(record) = listed.filter(|record| record.bytes != bytes) {
-            return Some(format!("{bytes} bytes instead of {}", record.bytes));
+            return Ok(Verdict::Damaged(format!("{bytes} bytes instead of {}", record.bytes)));
         }
         if self.quick {
-            return self.store.facts(self.profile, self.version, name).err().map(|error| error.to_string());
+            let facts = library::look(self.store, self.profile, self.version, name)?;
+            return Ok(
+                facts.map_or(Verdict::Gone, |facts| facts.map_or_else(Verdict::Damaged, |_| Verdict::Right))
+            );
         }
-        match (self.content(name), listed) {
-            (Err(reason), _) => Some(reason),
-            (Ok(sha256), Some(record)) if sha256 != record.sha256 => {
-                Some(format!("sha256 {} instead of {}", sha256.short(), record.sha256.short()))
+        Ok(match (self.content(name)?, listed) {
+            (None, _) => Verdict::Gone,
+            (Some(Err(reason)), _) => Verdict::Damaged(reason),
+            (Some(Ok(sha256)), Some(record)) if sha256 != record.sha256 => {
+                Verdict::Damaged(format!("sha256 {} instead of {}", sha256.short(), record.sha256.short()))
             }
-            _ => None,
-        }
+            (Some(Ok(_)), _) => Verdict::Right,
+        })
     }
 
-    /// The content of a file, read once for all its names.
-    fn content(&self, name: &str) -> std::result::Result<Digest, String> {
+    /// The content of a file, read once for all its names; nothing where it is gone.
+    fn content(&self, name: &str) -> Result<Option<Content>> {
         let path = self.store.version_dir(self.profile, self.version).join(name);
-        let inode = fs_err::symlink_metadata(path).map(|m| (m.dev(), m.ino())).map_err(|e| e.to_string())?;
+        let inode = match fs_err::symlink_metadata(&path) {
+            Ok(metadata) => (metadata.dev(), metadata.ino()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("read", path)(error)),
+        };
         let lock = || self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(known) = lock().get(&inode) {
-            return known.clone();
+            return Ok(Some(known.clone()));
         }
-        let scanned = self.store.scan(self.profile, self.version, &[name.to_owned()]).pop();
-        let outcome = scanned.ok_or("it is gone".to_owned()).and_then(|scanned| scanned.outcome);
-        let content = outcome.map(|(record, _)| record.sha256);
+        let Some(scanned) = self.store.scan_one(self.profile, self.version, name)? else { return Ok(None) };
+        let content = scanned.outcome.map(|(record, _)| record.sha256);
         lock().insert(inode, content.clone());
-        content
+        Ok(Some(content))
     }
 }
 

@@ -90,7 +90,9 @@ enum Match {
 
 fn compare(offer: &Offer<'_>, recording: &SourceRecording, labels: bool) -> Match {
     let (file, sources) = (&recording.file, offer.source_bytes);
-    if let Some(bytes) = sources.filter(|bytes| *bytes != file.stamp.bytes) {
+    // Of what cannot be looked at nobody knows that it changed.
+    let is_unread = labels && recording.has_unread_annotation();
+    if let Some(bytes) = sources.filter(|bytes| *bytes != file.stamp.bytes && !file.stamp.is_unknown()) {
         return Match::Source(Change {
             was: format!("{bytes} bytes"),
             now: format!("{} bytes", file.stamp.bytes),
@@ -99,13 +101,13 @@ fn compare(offer: &Offer<'_>, recording: &SourceRecording, labels: bool) -> Matc
     if let Some(sha256) = file.sha256.filter(|sha256| *sha256 != offer.source) {
         return Match::Source(Change { was: digest(offer.source), now: digest(sha256) });
     }
-    if labels {
+    if labels && !is_unread {
         let (was, now) = (offer.annotation.digests(), annotation_digests(recording));
         if now != was {
             return Match::Annotation(Change { was: digests(&was), now: digests(&now) });
         }
     }
-    if file.sha256.is_none() { Match::Unchecked } else { Match::Same }
+    if file.sha256.is_none() || is_unread { Match::Unchecked } else { Match::Same }
 }
 
 fn digest(sha256: Digest) -> String {

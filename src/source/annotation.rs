@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::dataset::DatasetSpec;
+use crate::model::inventory::Stamp;
 use crate::source::identity::stem;
 use crate::source::walk::Seen;
 use std::collections::BTreeMap;
@@ -32,14 +33,14 @@ impl<'a> Shelf<'a> {
         Self { seen, names }
     }
 
-    /// Returns the path of the first pattern that finds a file for a recording.
+    /// Returns the path of the first pattern that finds a file for a recording, and what the walk was told of it.
     pub(super) fn find(
         &self,
         spec: &DatasetSpec,
         patterns: &[String],
         recording: &str,
         id: Option<&str>,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<(String, Option<Stamp>)>> {
         for pattern in patterns {
             let path = beside(recording, id, pattern).ok_or_else(|| {
                 Error::usage(
@@ -52,8 +53,10 @@ impl<'a> Shelf<'a> {
             })?;
             let found =
                 if is_wild(pattern) { self.match_one(pattern, &path, recording)? } else { Some(path) };
-            if let Some(path) = found.filter(|path| self.seen.contains_key(path)) {
-                return Ok(Some(path));
+            if let Some(path) = found
+                && let Some(stamp) = self.seen.get(&path)
+            {
+                return Ok(Some((path, *stamp)));
             }
         }
         Ok(None)
@@ -105,17 +108,24 @@ fn beside(recording: &str, id: Option<&str>, pattern: &str) -> Option<String> {
     if pattern.starts_with('/') {
         return None;
     }
-    let mut parts: Vec<&str> = recording.split('/').collect();
-    let name = parts.pop()?;
-    let folder = |above: usize| parts.iter().rev().nth(above).copied().unwrap_or_default();
-    let places = [
-        ("{stem}", stem(recording)),
-        ("{name}", name),
-        ("{id}", id.unwrap_or_default()),
-        ("{dir}", folder(0)),
-        ("{parent}", folder(1)),
-    ];
-    let written = places.iter().fold(pattern.to_owned(), |text, (place, value)| text.replace(place, value));
+    let (folder, name) = recording.rsplit_once('/').unwrap_or(("", recording));
+    let above = |count: usize| folder.rsplit('/').nth(count).unwrap_or_default();
+    let value = |place: &str| match place {
+        "stem" => Some(stem(recording)),
+        "name" => Some(name),
+        "id" => Some(id.unwrap_or_default()),
+        "dir" => Some(above(0)),
+        "parent" => Some(above(1)),
+        _ => None,
+    };
+    let mut written = String::with_capacity(recording.len() + pattern.len());
+    fill(pattern, value, &mut written);
+    if !pattern.contains('/') && !matches!(&*written, "" | "." | "..") {
+        // Nearly every pattern names a file in the recording's own directory.
+        let slash = if folder.is_empty() { "" } else { "/" };
+        return Some([folder, slash, &written].concat());
+    }
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in written.split('/') {
         match part {
             "" | "." => {}
@@ -124,6 +134,19 @@ fn beside(recording: &str, id: Option<&str>, pattern: &str) -> Option<String> {
         }
     }
     Some(parts.join("/"))
+}
+
+/// Writes a pattern with the values of its places; braces around anything else stay as they are.
+fn fill<'a>(pattern: &str, value: impl Fn(&str) -> Option<&'a str>, out: &mut String) {
+    let mut rest = pattern;
+    while let Some((before, behind)) = rest.split_once('{') {
+        out.push_str(before);
+        let known = behind.split_once('}').and_then(|(place, after)| Some((value(place)?, after)));
+        let (text, after) = known.unwrap_or(("{", behind));
+        out.push_str(text);
+        rest = after;
+    }
+    out.push_str(rest);
 }
 
 #[cfg(test)]
@@ -144,6 +167,12 @@ mod tests {
             ("a/b/x.edf", "./s/{stem}/{stem}.csv", Some("a/b/s/x/x.csv")),
             ("a/x.edf", "../../{stem}.csv", None),
             ("a/x.edf", "/etc/{stem}.csv", None),
+            ("a/x.edf", "{stem", Some("a/{stem")),
+            ("a/x.edf", "{what}_{{stem}}", Some("a/{what}_{x}")),
+            ("p/{id}/x.edf", "{dir}.csv", Some("p/{id}/{id}.csv")),
+            ("a/x.edf", "..", Some("")),
+            ("a/..edf", "{stem}", Some("a")),
+            ("x.edf", "..", None),
         ] {
             assert_eq!(beside(recording, Some("i"), pattern).as_deref(), expected, "{recording} {pattern}");
         }

@@ -7,7 +7,7 @@ use crate::model::failure::{Failure, FailureClass};
 use crate::model::id::{RecordingId, Split};
 use crate::source::walk::Listed;
 use regex::Regex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// Who a recording is.
@@ -84,10 +84,10 @@ fn group<'a>(regex: &Regex, name: &str, path: &'a str) -> Option<&'a str> {
 
 fn refuse_duplicates(identities: &[Identity]) -> Result<()> {
     let ids = || identities.iter().filter_map(|one| Some((one.id.as_ref().ok()?, &one.path)));
-    let mut seen: BTreeMap<String, &String> = BTreeMap::new();
+    let mut seen: HashMap<String, &String> = HashMap::with_capacity(identities.len());
     let mut clashes = Vec::new();
     for (id, path) in ids() {
-        if let Some(first) = seen.insert(id.as_str().to_lowercase(), path) {
+        if let Some(first) = seen.insert(id.as_str().to_ascii_lowercase(), path) {
             clashes.push((id, first, path));
         }
     }
@@ -129,7 +129,7 @@ fn tells_apart(candidate: &str, paths: &[&str]) -> bool {
 }
 
 fn refuse_leaks(identities: &[Identity]) -> Result<()> {
-    let mut first: BTreeMap<&str, &Identity> = BTreeMap::new();
+    let mut first: HashMap<&str, &Identity> = HashMap::new();
     let mut leaks: BTreeMap<&str, (&Identity, &Identity)> = BTreeMap::new();
     for one in identities.iter().filter(|one| one.id.is_ok()) {
         let known = *first.entry(&one.subject).or_insert(one);

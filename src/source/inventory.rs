@@ -57,8 +57,7 @@ pub fn recordings(
 ) -> Result<Vec<SourceRecording>> {
     let listing = walk(&spec.root, &spec.recordings, &spec.exclude)?;
     let identities = identify(spec, &listing.recordings)?;
-    let (shelf, seen) = (Shelf::new(spec, &listing.seen), &listing.seen);
-    let put_together = Found { spec, shelf: &shelf, seen, memo };
+    let put_together = Found { spec, shelf: &Shelf::new(spec, &listing.seen), memo };
     let in_force: Vec<_> = identities
         .into_iter()
         .zip(&listing.recordings)
@@ -79,7 +78,7 @@ pub fn recording(spec: &DatasetSpec, relative: &str) -> Result<Option<SourceReco
     let folder = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
     let listing = walk(&spec.root.join(folder), &[], &[])?;
     let seen: Seen = listing.seen.into_iter().map(|(path, stamp)| (join(folder, &path), stamp)).collect();
-    let found = Found { spec, shelf: &Shelf::new(spec, &seen), seen: &seen, memo: &|_, _| None };
+    let found = Found { spec, shelf: &Shelf::new(spec, &seen), memo: &|_, _| None };
     found.recording(identity, stamp).map(Some)
 }
 
@@ -91,7 +90,6 @@ fn join(folder: &str, path: &str) -> String {
 struct Found<'a> {
     spec: &'a DatasetSpec,
     shelf: &'a Shelf<'a>,
-    seen: &'a Seen,
     memo: &'a (dyn Fn(&str, &Stamp) -> Option<Digest> + Sync),
 }
 
@@ -111,19 +109,20 @@ impl Found<'_> {
     /// The annotation file that patterns name, where it exists.
     fn beside(&self, identity: &Identity, patterns: &[String]) -> Result<Option<SourceFile>> {
         let id = identity.id.as_ref().ok().map(RecordingId::as_str);
-        let Some(path) = self.shelf.find(self.spec, patterns, &identity.path, id)? else { return Ok(None) };
-        let stamp = self.seen.get(&path).copied().flatten();
+        let Some((path, stamp)) = self.shelf.find(self.spec, patterns, &identity.path, id)? else {
+            return Ok(None);
+        };
         let stamp = stamp.unwrap_or_else(|| stamp_of(&self.spec.root.join(&path)));
         Ok(Some(self.file(path, stamp)))
     }
 }
 
-/// Returns the stamp of a file, of the link itself where it leads nowhere, or zeros where nothing can be
+/// Returns the stamp of a file, of the link itself where it leads nowhere, or `UNKNOWN` where nothing can be
 /// said. Opening such a file says what is wrong with it, so it is not dropped here.
 fn stamp_of(path: &Path) -> Stamp {
     let metadata = fault::point("stat source").and_then(|()| fs_err::metadata(path));
     let metadata = metadata.or_else(|_| fs_err::symlink_metadata(path));
-    metadata.map_or(super::NO_STAMP, |metadata| super::stamp(&metadata))
+    metadata.map_or(Stamp::UNKNOWN, |metadata| super::stamp(&metadata))
 }
 
 /// Returns a file as the file system describes it now, its content unknown.

@@ -18,9 +18,6 @@ pub use reader::{ANNOTATION_BYTES_LIMIT, SourceReader, hash, open, read_small};
 use crate::model::inventory::Stamp;
 use std::os::unix::fs::MetadataExt;
 
-/// The stamp of what cannot even be asked for one.
-const NO_STAMP: Stamp = Stamp { bytes: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
-
 fn nanoseconds(seconds: i64, rest: i64) -> i128 {
     i128::from(seconds) * 1_000_000_000 + i128::from(rest)
 }

@@ -10,13 +10,16 @@ use crate::model::dataset::DatasetSpec;
 use crate::model::inventory::Stamp;
 use globset::{Glob, GlobSet};
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir};
 use rustix::io::retry_on_intr;
 use std::collections::HashMap;
 use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// Bytes of names that the system is asked for in one call.
+const LISTED_AT_ONCE: usize = 32 << 10;
 
 /// Paths with what the file system says, where it was asked.
 pub(super) type Seen = HashMap<String, Option<Stamp>>;
@@ -48,13 +51,14 @@ pub(super) fn walk(root: &Path, globs: &[Glob], exclude: &[Glob]) -> Result<List
     let dotted = globs.iter().any(|glob| glob.glob().split('/').any(|part| part.starts_with('.')));
     let top = open(CWD, root).map_err(|error| Error::io("list", root)(error.into()))?;
     let found = Walk { root, top, set, excluded, dotted }.visit(Path::new(""))?;
-    let mut listing = Listing { recordings: Vec::new(), seen: HashMap::with_capacity(found.len()) };
-    for Found { path, matches, stamp } in found {
+    let mut listing =
+        Listing { recordings: Vec::new(), seen: HashMap::with_capacity(found.iter().map(Vec::len).sum()) };
+    for Found { path, matches, stamp } in found.into_iter().flatten() {
         let text = path.to_str();
         if matches {
             let listed = text.map_or_else(|| escaped(path.as_os_str()), str::to_owned);
             // A directory has its stamp where it matches.
-            let stamp = stamp.unwrap_or(super::NO_STAMP);
+            let stamp = stamp.unwrap_or(Stamp::UNKNOWN);
             listing.recordings.push(Listed { path: listed, is_utf8: text.is_some(), stamp });
         }
         if let Ok(path) = path.into_os_string().into_string() {
@@ -89,10 +93,10 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Everything below a directory. It is closed before those inside of it are opened: a deep tree needs no more
-    /// descriptors than there are threads.
-    fn visit(&self, directory: &Path) -> Result<Vec<Found>> {
-        let (mut found, inside) = self.list(directory).map_err(|error| {
+    /// Everything below a directory, directory by directory. Each is closed before those inside of it are opened: a deep
+    /// tree needs no more descriptors than there are threads.
+    fn visit(&self, directory: &Path) -> Result<Vec<Vec<Found>>> {
+        let (found, inside) = self.list(directory).map_err(|error| {
             let path = if directory.as_os_str().is_empty() {
                 self.root.to_owned()
             } else {
@@ -100,13 +104,9 @@ impl Walk<'_> {
             };
             Error::io("list", path)(error.into())
         })?;
-        let below: Vec<Vec<Found>> =
+        let below: Vec<Vec<Vec<Found>>> =
             inside.par_iter().map(|directory| self.visit(directory)).collect::<Result<_>>()?;
-        found.reserve(below.iter().map(Vec::len).sum());
-        for below in below {
-            found.extend(below);
-        }
-        Ok(found)
+        Ok(std::iter::once(found).chain(below.into_iter().flatten()).collect())
     }
 
     /// What a directory holds, and which of it are directories.
@@ -114,7 +114,9 @@ impl Walk<'_> {
         let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
         let handle = open(self.top.as_fd(), here)?;
         let (mut found, mut inside) = (Vec::new(), Vec::new());
-        for entry in Dir::read_from(&handle)? {
+        let mut buffer = Vec::with_capacity(LISTED_AT_ONCE);
+        let mut entries = RawDir::new(&handle, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
             fault::uninterrupted("list source")?;
             let entry = entry?;
             let name = entry.file_name();
@@ -141,13 +143,13 @@ impl Walk<'_> {
     }
 }
 
-/// Returns the stamp of a file, of the link itself where it leads nowhere, or zeros where nothing can be
+/// Returns the stamp of a file, of the link itself where it leads nowhere, or `UNKNOWN` where nothing can be
 /// said. Opening such a file says what is wrong with it, so it is not dropped here.
 fn stamp_at(directory: &OwnedFd, name: &CStr) -> Stamp {
     let stat = fault::uninterrupted("stat source");
     let stat = stat.and_then(|()| rustix::fs::statat(directory, name, AtFlags::empty()));
     let stat = stat.or_else(|_| rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW));
-    stat.map_or(super::NO_STAMP, |stat| Stamp {
+    stat.map_or(Stamp::UNKNOWN, |stat| Stamp {
         bytes: stat.st_size as u64,
         mtime_ns: super::nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
         ctime_ns: super::nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),

@@ -1,11 +1,13 @@
 //! Where the arrays of a finished file lie, so that a reader maps them, and the channel names that a signal file carries.
 
 use super::Store;
+use super::dir::fault;
 use crate::container::npy::{Element, Header, SUFFIX};
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, VersionName};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 
 /// Names of a few thousand channels; a longer member is none of ours.
@@ -60,7 +62,7 @@ impl Store {
         let mut places = BTreeMap::new();
         for member in &archive.members {
             let Some(array) = member.name.strip_suffix(SUFFIX) else { continue };
-            let place = locate(&file, member.offset, member.bytes);
+            let place = locate(&file, member.offset, member.bytes).map_err(Error::io("read", &path))?;
             let message = || format!("the header of its array `{array}` cannot be read");
             let place = place.ok_or_else(|| Error::Damaged { path: path.clone(), message: message() })?;
             places.insert(array, place);
@@ -69,15 +71,21 @@ impl Store {
     }
 }
 
-/// Reads the header of an array that lies, header and data, in `bytes` bytes from `offset` on.
-fn locate(file: &File, offset: u64, bytes: u64) -> Option<ArrayPlace> {
+/// Reads the header of an array that lies, header and data, in `bytes` bytes from `offset` on; nothing where it is none.
+fn locate(file: &File, offset: u64, bytes: u64) -> io::Result<Option<ArrayPlace>> {
+    // The frame was compared with the size of the file: what cannot be read is the machine's doing.
     let read = |length: u64| {
-        let mut start = vec![0; usize::try_from(length.min(bytes)).ok()?];
-        file.read_exact_at(&mut start, offset).ok().map(|()| start)
+        let mut start = vec![0; length.min(bytes) as usize];
+        fault::point("read file").and_then(|()| file.read_exact_at(&mut start, offset)).map(|()| start)
     };
-    let length = Header::encoded_bytes(&read(HEADER_START)?)? as u64;
-    let header = Header::decode(&read(length)?)?;
-    let data = header.data_bytes()?;
+    let Some(length) = Header::encoded_bytes(&read(HEADER_START)?) else { return Ok(None) };
+    let text = read(length as u64)?;
+    Ok(place(&text, offset, bytes))
+}
+
+fn place(text: &[u8], offset: u64, bytes: u64) -> Option<ArrayPlace> {
+    let header = Header::decode(text)?;
+    let (length, data) = (text.len() as u64, header.data_bytes()?);
     (length.checked_add(data)? == bytes).then_some(ArrayPlace {
         element: header.element,
         shape: header.shape,

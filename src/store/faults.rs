@@ -148,7 +148,7 @@ fn finished(store: &Store) -> BTreeMap<String, Digest> {
     let mut found = BTreeMap::new();
     for version in [first, second] {
         let names: Vec<_> = store.files(&profile, &version).unwrap().into_keys().collect();
-        for scanned in store.scan(&profile, &version, &names) {
+        for scanned in store.scan(&profile, &version, &names).unwrap() {
             let (record, _) = scanned.outcome.unwrap_or_else(|why| panic!("{}: {why}", scanned.name));
             found.insert(format!("{version}/{}", record.name), record.sha256);
         }

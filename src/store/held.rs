@@ -100,10 +100,13 @@ impl Held {
             Ok(build) => {
                 match history::read(&build, held.history) {
                     Ok(history) => held.history = history,
-                    Err(error) => held.notes.push(format!("`{HISTORY}` is not used: {error}")),
+                    Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+                        held.notes.push(format!("`{HISTORY}` is not used: {error}"));
+                    }
+                    Err(error) => return Err(build.error("read", HISTORY)(error)),
                 }
                 held.merge_journals(&build, profile, version)?;
-                held.recall_identity(&build, profile, version);
+                held.recall_identity(&build, profile, version)?;
             }
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(dir.error("open", BUILD)(error)),
@@ -112,31 +115,33 @@ impl Held {
     }
 
     /// Without manifest and journals, a file that every writer leaves says what the version means.
-    fn recall_identity(&mut self, build: &Dir, profile: &ProfileName, version: &VersionName) {
-        if self.identity.is_some() {
-            return;
-        }
-        if let Ok(Recorded { header, .. }) = journal::read(build, IDENTITY)
+    fn recall_identity(&mut self, build: &Dir, profile: &ProfileName, version: &VersionName) -> Result<()> {
+        if self.identity.is_none()
+            && let Ok(Recorded { header, .. }) = journal::read(build, IDENTITY)?
             && (&header.profile, &header.version) == (profile, version)
         {
             (self.identity, self.recipe) = (header.identity, header.recipe);
         }
+        Ok(())
     }
 
     /// The entries that the named journals alone would tell.
-    pub(super) fn told_by(build: &Dir, names: &[String]) -> Vec<Arc<Entry>> {
+    pub(super) fn told_by(build: &Dir, names: &[String]) -> Result<Vec<Arc<Entry>>> {
         let mut told = Self::nothing();
-        for one in names.iter().filter_map(|name| journal::read(build, name).ok()) {
-            one.lines.into_iter().for_each(|line| told.merge_line(line));
+        for name in names {
+            let lines = journal::read(build, name)?.map(|one| one.lines).unwrap_or_default();
+            for line in lines {
+                told.merge_line(line);
+            }
         }
-        told.entries.into_values().collect()
+        Ok(told.entries.into_values().collect())
     }
 
     fn merge_journals(&mut self, build: &Dir, profile: &ProfileName, version: &VersionName) -> Result<()> {
         let mut journals = Vec::new();
         for name in journal::names(build)? {
             self.journals += 1;
-            match journal::read(build, &name) {
+            match journal::read(build, &name)? {
                 Ok(one) if one.header.profile == *profile && one.header.version == *version => {
                     journals.push((one, name));
                 }
@@ -282,7 +287,11 @@ const ATTEMPTS: usize = 8;
 type Moment = (Option<(u64, i64, i64, i128)>, Vec<String>);
 
 fn moment(dir: &Dir) -> Result<Moment> {
-    let stat = dir.stat(MANIFEST).ok();
+    let stat = match dir.stat(MANIFEST) {
+        Ok(stat) => Some(stat),
+        Err(error) if is_absent(&error) => None,
+        Err(error) => return Err(dir.error("read", MANIFEST)(error)),
+    };
     let manifest =
         stat.map(|stat| (stat.st_ino, stat.st_size, stat.st_mtime, i128::from(stat.st_mtime_nsec)));
     match dir.child(BUILD) {

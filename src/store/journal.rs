@@ -140,6 +140,8 @@ pub(super) fn lock_ended(build: &Dir, name: &str) -> Result<Option<File>> {
     match build.open_file(name) {
         Ok(file) => Ok(file.try_lock().is_ok().then_some(file)),
         Err(error) if is_absent(&error) => Ok(None),
+        // A directory or a link with the name of a journal is no writer's.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(None),
         Err(error) => Err(build.error("open", name)(error)),
     }
 }
@@ -153,18 +155,24 @@ pub(super) enum Unusable {
     /// Its first line is not whole.
     #[error("its first line is damaged")]
     Damaged,
-    /// The system would not read it.
+    /// It is gone, or no file.
     #[error("it cannot be read: {0}")]
-    Unread(std::io::Error),
+    NoFile(std::io::Error),
 }
 
-/// Reads a journal; lines that are torn or changed are left out.
-pub(super) fn read(build: &Dir, name: &str) -> std::result::Result<Recorded, Unusable> {
+/// Reads a journal; lines that are torn or changed are left out. `Error::Io` where the machine would not read it: what it
+/// says is not lost then, and nobody may go on as if it said nothing.
+pub(super) fn read(build: &Dir, name: &str) -> Result<std::result::Result<Recorded, Unusable>> {
     let mut text = Vec::new();
     let read =
         build.open_file(name).and_then(|file| fault::Watched(&file, "read journal").read_to_end(&mut text));
-    read.map_err(Unusable::Unread)?;
-    decode(&text)
+    match read {
+        Ok(_) => Ok(decode(&text)),
+        Err(error) if is_absent(&error) || error.kind() == std::io::ErrorKind::InvalidInput => {
+            Ok(Err(Unusable::NoFile(error)))
+        }
+        Err(error) => Err(build.error("read", name)(error)),
+    }
 }
 
 fn decode(text: &[u8]) -> std::result::Result<Recorded, Unusable> {

@@ -17,6 +17,7 @@
 //!             ├── shard-K-of-N        held by the builder of that shard
 //!             ├── merge               held while a shard merges journals into the manifest
 //!             ├── identity            what the version means, should manifest and journals be lost
+//!             ├── removed             the manifest of a version that is being removed, for its age
 //!             ├── journal-*.jsonl     one a writer, locked while it lives
 //!             ├── history.jsonl       builds that found everything present since the manifest was written
 //!             └── tmp/                files that are being written
@@ -51,6 +52,8 @@ pub const HISTORY: &str = "history.jsonl";
 pub const MERGE: &str = "merge";
 /// Name of the file that says what the version means, below `BUILD`.
 pub const IDENTITY: &str = "identity";
+/// Name of what was the manifest of a version that is being removed, below `BUILD`.
+pub const REMOVED: &str = "removed";
 /// Directory of unfinished files, below `BUILD`.
 pub const TEMPORARIES: &str = "tmp";
 

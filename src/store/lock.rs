@@ -118,12 +118,13 @@ impl Lock {
     }
 
     /// Says who holds the lock, without making or writing anything; nothing where nobody does.
-    pub(super) fn peek(build: &Dir) -> Option<String> {
-        let mut file = build.open_file(LOCK).ok()?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Some(holder(build, &mut file)),
-            _ => None,
-        }
+    pub(super) fn peek(build: &Dir) -> Result<Option<String>> {
+        let mut file = match build.open_file(LOCK) {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(build.error("open", LOCK)(error)),
+        };
+        Ok(matches!(file.try_lock(), Err(TryLockError::WouldBlock)).then(|| holder(build, &mut file)))
     }
 
     /// Why locks below `.build` cannot be relied on, as far as the kind of the file system tells.

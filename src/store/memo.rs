@@ -29,7 +29,9 @@ pub struct MemoLine {
 /// What is remembered of a dataset; a later line replaces an earlier one.
 #[derive(Debug, Clone, Default)]
 pub struct Memo {
-    known: HashMap<String, Known>,
+    /// Where each path stands in `known`: there may be hundreds of thousands, and a table of numbers is a small one.
+    places: HashMap<Box<str>, usize>,
+    known: Vec<Known>,
     /// Lines that say nothing any more: replaced or damaged.
     stale: usize,
 }
@@ -42,6 +44,8 @@ struct Known {
     began_ns: i128,
 }
 
+/// Bytes of a memo that are read at once.
+const CHUNK: u64 = 1 << 20;
 const SECOND_NS: i128 = 1_000_000_000;
 /// Resolution of times with digits behind the second: a tick of the kernel is at most 10 ms.
 const FINE_NS: i128 = 10_000_000;
@@ -54,7 +58,7 @@ impl Memo {
     /// Returns the content of the file at `path`, if it had the same stamp and was at rest when it was hashed.
     #[must_use]
     pub fn get(&self, path: &str, stamp: &Stamp) -> Option<Digest> {
-        let known = self.known.get(path)?;
+        let known = &self.known[*self.places.get(path)?];
         (known.stamp == *stamp && was_at_rest(known)).then_some(known.sha256)
     }
 
@@ -72,28 +76,39 @@ impl Memo {
 
     /// Reads a memo from its directory; nothing readable is nothing remembered.
     pub(super) fn read(sources: &Dir, name: &str) -> Self {
-        let mut text = Vec::new();
-        match sources
-            .open_file(name)
-            .and_then(|file| fault::Watched(&file, "read memo").read_to_end(&mut text))
-        {
-            Ok(_) => Self::decode(&text),
-            Err(_) => Self::default(),
-        }
+        let read = sources.open_file(name).and_then(|file| Self::decode(fault::Watched(&file, "read memo")));
+        read.unwrap_or_default()
     }
 
-    fn decode(text: &[u8]) -> Self {
-        let lines = text.par_split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let lines: Vec<Option<MemoLine>> = lines.map(seal::decode).collect();
-        let mut memo = Self { known: HashMap::with_capacity(lines.len()), stale: 0 };
-        for line in lines {
-            let replaced = line.map(|MemoLine { path, stamp, sha256, began_ns }| {
-                memo.known.insert(path, Known { stamp, sha256, began_ns }).is_some()
-            });
-            // A damaged line says as little as one that was replaced.
-            memo.stale += usize::from(replaced.unwrap_or(true));
+    fn decode(mut from: impl Read) -> io::Result<Self> {
+        let (mut memo, mut text) = (Self::default(), Vec::new());
+        while from.by_ref().take(CHUNK).read_to_end(&mut text)? > 0 {
+            let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+            memo.add(&text[..end]);
+            text.drain(..end);
         }
-        memo
+        memo.add(&text);
+        Ok(memo)
+    }
+
+    fn add(&mut self, text: &[u8]) {
+        let lines = text.par_split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let lines: Vec<Option<MemoLine>> = lines.map(decode_line).collect();
+        for line in lines {
+            let Some(MemoLine { path, stamp, sha256, began_ns }) = line else {
+                // A damaged line says as little as one that was replaced.
+                self.stale += 1;
+                continue;
+            };
+            let known = Known { stamp, sha256, began_ns };
+            if let Some(place) = self.places.get(path.as_str()) {
+                self.known[*place] = known;
+                self.stale += 1;
+            } else {
+                self.places.insert(path.into_boxed_str(), self.known.len());
+                self.known.push(known);
+            }
+        }
     }
 
     /// Returns the memo as text without its stale lines, or nothing where they are the lesser part.
@@ -101,14 +116,61 @@ impl Memo {
         if self.stale < LEAST_STALE.max(self.known.len()) {
             return Ok(None);
         }
-        let mut lines: Vec<_> = self.known.iter().collect();
-        lines.sort_by_key(|(path, _)| *path);
+        let mut paths: Vec<_> = self.places.iter().collect();
+        paths.sort_unstable();
         let mut text = Vec::new();
-        for (path, known) in lines {
-            let Known { stamp, sha256, began_ns } = known.clone();
-            seal::encode(&MemoLine { path: path.clone(), stamp, sha256, began_ns }, &mut text)?;
+        for (path, place) in paths {
+            let Known { stamp, sha256, began_ns } = self.known[*place].clone();
+            seal::encode(&MemoLine { path: path.to_string(), stamp, sha256, began_ns }, &mut text)?;
         }
         Ok(Some(text))
+    }
+}
+
+/// Reads an undamaged line: as `seal::encode` writes it where it is that, which takes a fifth of the time, else as any JSON.
+fn decode_line(line: &[u8]) -> Option<MemoLine> {
+    let text = seal::open(line)?;
+    Cursor(text).line().or_else(|| serde_json::from_slice(text).ok())
+}
+
+/// What is left of a line.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn line(mut self) -> Option<MemoLine> {
+        let path = self.text(b"{\"path\":\"")?.to_owned();
+        let bytes = u64::try_from(self.number(b",\"stamp\":{\"bytes\":")?).ok()?;
+        let mtime_ns = self.number(b",\"mtime_ns\":")?.into();
+        let ctime_ns = self.number(b",\"ctime_ns\":")?.into();
+        let inode = u64::try_from(self.number(b",\"inode\":")?).ok()?;
+        let sha256 = Digest::from_hex(self.text(b"},\"sha256\":\"")?)?;
+        let began_ns = self.number(b",\"began_ns\":")?.into();
+        let stamp = Stamp { bytes, mtime_ns, ctime_ns, inode };
+        (self.0 == b"}").then_some(MemoLine { path, stamp, sha256, began_ns })
+    }
+
+    /// What stands between `before` and the next quote, where nothing in it is escaped.
+    fn text(&mut self, before: &[u8]) -> Option<&'a str> {
+        let rest = self.0.strip_prefix(before)?;
+        let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let (text, rest) = rest.split_at(end);
+        self.0 = rest.strip_prefix(b"\"")?;
+        std::str::from_utf8(text).ok()
+    }
+
+    /// The number behind `before`, where it is a common one.
+    fn number(&mut self, before: &[u8]) -> Option<i64> {
+        let rest = self.0.strip_prefix(before)?;
+        let (is_negative, rest) = rest.strip_prefix(b"-").map_or((false, rest), |rest| (true, rest));
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 {
+            return None;
+        }
+        let (number, rest) = rest.split_at(digits);
+        let add = |number: i64, digit: &u8| number.checked_mul(10)?.checked_add((digit - b'0').into());
+        let number = number.iter().try_fold(0, add)?;
+        self.0 = rest;
+        Some(if is_negative { -number } else { number })
     }
 }
 
@@ -162,7 +224,36 @@ mod tests {
         for line in lines {
             seal::encode(line, &mut text).unwrap();
         }
-        Memo::decode(&text)
+        Memo::decode(&text[..]).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_read_as_any_json_reader_reads_it() {
+        let usual =
+            line("a/b c/é.edf", 1_795_242_276_268_910_221, 1_795_242_276_268_910_222, i64::MAX.into());
+        let large = Stamp { bytes: u64::MAX, inode: u64::MAX, ..usual.stamp };
+        for (line, is_usual) in [
+            (usual.clone(), true),
+            (line("", -1, i64::MIN.into(), 0), false),
+            (line("x", -7, 0, -1), true),
+            (line("a\"b\\c\n", 1, 2, 3), false),
+            (line("late", i128::MAX, i128::MIN, i128::from(i64::MAX) + 1), false),
+            (MemoLine { stamp: large, ..usual }, false),
+        ] {
+            let mut text = Vec::new();
+            seal::encode(&line, &mut text).unwrap();
+            let text = text.strip_suffix(b"\n").unwrap();
+            assert_eq!(decode_line(text).as_ref(), Some(&line));
+            assert_eq!(Cursor(seal::open(text).unwrap()).line().is_some(), is_usual, "{line:?}");
+        }
+        for other in [
+            r#"{"path":"x","stamp":{"bytes":-1,"mtime_ns":1,"ctime_ns":1,"inode":1},"sha256":"","began_ns":1}"#,
+            r#"{"path":"x","stamp":{"bytes":,"mtime_ns":1"#,
+            r#"{"path":"x"#,
+            "",
+        ] {
+            assert_eq!(Cursor(other.as_bytes()).line(), None, "{other}");
+        }
     }
 
     #[test]
@@ -211,7 +302,7 @@ mod tests {
         lines.push(new.clone());
         assert!(memo(&lines[..LEAST_STALE]).compacted().unwrap().is_none());
         let text = memo(&lines).compacted().unwrap().unwrap();
-        assert_eq!(Memo::decode(&text).get("a", &new.stamp), Some(new.sha256));
-        assert_eq!(Memo::decode(&text).stale, 0);
+        assert_eq!(Memo::decode(&text[..]).unwrap().get("a", &new.stamp), Some(new.sha256));
+        assert_eq!(Memo::decode(&text[..]).unwrap().stale, 0);
     }
 }

@@ -2,7 +2,7 @@
 //! finished is ever overwritten by accident.
 
 use super::dir::{self, Dir, is_absent, is_refused_link, is_unsupported};
-use super::npz::{self, Archive};
+use super::npz::{self, Archive, Flaw};
 use crate::error::{Error, Result};
 use crate::model::artifact::Facts;
 use crate::model::id::Digest;
@@ -162,8 +162,12 @@ pub(super) fn judge(target: &Dir, leaf: &str, ours: &File) -> Result<Verdict> {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(Verdict::Replace),
         Err(error) => return Err(target.error("open", leaf)(error)),
     };
-    let (Ok(found), Ok(ours)) = (npz::verify(&existing), Archive::read(ours)) else {
-        return Ok(Verdict::Replace);
+    let read = npz::verify(&existing).and_then(|found| Ok((found, Archive::read(ours)?)));
+    let (found, ours) = match read {
+        Ok(read) => read,
+        Err(Flaw::Damaged(_)) => return Ok(Verdict::Replace),
+        // What cannot be read may be good: nothing is replaced on a guess.
+        Err(Flaw::Unread(error)) => return Err(target.error("read", leaf)(error)),
     };
     let key = |facts: &Facts| {
         (std::mem::discriminant(facts), facts.id().clone(), facts.fingerprint(), facts.sources())

@@ -6,12 +6,15 @@
 
 use super::dir::{Dir, is_absent};
 use super::journal::{self, Unusable};
-use super::layout::{self, BUILD, DAMAGED, FileName, HISTORY, LATEST, LOCK, MANIFEST, Place, TEMPORARIES};
+use super::layout::{
+    self, BUILD, DAMAGED, FileName, HISTORY, LATEST, LOCK, MANIFEST, Place, REMOVED, TEMPORARIES,
+};
 use super::lock::{Lock, Patience};
 use super::merge::uncounted;
 use super::{Held, ManifestState, Store, Wait, setup};
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, Split, VersionName};
+use rustix::fs::Stat;
 use std::collections::BTreeSet;
 
 /// A name that can be removed.
@@ -97,33 +100,36 @@ impl Store {
     pub fn holder(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<String>> {
         let components = Place::Version(profile, version).components();
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
-        let build = dir.child(BUILD).ok();
-        if let Some(holder) = build.as_ref().and_then(Lock::peek) {
+        if let Some(build) = child(&dir, BUILD)?
+            && let Some(holder) = Lock::peek(&build)?
+        {
             return Ok(Some(format!("a build holds it ({holder})")));
         }
+        // Where directories cannot be locked, nobody holds one.
         Ok((!dir.try_own().unwrap_or(true)).then(|| "a reader holds it".to_owned()))
     }
 
-    /// Returns what lies in a version; nothing where it has no directory, or none that this program made.
+    /// Returns what lies in a version; nothing where it has no directory, or none that this program made. A directory
+    /// in which nothing is left was one: a removal was killed just before its end.
     pub fn contents(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<Contents>> {
         let components = Place::Version(profile, version).components();
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
         let contents = contents(&dir)?;
-        Ok((!contents.ours.is_empty()).then_some(contents))
+        Ok((!contents.ours.is_empty() || contents.foreign.is_empty()).then_some(contents))
     }
 
     /// Returns when the manifest of a version was written, or last found to need no change, in seconds since the epoch;
-    /// nothing where there is none.
+    /// nothing where there is none, nor one that a killed removal took away.
     pub fn committed_at(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<i64>> {
         let components = Place::Version(profile, version).components();
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(None) };
-        let Some(written) = modified(&dir, MANIFEST)? else { return Ok(None) };
-        let counted = match dir.child(BUILD) {
-            Ok(build) => modified(&build, HISTORY)?,
-            Err(error) if is_absent(&error) => None,
-            Err(error) => return Err(dir.error("open", BUILD)(error)),
-        };
-        Ok(Some(counted.map_or(written, |counted| counted.max(written))))
+        let modified = |dir: &Dir, name| Ok(stat(dir, name)?.map(|stat| stat.st_mtime));
+        let (manifest, build) = (modified(&dir, MANIFEST)?, child(&dir, BUILD)?);
+        match (manifest, build) {
+            (Some(written), Some(build)) => Ok(modified(&build, HISTORY)?.max(Some(written))),
+            (None, Some(build)) => modified(&build, REMOVED),
+            (written, None) => Ok(written),
+        }
     }
 
     /// Returns what was moved to `.damaged/` longer than `age_s` seconds ago.
@@ -155,13 +161,15 @@ impl Store {
             return Ok(());
         };
         let Ok(target) = dir.read_link(LATEST) else { return Ok(()) };
-        if VersionName::new(target).is_ok_and(|version| dir.stat(version.as_str()).is_ok()) {
+        if let Ok(version) = VersionName::new(target)
+            && stat(&dir, version.as_str())?.is_some()
+        {
             return Ok(());
         }
         dir.remove(LATEST).map_err(dir.error("remove", LATEST))?;
         let mut complete = Vec::new();
         for version in self.versions(profile)? {
-            if self.load(profile, &version).is_ok_and(|held| is_complete(&held)) {
+            if is_complete(&self.load(profile, &version)?) {
                 complete.push((self.committed_at(profile, &version)?, version));
             }
         }
@@ -178,12 +186,17 @@ impl Store {
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(Vec::new()) };
         let held = Held::read(Some(&dir), profile, version)?;
         let needed = Needed::new(&held);
-        let mut orphans: Vec<Item> = contents(&dir)?.ours;
-        let build = dir.child(BUILD).ok();
-        orphans.retain(|item| match item.name.strip_prefix(BUILD).and_then(|rest| rest.strip_prefix('/')) {
-            Some(leaf) => build.as_ref().is_some_and(|build| is_left_over(build, leaf, &held)),
-            None => !needed.needs(&item.name),
-        });
+        let build = child(&dir, BUILD)?;
+        let mut orphans = Vec::new();
+        for item in contents(&dir)?.ours {
+            let leaf = item.name.strip_prefix(BUILD).and_then(|rest| rest.strip_prefix('/'));
+            let is_orphan = match (leaf, &build) {
+                (Some(leaf), Some(build)) => is_left_over(build, leaf, &held)?,
+                (Some(_), None) => false,
+                (None, _) => !needed.needs(&item.name),
+            };
+            orphans.extend(is_orphan.then_some(item));
+        }
         Ok(orphans)
     }
 }
@@ -202,7 +215,7 @@ impl Claim {
     /// where it holds what is not ours.
     pub fn remove_version(self) -> Result<bool> {
         let dir = &self.version;
-        remove(dir, MANIFEST)?;
+        take_away_manifest(dir)?;
         dir.sync()?;
         let contents = contents(dir)?;
         // Journals next: they list files as well.
@@ -210,17 +223,19 @@ impl Claim {
         let (journals, rest): (Vec<&Item>, Vec<&Item>) = contents.ours.iter().partition(is_journal);
         let (own, finished): (Vec<&Item>, Vec<&Item>) =
             rest.into_iter().partition(|item| item.name.starts_with(BUILD));
-        let is_lock = |item: &&Item| item.name == format!("{BUILD}/{LOCK}");
-        let (lock, own): (Vec<&Item>, Vec<&Item>) = own.into_iter().partition(is_lock);
+        let is_last =
+            |item: &&Item| [LOCK, REMOVED].iter().any(|last| item.name == format!("{BUILD}/{last}"));
+        // `lock` before `removed`, as names sort: who finds the second alone can still tell the age.
+        let (last, own): (Vec<&Item>, Vec<&Item>) = own.into_iter().partition(is_last);
         self.remove_items(journals.into_iter().chain(finished))?;
         for split in Split::ALL {
             dir.remove_child(split.as_str()).map_err(dir.error("remove", split.as_str()))?;
         }
         self.remove_items(own.into_iter())?;
-        if let Ok(build) = dir.child(BUILD) {
+        if let Some(build) = child(dir, BUILD)? {
             build.remove_child(TEMPORARIES).map_err(build.error("remove", TEMPORARIES))?;
         }
-        self.remove_items(lock.into_iter())?;
+        self.remove_items(last.into_iter())?;
         dir.remove_child(BUILD).map_err(dir.error("remove", BUILD))?;
         let name = self.name.as_str();
         self.profile.remove_child(name).map_err(self.profile.error("remove", name))
@@ -244,6 +259,39 @@ impl Claim {
             remove(below.as_ref().unwrap_or(&self.version), leaf)?;
         }
         Ok(())
+    }
+}
+
+/// Opens a directory; nothing where it is absent.
+fn child(dir: &Dir, name: &str) -> Result<Option<Dir>> {
+    match dir.child(name) {
+        Ok(child) => Ok(Some(child)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(dir.error("open", name)(error)),
+    }
+}
+
+/// Returns what the file system says of a name; nothing where it is absent.
+fn stat(dir: &Dir, name: &str) -> Result<Option<Stat>> {
+    match dir.stat(name) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(dir.error("read", name)(error)),
+    }
+}
+
+/// Takes the manifest out of its place, so that the version is no version any more. It is kept until the end: its age is
+/// the version's, should the removal be killed and begun again.
+fn take_away_manifest(dir: &Dir) -> Result<()> {
+    let moved = match child(dir, BUILD)? {
+        Some(build) => dir.rename(MANIFEST, &build, REMOVED),
+        None => return remove(dir, MANIFEST),
+    };
+    match moved {
+        Err(error) if is_absent(&error) => Ok(()),
+        // Where there is no space for a name, removing needs none.
+        Err(_) => remove(dir, MANIFEST),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -277,11 +325,7 @@ fn contents(dir: &Dir) -> Result<Contents> {
 
 fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: fn(&str) -> bool) -> Result<()> {
     let leaf = place.rsplit('/').next().unwrap_or(place);
-    let dir = match above.child(leaf) {
-        Ok(dir) => dir,
-        Err(error) if is_absent(&error) => return Ok(()),
-        Err(error) => return Err(above.error("open", leaf)(error)),
-    };
+    let Some(dir) = child(above, leaf)? else { return Ok(()) };
     for (name, kind) in dir.list()? {
         let path = format!("{place}/{name}");
         if place == BUILD && name == TEMPORARIES && kind.is_dir() {
@@ -295,38 +339,29 @@ fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: fn(&str) -> 
     Ok(())
 }
 
-/// When a file was last written, in seconds since the epoch; nothing where it is absent.
-fn modified(dir: &Dir, name: &str) -> Result<Option<i64>> {
-    match dir.stat(name) {
-        Ok(stat) => Ok(Some(stat.st_mtime)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(dir.error("read", name)(error)),
-    }
-}
-
 fn is_builders(path: &str) -> bool {
     let leaf = path.rsplit('/').next().unwrap_or(path);
-    [LOCK, layout::MERGE, layout::IDENTITY, HISTORY].contains(&leaf)
+    [LOCK, layout::MERGE, layout::IDENTITY, HISTORY, REMOVED].contains(&leaf)
         || layout::is_shard_name(leaf)
         || layout::is_journal_name(leaf)
 }
 
 /// True where a file of builders is of no use any more.
-fn is_left_over(build: &Dir, leaf: &str, held: &Held) -> bool {
-    if leaf.starts_with(TEMPORARIES) {
-        return true;
+fn is_left_over(build: &Dir, leaf: &str, held: &Held) -> Result<bool> {
+    if leaf.starts_with(TEMPORARIES) || leaf == REMOVED {
+        return Ok(true);
     }
-    layout::is_journal_name(leaf) && says_nothing_new(build, leaf, held)
+    if layout::is_journal_name(leaf) { says_nothing_new(build, leaf, held) } else { Ok(false) }
 }
 
 /// True for a journal that cannot be read, or whose entries the manifest holds. A later program's stays.
-fn says_nothing_new(build: &Dir, name: &str, held: &Held) -> bool {
-    match journal::read(build, name) {
-        Err(Unusable::Damaged) => true,
-        Err(Unusable::Later(_) | Unusable::Unread(_)) => false,
+fn says_nothing_new(build: &Dir, name: &str, held: &Held) -> Result<bool> {
+    match journal::read(build, name)? {
+        Err(Unusable::Damaged) => Ok(true),
+        Err(Unusable::Later(_) | Unusable::NoFile(_)) => Ok(false),
         Ok(_) => {
             let is_merged = matches!(held.manifest, ManifestState::Read(_));
-            is_merged && uncounted(held, Held::told_by(build, &[name.to_owned()])).is_empty()
+            Ok(is_merged && uncounted(held, Held::told_by(build, &[name.to_owned()])?).is_empty())
         }
     }
 }

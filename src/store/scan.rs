@@ -3,7 +3,7 @@
 use super::Store;
 use super::dir::{Dir, is_absent};
 use super::layout::{FileName, Part, Place};
-use super::npz::{self, Archive};
+use super::npz::{self, Archive, Flaw};
 use crate::error::{Error, Result};
 use crate::model::artifact::Facts;
 use crate::model::id::{ProfileName, Split, VersionName};
@@ -44,25 +44,41 @@ impl Store {
         Ok(files.into_iter().collect())
     }
 
-    /// Reads the named files to the last byte, many at once, in the order of `names`.
-    #[must_use]
-    pub fn scan(&self, profile: &ProfileName, version: &VersionName, names: &[String]) -> Vec<Scanned> {
-        let scan =
-            |name: &String| Scanned { name: name.clone(), outcome: self.scan_one(profile, version, name) };
-        names.par_iter().map(scan).collect()
+    /// Reads the named files to the last byte, many at once, in the order of `names`; those that went meanwhile are
+    /// left out. `Error::Io` where the machine would not read one: that says nothing about its bytes.
+    pub fn scan(
+        &self,
+        profile: &ProfileName,
+        version: &VersionName,
+        names: &[String],
+    ) -> Result<Vec<Scanned>> {
+        let scan = |name: &String| self.scan_one(profile, version, name).transpose();
+        names.par_iter().filter_map(scan).collect()
     }
 
-    fn scan_one(
+    /// Reads a file to the last byte; nothing where there is none. `Error::Io` as for `scan`.
+    pub fn scan_one(
         &self,
         profile: &ProfileName,
         version: &VersionName,
         name: &str,
-    ) -> std::result::Result<(FileRecord, Facts), String> {
-        let (name, file) = self.open_finished(profile, version, name).map_err(|error| error.to_string())?;
-        let found = npz::verify(&file)?;
-        check_facts(&name, &found.facts)?;
-        let record = FileRecord { name: name.to_string(), bytes: found.bytes, sha256: found.sha256 };
-        Ok((record, found.facts))
+    ) -> Result<Option<Scanned>> {
+        let examine = || {
+            let (name, file) = self.open_finished(profile, version, name)?;
+            let found = npz::verify(&file).and_then(|found| {
+                check_facts(&name, &found.facts)?;
+                let record = FileRecord { name: name.to_string(), bytes: found.bytes, sha256: found.sha256 };
+                Ok((record, found.facts))
+            });
+            found.map_err(|flaw| self.flawed(profile, version, &name, flaw))
+        };
+        let scanned = |outcome| Some(Scanned { name: name.to_owned(), outcome });
+        match examine() {
+            Ok(found) => Ok(scanned(Ok(found))),
+            Err(Error::Damaged { message, .. }) => Ok(scanned(Err(message))),
+            Err(error) if error.is_absence() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns what a finished file says of itself; its arrays are not looked at.
@@ -72,13 +88,21 @@ impl Store {
 
     /// Opens a finished file for reading and returns where its members lie.
     pub fn open(&self, profile: &ProfileName, version: &VersionName, name: &str) -> Result<(File, Archive)> {
-        let path = self.version_dir(profile, version).join(name);
         let (name, file) = self.open_finished(profile, version, name)?;
         let archive = Archive::read(&file).and_then(|archive| {
             check_facts(&name, &archive.facts)?;
             Ok(archive)
         });
-        archive.map(|archive| (file, archive)).map_err(|message| Error::Damaged { path, message })
+        archive.map(|archive| (file, archive)).map_err(|flaw| self.flawed(profile, version, &name, flaw))
+    }
+
+    /// A file is damaged only by its bytes; where the machine would not read them, that is what is wrong.
+    fn flawed(&self, profile: &ProfileName, version: &VersionName, name: &FileName, flaw: Flaw) -> Error {
+        let path = self.version_dir(profile, version).join(name.to_string());
+        match flaw {
+            Flaw::Unread(source) => Error::io("read", path)(source),
+            Flaw::Damaged(message) => Error::Damaged { path, message },
+        }
     }
 
     fn open_finished(
@@ -99,8 +123,14 @@ impl Store {
         };
         let dir = Dir::reach(self.root(), &place.components())?.ok_or_else(gone)?;
         let leaf = file_name.leaf();
-        let file = dir.open_file(&leaf).map_err(dir.error("open", &leaf))?;
-        Ok((file_name, file))
+        match dir.open_file(&leaf) {
+            Ok(file) => Ok((file_name, file)),
+            // A link, a pipe or a directory in its place.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+                Err(Error::Damaged { path: dir.path_of(&leaf), message: error.to_string() })
+            }
+            Err(error) => Err(dir.error("open", &leaf)(error)),
+        }
     }
 }
 

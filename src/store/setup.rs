@@ -78,11 +78,18 @@ fn age_s(stat: &rustix::fs::Stat) -> i64 {
 const LONGEST_SILENCE_S: i64 = 24 * 3600;
 
 /// Reads the umask without changing it: setting and restoring it would race with other threads.
-pub(super) fn umask() -> u32 {
+pub(super) fn umask() -> Result<u32> {
     const USUAL: u32 = 0o022;
-    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+    const STATUS: &str = "/proc/self/status";
+    let status = match fault::point("read umask").and_then(|()| fs_err::read_to_string(STATUS)) {
+        Ok(status) => status,
+        // Systems without this file have no other way to tell.
+        Err(error) if is_absent(&error) => return Ok(USUAL),
+        // A guess could let others read what nobody but its owner shall.
+        Err(error) => return Err(Error::io("read", STATUS)(error)),
+    };
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(USUAL)
+    Ok(line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(USUAL))
 }
 
 /// Returns the time in nanoseconds since the epoch.

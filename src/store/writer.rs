@@ -108,7 +108,7 @@ impl Writer {
             store: store.clone(),
             name: format!("{}-{}-{random:016x}", lock::host(), std::process::id()),
             counter: AtomicU64::new(0),
-            umask: setup::umask(),
+            umask: setup::umask()?,
             journal: Mutex::new(Journals { header, open: None, own: Vec::new() }),
             unsupported: Mutex::default(),
             compacted: Mutex::default(),
@@ -133,8 +133,8 @@ impl Writer {
 
     /// Leaves word of what the version means, should manifest and journals be lost.
     fn leave_identity(&self, header: &journal::Header) -> Result<()> {
-        let known = journal::read(&self.build, IDENTITY).ok().map(|known| known.header);
-        if known.is_some_and(|known| known.identity == header.identity && known.recipe == header.recipe) {
+        let known = journal::read(&self.build, IDENTITY)?.map(|known| known.header);
+        if known.is_ok_and(|known| known.identity == header.identity && known.recipe == header.recipe) {
             return Ok(());
         }
         let mut text = Vec::new();

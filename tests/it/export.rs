@@ -223,3 +223,84 @@ fn recordings_without_labels_or_windows_are_named() {
     }
     assert_eq!(listed(report["unlabelled"][0].as_str().unwrap()), None);
 }
+
+fn unshare() -> Option<[&'static str; 6]> {
+    let unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"];
+    let works = Command::new(unshare[0]).args(&unshare[1..]).arg("mount -t tmpfs tmpfs /mnt").output();
+    if works.is_ok_and(|output| output.status.success()) {
+        return Some(unshare);
+    }
+    crate::tally::skip("an export onto a full disk: `unshare` does not work here");
+    None
+}
+
+/// An export onto a disk of so much space and so many inodes; then there is more, and the same command goes on.
+const SMALL_DISK: &str = "mkdir -p disk && mount -t tmpfs -o size=$1,nr_inodes=$2 tmpfs disk || exit 99
+    \"$0\" export --layout $3 disk/out >small.out 2>small.err; echo \"small: $?\"
+    find disk/out -name '.eegcache-tmp-*' 2>/dev/null | sed 's/^/half-made: /'
+    mount -o remount,size=32m,nr_inodes=10000 disk
+    \"$0\" export --layout $3 disk/out >/dev/null 2>again.err; echo \"again: $?\"; cat again.err
+    cp -r disk/out after";
+
+#[test]
+fn a_full_disk_ends_an_export_with_74_and_the_next_one_goes_on() {
+    let Some(unshare) = unshare() else { return };
+    let project = Project::tiny();
+    project.run(&["build"]).expect(0);
+    let mut full = 0;
+    for layout in ["windows", "npy", "brain-brr"] {
+        export(&project, layout, layout, &[]);
+        let right = files(&project, layout);
+        let sizes = (4..48).step_by(4).map(|kib| (format!("{kib}k"), 10_000));
+        let inodes = (1..24).map(|inodes| ("32m".to_owned(), inodes));
+        for (size, inodes) in sizes.chain(inodes).step_by(crate::tally::stride(5)) {
+            let program = project.command(&[]);
+            let mut command = Command::new(unshare[0]);
+            command.args(&unshare[1..]).arg(SMALL_DISK).arg(program.get_program());
+            command.args([&size, &inodes.to_string(), layout]).current_dir(project.path(""));
+            let run = Run::of(&command.output().unwrap()).expect(0);
+            let what = format!("{layout} {size} {inodes}: {}{}", run.stdout, run.stderr);
+            assert!(run.stdout.contains("again: 0") && !run.stdout.contains("half-made: "), "{what}");
+            let said = project.read("small.err");
+            let is_full = run.stdout.contains("small: 74");
+            assert!(is_full || run.stdout.contains("small: 0"), "{what}");
+            assert!(!is_full || (said.contains("error: ") && said.contains("hint: ")), "{what}: {said}");
+            assert!(files(&project, "after") == right, "{what}");
+            fs_err::remove_dir_all(project.path("after")).unwrap();
+            full += usize::from(is_full);
+        }
+    }
+    assert!(full > 0);
+    crate::tally::count("export onto a full disk", full);
+}
+
+/// What an export reads is held: `gc` leaves it alone until the last window is written.
+#[test]
+fn an_export_holds_what_it_reads() {
+    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"];
+    let works = Command::new(strace[0]).args(&strace[1..]).arg("true").output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        return crate::tally::skip("an export beside `gc`: strace does not work here");
+    }
+    let project = Project::tiny();
+    project.run(&["build"]).expect(0);
+    export(&project, "windows", "right", &[]);
+    let program = project.command(&["export", "--layout", "windows", "out", "-j", "1"]);
+    let mut command = Command::new(strace[0]);
+    command.args(&strace[1..]).args(["-e", "inject=fdatasync:delay_enter=300000"]);
+    command.arg(program.get_program()).args(program.get_args()).current_dir(project.path(""));
+    let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let has_begun = || {
+        let names = fs_err::read_dir(project.path("out")).into_iter().flatten().flatten();
+        names.map(|item| item.path()).any(|path| path.is_dir())
+    };
+    while !has_begun() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let gc = ["gc", "--version", "v1"];
+    project.run(&gc).expect(0).says(&["kept: full/v1: a reader holds it"]);
+    assert!(child.wait().unwrap().success());
+    assert!(files(&project, "out") == files(&project, "right"));
+    project.run(&gc).expect(0).says(&["freed"]);
+    assert!(!project.path("cache/full/v1").exists());
+}

@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("source", &["model", "error", "fault", "source"]),
     ("demo", &["model", "error", "demo"]),
     ("store", &["model", "error", "fault", "container", "store"]),
-    ("exchange", &["model", "error", "container", "exchange"]),
+    ("exchange", &["model", "error", "fault", "container", "exchange"]),
     (
         "ops",
         &[

@@ -78,7 +78,8 @@ impl Bench {
     }
 
     fn scan(&self, name: &str) -> Result<(FileRecord, Facts), String> {
-        self.store.scan(&profile(), &version(), &[name.to_owned()]).remove(0).outcome
+        let found = self.store.scan_one(&profile(), &version(), name).map_err(|error| error.to_string())?;
+        found.ok_or("it is gone".to_owned())?.outcome
     }
 }
 

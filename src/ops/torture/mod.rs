@@ -4,15 +4,18 @@
 //! makes, what the tool calls valid is, and the next run ends with exactly the files of an undisturbed one. The
 //! counterpart that uses the real program is `tests/it/torture`. `EEGCACHE_TORTURE=1` leaves no fault out.
 
+mod exports;
 mod flips;
 #[path = "../../../tests/it/invariant.rs"]
 mod invariant;
+mod looking;
 mod model;
 mod sweep;
 #[path = "../../../tests/it/tally.rs"]
 mod tally;
 #[path = "../../../tests/it/tiny.rs"]
 mod tiny;
+mod verbs;
 
 use crate::error::{Error, Result};
 use crate::model::id::{Digest, ProfileName, VersionName};
@@ -71,9 +74,9 @@ impl World {
         self.dir.path().join(relative)
     }
 
-    /// The settings of a profile; signal and labels variants have a version of their own.
-    fn settings(&self, profile: &str, variant: Variant) -> Settings {
-        let request = Request {
+    /// What asks for a profile; signal and labels variants have a version of their own.
+    fn request(profile: &str, variant: Variant) -> Request {
+        Request {
             profile: Some(profile.to_owned()),
             set: vec![
                 format!("cache.version=v{}{}", variant.signal, variant.labels),
@@ -82,7 +85,12 @@ impl World {
                 format!("labels.background=[{}]", ["bckg, fnsz", "bckg"][usize::from(variant.labels)]),
             ],
             ..Request::default()
-        };
+        }
+    }
+
+    /// The settings of a profile.
+    fn settings(&self, profile: &str, variant: Variant) -> Settings {
+        let request = Self::request(profile, variant);
         let mut settings = load(&BTreeMap::new(), self.dir.path(), &request).unwrap().settings;
         settings.dataset.root = self.path(["data", "data1"][usize::from(variant.source)]);
         if variant.split == 1 {
@@ -191,7 +199,11 @@ fn quietly<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
 }
 
 fn build_profile(settings: &Settings) -> Result<BuildReport> {
-    let options = BuildOptions { wait: Wait::No, ..BuildOptions::default() };
+    build_with(settings, BuildOptions::default())
+}
+
+fn build_with(settings: &Settings, options: BuildOptions) -> Result<BuildReport> {
+    let options = BuildOptions { wait: Wait::No, ..options };
     quietly(|cx| build(cx, settings, options))
 }
 
@@ -199,8 +211,15 @@ fn verify_all(settings: &Settings, quick: bool) -> Result<VerifyReport> {
     quietly(|cx| verify(cx, settings, None, quick))
 }
 
+/// What could not be read is an error here, as it is one of the program's.
 fn repair_all(settings: &Settings) -> Result<VerifyReport> {
-    quietly(|cx| repair(cx, settings, None, false))
+    readable(quietly(|cx| repair(cx, settings, None, false))?)
+}
+
+fn readable(report: VerifyReport) -> Result<VerifyReport> {
+    let Some(unread) = report.unread.first() else { return Ok(report) };
+    assert!(report.moved.is_empty(), "{report:?}");
+    Err(Error::io("read", &unread.name)(std::io::Error::other(unread.reason.clone())))
 }
 
 /// Enters the files of a picture into the oracle.

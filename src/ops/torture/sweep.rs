@@ -1,16 +1,17 @@
 //! A fault at the k-th operation of a verb, for every k until the verb succeeds.
 
 use super::invariant::Judge;
+use super::verbs::quietly_build;
 use super::{
     Oracle, Picture, Variant, World, build_profile, copy_tree, is_environment, is_known, learn, reference,
-    repair_all, tally, tiny,
+    tally, tiny,
 };
 use crate::error::Result;
 use crate::fault::{Fault, Plan, plan, was_hit};
 use crate::model::failure::FailureClass;
-use crate::model::id::Digest;
-use crate::model::settings::LinkMethod;
+use crate::model::id::{Digest, ProfileName, VersionName};
 use crate::ops::survey::State;
+use crate::plan::stem_of;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,135 +34,19 @@ const FAULTS: &[(&str, Fault, bool)] = &[
 /// The independent judge looks at every so many-th.
 const JUDGED: usize = 61;
 
-const PLAIN: Variant = Variant { signal: 0, labels: 0, source: 0, split: 0 };
-const RELABELLED: Variant = Variant { labels: 1, ..PLAIN };
-const RESOURCED: Variant = Variant { source: 1, ..PLAIN };
-const RESPLIT: Variant = Variant { split: 1, ..PLAIN };
+pub(super) const PLAIN: Variant = Variant { signal: 0, labels: 0, source: 0, split: 0 };
+pub(super) const RELABELLED: Variant = Variant { labels: 1, ..PLAIN };
+pub(super) const RESOURCED: Variant = Variant { source: 1, ..PLAIN };
+pub(super) const RESPLIT: Variant = Variant { split: 1, ..PLAIN };
 
 /// What faults hit, and what lies there before.
-struct Scenario {
-    name: &'static str,
-    prepare: fn(&World),
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    pub(super) prepare: fn(&World),
     /// Done again without a fault, it must end with everything right. Returns what went into quarantine.
-    act: fn(&World) -> Result<Vec<FailureClass>>,
+    pub(super) act: fn(&World) -> Result<Vec<FailureClass>>,
     /// The profiles that are complete then.
-    valid: &'static [(&'static str, Variant)],
-}
-
-fn quietly_build(world: &World, profile: &str, variant: Variant) -> Result<Vec<FailureClass>> {
-    let report = build_profile(&world.settings(profile, variant))?;
-    let unread = report.unread.iter().map(|failure| failure.class);
-    Ok(report.quarantine.iter().map(|line| line.class).chain(unread).collect())
-}
-
-fn prepared(world: &World, profiles: &[&str]) {
-    for profile in profiles {
-        assert!(quietly_build(world, profile, PLAIN).unwrap().is_empty());
-    }
-}
-
-/// Runs verbs one behind the other.
-fn all(outcomes: impl IntoIterator<Item = Result<Vec<FailureClass>>>) -> Result<Vec<FailureClass>> {
-    outcomes.into_iter().collect::<Result<Vec<_>>>().map(|classes| classes.concat())
-}
-
-/// A file that both profiles hold, and which are one inode.
-const SHARED: &str = "full/v00/train/a_1.npz";
-
-#[test]
-fn a_build() {
-    sweep(&Scenario {
-        name: "build",
-        prepare: |_| {},
-        act: |world| quietly_build(world, "full", PLAIN),
-        valid: &[("full", PLAIN)],
-    });
-}
-
-#[test]
-fn a_link() {
-    sweep(&Scenario {
-        name: "link",
-        prepare: |world| prepared(world, &["full"]),
-        act: |world| quietly_build(world, "smoke", PLAIN),
-        valid: &[("full", PLAIN), ("smoke", PLAIN)],
-    });
-}
-
-#[test]
-fn a_link_by_copy() {
-    sweep(&Scenario {
-        name: "copy",
-        prepare: |world| prepared(world, &["smoke"]),
-        act: |world| {
-            let mut settings = world.settings("full", PLAIN);
-            settings.link = vec![LinkMethod::Copy];
-            let report = build_profile(&settings)?;
-            Ok(report.quarantine.iter().map(|line| line.class).collect())
-        },
-        valid: &[("full", PLAIN), ("smoke", PLAIN)],
-    });
-}
-
-#[test]
-fn a_new_label_rule() {
-    sweep(&Scenario {
-        name: "relabel",
-        prepare: |world| prepared(world, &["full"]),
-        act: |world| quietly_build(world, "full", RELABELLED),
-        valid: &[("full", PLAIN), ("full", RELABELLED)],
-    });
-}
-
-#[test]
-fn another_division() {
-    sweep(&Scenario {
-        name: "resplit",
-        prepare: |world| prepared(world, &["full"]),
-        act: |world| quietly_build(world, "full", RESPLIT),
-        valid: &[("full", RESPLIT)],
-    });
-}
-
-#[test]
-fn a_changed_recording() {
-    sweep(&Scenario {
-        name: "changed source",
-        prepare: |world| prepared(world, &["full"]),
-        act: |world| quietly_build(world, "full", RESOURCED),
-        valid: &[("full", RESOURCED)],
-    });
-}
-
-#[test]
-fn a_lost_manifest() {
-    sweep(&Scenario {
-        name: "adopt",
-        prepare: |world| {
-            prepared(world, &["full"]);
-            fs_err::remove_file(world.path("cache/full/v00/manifest.json")).unwrap();
-        },
-        act: |world| quietly_build(world, "full", PLAIN),
-        valid: &[("full", PLAIN)],
-    });
-}
-
-#[test]
-fn a_repair() {
-    sweep(&Scenario {
-        name: "repair",
-        prepare: |world| {
-            prepared(world, &["full", "smoke"]);
-            world.damage(SHARED, 100, 4);
-            world.damage("full/v00/manifest.json", 200, 1);
-        },
-        act: |world| {
-            let settings = world.settings("full", PLAIN);
-            repair_all(&settings)?;
-            all(["full", "smoke"].into_iter().map(|profile| quietly_build(world, profile, PLAIN)))
-        },
-        valid: &[("full", PLAIN), ("smoke", PLAIN)],
-    });
+    pub(super) valid: &'static [(&'static str, Variant)],
 }
 
 /// What is right in the course of a scenario.
@@ -170,6 +55,7 @@ struct Right {
     end: Picture,
     /// Digests that damage made before the fault: known to be wrong, and no fault's doing.
     damaged: Vec<String>,
+    versions: Vec<(ProfileName, VersionName)>,
     operations: Vec<&'static str>,
 }
 
@@ -192,15 +78,16 @@ fn undisturbed(world: &World, scenario: &Scenario) -> Right {
     let operations = plan(None);
     let end = world.picture();
     assert!(world.leftovers().is_empty());
-    Right { oracle, end, damaged, operations }
+    Right { oracle, end, damaged, versions: world.versions(), operations }
 }
 
-fn sweep(scenario: &Scenario) {
+pub(super) fn sweep(scenario: &Scenario) {
     let world = World::new();
     let right = undisturbed(&world, scenario);
     let mut judge = Judge::start(&world.path(""), &reference(&right.oracle));
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let stride = tally::stride(37);
+    // Everything else goes through the operations of a build as well.
+    let stride = if scenario.name == "build" { tally::stride(37) } else { tally::thin(37, 7) };
     for (number, (name, fault, forever)) in FAULTS.iter().enumerate() {
         // A few more than there were: one operation more or less is no matter.
         for at in (number * 5 % stride..right.operations.len() + 8).step_by(stride) {
@@ -236,6 +123,7 @@ fn check(world: &World, scenario: &Scenario, right: &Right, planned: Plan, what:
         return false;
     }
     check_between(world, right, what);
+    check_states(world, scenario, right, what);
     match &outcome {
         // A defect outside of the processing of a recording ends the program: a death like any other.
         Err(_) => assert!(planned.fault == Fault::Panic, "{what}: a panic"),
@@ -288,9 +176,34 @@ fn check_between(world: &World, right: &Right, what: &str) {
     }
 }
 
+/// A profile that is called valid has every file of an undisturbed run, those of recordings in quarantine left out. (That no
+/// file holds anything wrong is seen elsewhere.)
+fn check_states(world: &World, scenario: &Scenario, right: &Right, what: &str) {
+    let picture = world.picture();
+    for (profile, variant) in scenario.valid {
+        let settings = world.settings(profile, *variant);
+        if world.state(&settings) != State::Valid {
+            continue;
+        }
+        let quarantine = world.store().load(&settings.profile, &settings.version).unwrap().quarantine;
+        let place = format!("{profile}/{}/", settings.version);
+        for name in right.end.keys().filter(|name| name.starts_with(&place)) {
+            let id = stem_of(name).unwrap().recording().to_string();
+            let is_there = picture.contains_key(name) || quarantine.contains_key(&id);
+            assert!(is_there, "{what}: {profile} is called valid without {name}");
+        }
+    }
+}
+
 /// In the end: the files of an undisturbed run, a state that says so, and nothing beside them.
 fn check_end(world: &World, scenario: &Scenario, right: &Right, what: &str) {
     check_files(world, scenario, right, what);
+    // A directory in which nothing is left is no version: what removes by age cannot tell how old it is.
+    let is_there = |(profile, version): &(ProfileName, VersionName)| {
+        fs_err::read_dir(world.store().version_dir(profile, version)).unwrap().next().is_some()
+    };
+    let versions: Vec<_> = world.versions().into_iter().filter(is_there).collect();
+    assert_eq!(versions, right.versions, "{what}");
     assert!(world.leftovers().is_empty(), "{what}: {:?} are left", world.leftovers());
 }
 

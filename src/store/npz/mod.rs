@@ -10,7 +10,7 @@ mod tests;
 mod write;
 
 pub use crate::container::npy::Element;
-pub use read::{Archive, Member};
+pub use read::{Archive, Flaw, Member};
 pub(super) use read::{hash, verify};
 pub(super) use write::{Array, label_arrays, signal_arrays, write};
 

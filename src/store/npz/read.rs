@@ -49,21 +49,53 @@ pub(in crate::store) struct Verified {
     pub(in crate::store) facts: Facts,
 }
 
-/// Why a file is damaged, or could not be read.
-pub(super) type Reason = String;
+/// Why a file is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Flaw {
+    /// The system would not read it, which says nothing about its bytes.
+    #[error("it cannot be read: {0}")]
+    Unread(io::Error),
+    /// Its bytes are not what they ought to be.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl From<String> for Flaw {
+    fn from(message: String) -> Self {
+        Self::Damaged(message)
+    }
+}
+
+impl From<&str> for Flaw {
+    fn from(message: &str) -> Self {
+        Self::Damaged(message.to_owned())
+    }
+}
+
+impl From<io::Error> for Flaw {
+    fn from(error: io::Error) -> Self {
+        // A file that ends before its directory says so is cut short, which is no trouble of the machine.
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Self::Damaged("it ends before its directory says so".to_owned());
+        }
+        Self::Unread(error)
+    }
+}
 
 impl Archive {
     /// Reads the end of the file and `entry.json`.
-    pub fn read(file: &File) -> Result<Self, Reason> {
-        let size = file.metadata().map_err(unreadable)?.len();
+    pub fn read(file: &File) -> Result<Self, Flaw> {
+        let size = file.metadata()?.len();
         let tail = read_at(file, size.saturating_sub(LONGEST_TAIL), size.min(LONGEST_TAIL))?;
         let frames = decode_frames(&tail).ok_or("the directory at its end is not one of ours")?;
         let container = Container::plan(&frames).ok_or("its directory promises more than any file holds")?;
         if container.bytes != size {
-            return Err(format!("it has {size} bytes where its directory promises {}", container.bytes));
+            return Err(
+                format!("it has {size} bytes where its directory promises {}", container.bytes).into()
+            );
         }
         if !tail.ends_with(&container.tail) {
-            return Err("the directory at its end is changed".to_owned());
+            return Err("the directory at its end is changed".into());
         }
         let members = frames.iter().zip(&container.offsets);
         let members: Vec<_> = members
@@ -75,7 +107,7 @@ impl Archive {
 }
 
 /// Reads the whole file once and compares every byte with what it ought to be.
-pub(in crate::store) fn verify(file: &File) -> Result<Verified, Reason> {
+pub(in crate::store) fn verify(file: &File) -> Result<Verified, Flaw> {
     let archive = Archive::read(file)?;
     let mut stream = Stream { file, position: 0, sha: Sha256::new(), buffer: vec![0; CHUNK] };
     let mut headers = Vec::new();
@@ -84,7 +116,7 @@ pub(in crate::store) fn verify(file: &File) -> Result<Verified, Reason> {
         if let Some(array) = frame.name.strip_suffix(SUFFIX) {
             let (header, digest) = stream.array(frame)?;
             if archive.facts.arrays().get(array) != Some(&digest) {
-                return Err(format!("array `{array}` is not the one that `entry.json` names"));
+                return Err(format!("array `{array}` is not the one that `entry.json` names").into());
             }
             headers.push(header);
         } else {
@@ -94,22 +126,16 @@ pub(in crate::store) fn verify(file: &File) -> Result<Verified, Reason> {
     }
     stream.expect(&archive.container.tail, "directory")?;
     if archive.facts.arrays().len() != headers.len() {
-        return Err("`entry.json` names arrays that are not there".to_owned());
+        return Err("`entry.json` names arrays that are not there".into());
     }
     check_shapes(&archive.facts, &headers)?;
     let sha256 = Digest::from_bytes(stream.sha.finalize().into());
     Ok(Verified { bytes: archive.container.bytes, sha256, facts: archive.facts })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
-fn unreadable(error: io::Error) -> Reason {
-    format!("it cannot be read: {error}")
-}
-
-fn read_at(file: &File, offset: u64, bytes: u64) -> Result<Vec<u8>, Reason> {
+fn read_at(file: &File, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
     let mut out = vec![0; bytes as usize];
-    let read = fault::point("read file").and_then(|()| file.read_exact_at(&mut out, offset));
-    read.map_err(unreadable)?;
+    fault::point("read file").and_then(|()| file.read_exact_at(&mut out, offset))?;
     Ok(out)
 }
 
@@ -158,12 +184,12 @@ fn decode_frame(entry: &[u8], name: &'static str) -> Option<(Frame, usize)> {
     Some((frame, CENTRAL_BYTES + name_bytes + extra_bytes))
 }
 
-fn read_facts(file: &File, frames: &[Frame], members: &[Member]) -> Result<Facts, Reason> {
+fn read_facts(file: &File, frames: &[Frame], members: &[Member]) -> Result<Facts, Flaw> {
     let (Some(frame), Some(member)) = (frames.last(), members.last()) else {
-        return Err("it has no members".to_owned());
+        return Err("it has no members".into());
     };
     if member.bytes > LONGEST_ENTRY {
-        return Err(format!("its `entry.json` of {} bytes is absurd", member.bytes));
+        return Err(format!("its `entry.json` of {} bytes is absurd", member.bytes).into());
     }
     let text = read_at(file, member.offset, member.bytes)?;
     check_crc(frame, crc32fast::hash(&text))?;
@@ -173,12 +199,12 @@ fn read_facts(file: &File, frames: &[Frame], members: &[Member]) -> Result<Facts
         Facts::Labels(_) => &LABEL_MEMBERS[..],
     };
     if members.len() != names.len() {
-        return Err("its `entry.json` is of another kind than its arrays".to_owned());
+        return Err("its `entry.json` is of another kind than its arrays".into());
     }
     Ok(facts)
 }
 
-fn decode_facts(text: &[u8]) -> Result<Facts, Reason> {
+fn decode_facts(text: &[u8]) -> Result<Facts, String> {
     #[derive(serde::Deserialize)]
     struct Head {
         schema: u64,
@@ -191,12 +217,12 @@ fn decode_facts(text: &[u8]) -> Result<Facts, Reason> {
     serde_json::from_slice(text).map_err(no_json)
 }
 
-fn check_crc(frame: &Frame, crc: u32) -> Result<(), Reason> {
+fn check_crc(frame: &Frame, crc: u32) -> Result<(), String> {
     if crc == frame.crc { Ok(()) } else { Err(format!("member `{}` fails its checksum", frame.name)) }
 }
 
 /// Compares the shapes of the arrays with each other and with the facts.
-fn check_shapes(facts: &Facts, headers: &[Header]) -> Result<(), Reason> {
+fn check_shapes(facts: &Facts, headers: &[Header]) -> Result<(), String> {
     let is_right = match (facts, headers) {
         (Facts::Signal(facts), [signal, channels, rate, scale]) => {
             let rows = signal.shape.first().copied().unwrap_or(0);
@@ -223,13 +249,13 @@ struct Stream<'a> {
 
 impl Stream<'_> {
     /// Passes bytes that are known beforehand.
-    fn expect(&mut self, bytes: &[u8], what: &str) -> Result<(), Reason> {
+    fn expect(&mut self, bytes: &[u8], what: &str) -> Result<(), Flaw> {
         let found = self.take(bytes.len())?;
-        if found == bytes { Ok(()) } else { Err(format!("the frame of `{what}` is changed")) }
+        if found == bytes { Ok(()) } else { Err(format!("the frame of `{what}` is changed").into()) }
     }
 
     /// Passes a few bytes and returns them.
-    fn take(&mut self, bytes: usize) -> Result<Vec<u8>, Reason> {
+    fn take(&mut self, bytes: usize) -> io::Result<Vec<u8>> {
         let found = read_at(self.file, self.position, bytes as u64)?;
         self.position += bytes as u64;
         self.sha.update(&found);
@@ -237,17 +263,18 @@ impl Stream<'_> {
     }
 
     /// Passes an array and returns its header and the digest of its data.
-    fn array(&mut self, frame: &Frame) -> Result<(Header, Digest), Reason> {
+    fn array(&mut self, frame: &Frame) -> Result<(Header, Digest), Flaw> {
         let no_header = || format!("member `{}` has no header of ours", frame.name);
         let start = read_at(self.file, self.position, frame.size.min(10))?;
         let bytes = Header::encoded_bytes(&start).ok_or_else(no_header)?;
         if bytes as u64 > frame.size {
-            return Err(no_header());
+            return Err(no_header().into());
         }
         let text = self.take(bytes)?;
         let header = Header::decode(&text).ok_or_else(no_header)?;
         if header.data_bytes() != Some(frame.size - bytes as u64) {
-            return Err(format!("member `{}` has {} bytes, which is not its shape", frame.name, frame.size));
+            let message = format!("member `{}` has {} bytes, which is not its shape", frame.name, frame.size);
+            return Err(message.into());
         }
         let mut crc = crc32fast::Hasher::new();
         crc.update(&text);
@@ -258,12 +285,11 @@ impl Stream<'_> {
     }
 
     /// Passes `bytes` of content and returns their CRC-32.
-    fn content(&mut self, bytes: u64, sha: &mut Sha256, mut crc: crc32fast::Hasher) -> Result<u32, Reason> {
+    fn content(&mut self, bytes: u64, sha: &mut Sha256, mut crc: crc32fast::Hasher) -> io::Result<u32> {
         let mut left = bytes;
         while left > 0 {
             let chunk = &mut self.buffer[..left.min(CHUNK as u64) as usize];
-            let read = fault::point("read file").and_then(|()| self.file.read_exact_at(chunk, self.position));
-            read.map_err(unreadable)?;
+            fault::point("read file").and_then(|()| self.file.read_exact_at(chunk, self.position))?;
             self.sha.update(&*chunk);
             sha.update(&*chunk);
             crc.update(chunk);

@@ -18,8 +18,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The version of the cache.
-pub(crate) const VERSION: &str = "scale_v1";
 /// Recordings of a session, and sessions of a subject.
 const OF_SESSION: usize = 4;
 const OF_SUBJECT: usize = 8;
@@ -27,7 +25,7 @@ const OF_SUBJECT: usize = 8;
 const SAMPLES: usize = 256;
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/cache/base.yaml");
 const LOCAL: &str = "data: {dataset: scale}
-cache: {version: scale_v1}
+cache: {version: @}
 windows: {length_s: 0.25, stride_s: 0.0625}
 ";
 const DATASET: &str = "dataset:
@@ -43,6 +41,7 @@ const DATASET: &str = "dataset:
 /// The corpus and its cache in one project.
 pub(crate) struct Corpus {
     root: PathBuf,
+    version: String,
 }
 
 /// One recording.
@@ -54,16 +53,24 @@ struct One {
 }
 
 impl Corpus {
-    /// Makes a project of `recordings` recordings below `root`, or takes the one that is there.
+    /// Makes a project of `recordings` recordings below `root`, or takes the one that is there, if it is this program's.
     pub(crate) fn make(root: &Path, recordings: usize) -> Self {
-        let corpus = Self { root: root.to_owned() };
-        if corpus.cache().join("full").join(VERSION).join("manifest.json").exists() {
+        let mut corpus = Self { root: root.to_owned(), version: "unknown".to_owned() };
+        corpus.write("configs/cache/base.yaml", &fs_err::read_to_string(SHIPPED).unwrap());
+        corpus.write("configs/datasets/scale.yaml", DATASET);
+        let settings = corpus.settings();
+        // What is left of a program that made other files has another name, and must not be measured along.
+        corpus.version =
+            format!("scale_{recordings}_{}", &settings.recipe.signal_fingerprint().to_string()[..12]);
+        let settings = corpus.settings();
+        if corpus.full().join("manifest.json").exists() {
             return corpus;
         }
-        corpus.write("configs/cache/base.yaml", &fs_err::read_to_string(SHIPPED).unwrap());
-        corpus.write("configs/local.yaml", LOCAL);
-        corpus.write("configs/datasets/scale.yaml", DATASET);
-        let settings = load::load(&BTreeMap::new(), root, &Request::default()).unwrap().settings;
+        for directory in [corpus.cache(), corpus.dataset()] {
+            if directory.exists() {
+                fs_err::remove_dir_all(directory).unwrap();
+            }
+        }
         let store = Store::new(settings.cache_root.clone()).without_fsync();
         let writer = store.lock(&settings.profile, &settings.version, Wait::No, &|_| false).unwrap();
         let identity = survey::identity(&settings);
@@ -77,6 +84,17 @@ impl Corpus {
             assert!(status.success(), "{profile}: {status}");
         }
         corpus
+    }
+
+    /// The configuration of the version.
+    fn settings(&self) -> Settings {
+        self.write("configs/local.yaml", &LOCAL.replace('@', &self.version));
+        load::load(&BTreeMap::new(), &self.root, &Request::default()).unwrap().settings
+    }
+
+    /// The directory of the largest profile.
+    pub(crate) fn full(&self) -> PathBuf {
+        self.cache().join("full").join(&self.version)
     }
 
     /// The root of the recordings.
@@ -200,7 +218,7 @@ fn quality(channels: &[String]) -> Quality {
         reference: Some("REF".to_owned()),
         mains_hz: Some(60),
         mains_ratio: Some(12.345_678),
-        early_variance: channels.iter().map(|channel| (channel.clone(), 0.017)).collect(),
+        early_variance: channels.iter().map(|channel| (channel, 0.017)).collect(),
         clipped: Some(0.000_123),
         ..Quality::default()
     }

@@ -1,12 +1,17 @@
-//! Twelve recordings like those of a clinical corpus: three hours, four rates, 25 to 35 signals, one-second records.
+//! Recordings like those of a clinical corpus: one-second records, noise, slow walks and mains. Twelve make three hours at four
+//! rates with 25 to 35 signals; others are of one kind and any length.
 
 use std::fmt::Write as _;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
-pub const COUNT: usize = RECORDINGS.len();
+/// Recordings of the corpus that the peers are measured on.
+pub(crate) const COUNT: usize = KINDS.len();
 
 /// Rate, seconds, signals besides the 19.
-const RECORDINGS: [(usize, usize, usize); 12] = [
+type Kind = (usize, usize, usize);
+
+const KINDS: [Kind; 12] = [
     (250, 931, 11),
     (250, 733, 11),
     (256, 1210, 12),
@@ -23,21 +28,32 @@ const RECORDINGS: [(usize, usize, usize); 12] = [
 
 const NAMES: &str = "FP1 F3 C3 P3 F7 T3 T5 O1 FZ CZ PZ FP2 F4 C4 P4 F8 T4 T6 O2";
 
-/// Writes what is not there yet.
-pub fn write(root: &Path) {
-    for (number, (rate, seconds, others)) in RECORDINGS.into_iter().enumerate() {
-        let (folder, letter) =
-            (["train", "dev", "eval"][number / 9 + number / 11], (b'a' + number as u8) as char);
-        let directory = root.join(folder).join(format!("aaaaaaa{letter}/s001_2012/01_tcp_ar"));
-        let stem = directory.join(format!("aaaaaaa{letter}_s001_t000"));
-        let done = stem.with_extension("csv");
-        if done.exists() {
-            continue;
-        }
-        fs_err::create_dir_all(&directory).unwrap();
-        fs_err::write(stem.with_extension("edf"), recording(number as u64, rate, seconds, others)).unwrap();
-        fs_err::write(done, annotations(seconds)).unwrap();
+/// Writes so many recordings of the corpus, those that are not there yet.
+pub(crate) fn write(root: &Path, count: usize) {
+    for number in 0..count {
+        let folder = ["train", "dev", "eval"][number % COUNT / 9 + number % COUNT / 11];
+        write_one(root, folder, number, KINDS[number % COUNT]);
     }
+}
+
+/// Writes one recording of 36 signals at 512 Hz, if it is not there yet.
+pub(crate) fn write_long(root: &Path, hours: usize) {
+    write_one(root, "train", hours, (512, hours * 3600, 36 - 19));
+}
+
+fn write_one(root: &Path, folder: &str, number: usize, kind: Kind) {
+    let name = format!("aaaaaaa{}", (b'a' + number as u8) as char);
+    let directory = root.join(folder).join(&name).join("s001_2012/01_tcp_ar");
+    let stem = directory.join(format!("{name}_s001_t000"));
+    let done = stem.with_extension("csv");
+    if done.exists() {
+        return;
+    }
+    fs_err::create_dir_all(&directory).unwrap();
+    let mut file = BufWriter::new(fs_err::File::create(stem.with_extension("edf")).unwrap());
+    recording(&mut file, number as u64, kind);
+    file.flush().unwrap();
+    fs_err::write(done, annotations(kind.1)).unwrap();
 }
 
 fn annotations(seconds: usize) -> String {
@@ -49,11 +65,11 @@ fn annotations(seconds: usize) -> String {
     text
 }
 
-fn recording(seed: u64, rate: usize, seconds: usize, others: usize) -> Vec<u8> {
+fn recording(out: &mut impl Write, seed: u64, (rate, seconds, others): Kind) {
     let extra = (0..others).map(|number| format!("X{number}"));
     let labels: Vec<String> =
         NAMES.split(' ').map(str::to_owned).chain(extra).map(|name| format!("EEG {name}-REF")).collect();
-    let mut bytes = header(&labels, rate, seconds).into_bytes();
+    out.write_all(header(&labels, rate, seconds).as_bytes()).unwrap();
     let mut state = seed + 1;
     let mut random = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -68,11 +84,10 @@ fn recording(seed: u64, rate: usize, seconds: usize, others: usize) -> Vec<u8> {
             for hum in &mains {
                 *walk = *walk * 0.995 + 60.0 * random();
                 let value = (*walk + hum + 20.0 * random()) as i16;
-                bytes.extend(value.to_le_bytes());
+                out.write_all(&value.to_le_bytes()).unwrap();
             }
         }
     }
-    bytes
 }
 
 fn header(labels: &[String], rate: usize, seconds: usize) -> String {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const CHUNK: usize = 256 << 10;
 
 /// Every file below `directory` with that ending, in order.
-pub fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for item in fs_err::read_dir(directory).unwrap() {
         let path = item.unwrap().path();
@@ -21,7 +21,7 @@ pub fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-pub fn floor(data: &Path, out: &Path, bytes: u64) {
+pub(crate) fn floor(data: &Path, out: &Path, bytes: u64) {
     let recordings = files(data, "edf");
     let share = bytes / recordings.len() as u64;
     let mut buffer = vec![0; CHUNK];

@@ -1,40 +1,33 @@
 //! The whole program beside what people use today and beside the least that any program could do: `make bench`.
 //!
-//! A corpus is generated once below `target/`. Programs run in turn, pair by pair, and the table shows medians of ratios of CPU
-//! seconds (user and system, start to exit), since absolute times drift. What cannot be run is named and skipped. The peer is
-//! `peer.py` beside this file. `cargo bench --bench whole -- --runs 5` makes five pairs instead of three.
+//! Corpora are generated once below `target/`. Programs run in turn, pair by pair, and the table shows medians of ratios (of CPU
+//! seconds where nothing else is said: user and system, start to exit), since absolute times drift. What cannot be run is named and
+//! skipped. The peer is `peer.py` beside this file. `cargo bench --bench whole -- --runs 5` makes five pairs instead of three.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints a table")]
-#![allow(missing_docs, unreachable_pub, reason = "a program")]
 
 mod corpus;
+#[path = "../cost.rs"]
+mod cost;
 mod floor;
-mod measure;
+mod place;
+#[path = "../scale/corpus.rs"]
+mod scale;
+mod table;
 
-use measure::{Cost, median, run};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use cost::{Cost, find};
+use place::Place;
+use std::path::Path;
+use table::Table;
 
-const STEPS: &str = "\
-preprocessing:
-  channels:
-    order: [Fp1, F3, C3, P3, F7, T3, T5, O1, Fz, Cz, Pz, Fp2, F4, C4, P4, F8, T4, T6, O2]
-    aliases: {T7: T3, T8: T4, P7: T5, P8: T6}
-    interpolate: [Fz, Pz]
-  steps:
-    - bandpass: {low_hz: 0.5, high_hz: 120, order: 4, phase: zero}
-    - notch: {freq_hz: 60, q: 30, phase: zero}
-    - resample: {rate_hz: 256, method: polyphase}
-    - zscore: {epsilon: 1.0e-8}
-    - clip: {limit: 10}
-";
-
-/// Where everything lies.
-struct Place {
-    root: PathBuf,
-    python: String,
-}
+/// Recordings of the cache that only has to be looked at; `make bench-scale` takes 100,000.
+const LOOKED_AT: usize = 20_000;
+/// Hours of the recordings of 36 channels at 512 Hz.
+const SHORT: usize = 1;
+const LONG: usize = 10;
+/// Kibibytes of address space that the long one has to do with.
+const TWO_GIB: u64 = 2 << 20;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,156 +39,103 @@ fn main() {
     let runs = arguments.iter().skip_while(|a| *a != "--runs").nth(1).map_or(3, |n| n.parse().unwrap());
     let place = Place::prepare();
     let mut table = Table::new(runs);
-    let result = run(&mut place.build(1, None)).result_bytes(&place);
-    println!(
-        "corpus: {} recordings, {} MB; the result has {} MB",
-        corpus::COUNT,
-        place.bytes() >> 20,
-        result >> 20
-    );
-    let peer = place.has("numpy, scipy, edfio");
-    let origin = place.has("numpy, scipy, mne");
-    let default = || place.build(1, None);
-    let first = |name: &str, limit: f64, table: &mut Table, recipe: &str, steps: Option<&str>| {
-        if !peer {
-            return println!("skipped: {name}: numpy, scipy or edfio is missing in `{}`", place.python);
-        }
-        let other = || place.peer(&["edfio", recipe, "continuous", "savez"]);
-        table.pair(name, limit, &|| place.build(1, steps), &other, |cost| cost.cpu);
-    };
-    first("default / edfio + SciPy", 1.0 / 8.0, &mut table, "brain_brr", None);
-    first("steps / edfio + SciPy", 1.0 / 7.0, &mut table, "zero_phase", Some("steps.yaml"));
-    let least = || place.floor(result);
-    table.pair("default / floor", 3.0, &default, &least, |cost| cost.cpu);
-    if peer {
-        let other = || place.peer(&["edfio", "brain_brr", "continuous", "savez"]);
-        table.pair("default / edfio + SciPy, peak memory", 0.25, &default, &other, |cost| cost.peak);
-    }
-    table.pair("-j 2 / -j 1, wall (two free cores)", 0.6, &|| place.build(2, None), &default, |cost| {
-        cost.wall
-    });
-    if origin {
-        table.runs = 1;
-        let other = || place.peer(&["mne", "brain_brr", "windows", "savez_compressed"]);
-        table.pair("default / the origin as it stands", 1.0 / 45.0, &default, &other, |cost| cost.cpu);
-    } else {
-        println!("skipped: the origin as it stands: numpy, scipy or mne is missing in `{}`", place.python);
-    }
+    beside_peers(&place, &mut table);
+    beside_itself(&place, &mut table);
+    growth(&place, &mut table);
+    reading(&place, &mut table);
+    looking(&place, &mut table);
     table.print();
 }
 
-impl Place {
-    fn prepare() -> Self {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
-        let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
-        for file in ["cache/base.yaml", "datasets/tusz.yaml"] {
-            let target = root.join("configs").join(file);
-            fs_err::create_dir_all(target.parent().unwrap()).unwrap();
-            fs_err::copy(configs.join(file), target).unwrap();
-        }
-        fs_err::write(root.join("steps.yaml"), STEPS).unwrap();
-        corpus::write(&root.join("corpus"));
-        Self { root, python: std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned()) }
+/// The program beside what people write with other packages, and beside the least that any program could do.
+fn beside_peers(place: &Place, table: &mut Table) {
+    let default = || vec![place.build(&[])];
+    let peer = |reader: &'static str, recipe: &'static str, layout: &'static str, save: &'static str| {
+        move || vec![place.peer(&[reader, recipe, layout, save])]
+    };
+    let continuous = peer("edfio", "brain_brr", "continuous", "savez");
+    if place.has("numpy, scipy, edfio") {
+        table.pair("default / edfio + SciPy", 1.0 / 8.0, cpu, &default, &continuous);
+        let steps = || vec![place.build(&["-c", "steps.yaml"])];
+        let zero_phase = peer("edfio", "zero_phase", "continuous", "savez");
+        table.pair("steps / edfio + SciPy", 1.0 / 7.0, cpu, &steps, &zero_phase);
+        let exported = || vec![place.build(&[]), place.export()];
+        let windows = peer("edfio", "brain_brr", "windows", "savez");
+        table.pair("default + export windows / edfio + SciPy", 1.0 / 5.0, cpu, &exported, &windows);
+        table.pair("default / edfio + SciPy, peak MiB", 0.25, |cost| cost.peak, &default, &continuous);
+    } else {
+        table.skip("the rows beside edfio + SciPy: numpy, scipy or edfio is missing", place);
     }
-
-    fn has(&self, packages: &str) -> bool {
-        let mut python = Command::new(&self.python);
-        python.args(["-c", &format!("import {packages}")]).stderr(std::process::Stdio::null());
-        python.status().is_ok_and(|status| status.success())
-    }
-
-    fn build(&self, jobs: usize, config: Option<&str>) -> Command {
-        let cache = self.fresh("cache");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_eegcache"));
-        command
-            .current_dir(&self.root)
-            .env("EEG_DATASET", "tusz")
-            .env("EEG_DATA_ROOT", self.root.join("corpus"));
-        command.env("CACHE_ROOT", cache).args(["build", "-j", &jobs.to_string()]);
-        if let Some(config) = config {
-            command.args(["-c", config]);
-        }
-        command
-    }
-
-    fn peer(&self, options: &[&str]) -> Command {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/whole/peer.py");
-        let mut command = Command::new(&self.python);
-        command.arg(script).arg(self.root.join("corpus")).arg(self.fresh("peer")).args(options);
-        command
-    }
-
-    fn floor(&self, bytes: u64) -> Command {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg("floor").arg(self.root.join("corpus")).arg(self.fresh("floor")).arg(bytes.to_string());
-        command
-    }
-
-    /// An empty directory.
-    fn fresh(&self, name: &str) -> PathBuf {
-        let directory = self.root.join(name);
-        if directory.exists() {
-            fs_err::remove_dir_all(&directory).unwrap();
-        }
-        fs_err::create_dir_all(&directory).unwrap();
-        directory
-    }
-
-    fn bytes(&self) -> u64 {
-        floor::files(&self.root.join("corpus"), "edf")
-            .iter()
-            .map(|file| fs_err::metadata(file).unwrap().len())
-            .sum()
+    let result = place.result_bytes();
+    let floor = || vec![place.floor(result)];
+    table.pair("default / floor", 3.0, cpu, &default, &floor);
+    if place.has("numpy, scipy, mne") {
+        let origin = peer("mne", "brain_brr", "windows", "savez_compressed");
+        table.pair_once("default / the origin as it stands", 1.0 / 45.0, cpu, &default, &origin);
+    } else {
+        table.skip("the origin as it stands: numpy, scipy or mne is missing", place);
     }
 }
 
-impl Cost {
-    fn result_bytes(&self, place: &Place) -> u64 {
-        assert!(self.cpu > 0.0);
-        floor::files(&place.root.join("cache"), "npz")
-            .iter()
-            .map(|file| fs_err::metadata(file).unwrap().len())
-            .sum()
-    }
+fn beside_itself(place: &Place, table: &mut Table) {
+    let two = || vec![place.build_with(2, "corpus", &[])];
+    let one = || vec![place.build(&[])];
+    table.pair("-j 2 / -j 1, wall s (two free cores)", 0.6, |cost| cost.wall, &two, &one);
 }
 
-/// Rows of the table, measured one after the other.
-struct Table {
-    runs: usize,
-    rows: Vec<String>,
+/// What twice the recordings, ten times the hours and a narrow memory cost.
+fn growth(place: &Place, table: &mut Table) {
+    let (once, twice) = (corpus::COUNT, 2 * corpus::COUNT);
+    place.recordings("twice", |root| corpus::write(root, twice));
+    let build = |corpus: &'static str| move || vec![place.build_with(1, corpus, &[])];
+    let name = format!("CPU s a recording: {twice} / {once} recordings");
+    let (each, other) = (build("twice"), build("corpus"));
+    table.pair_of(&name, 1.2, (&each, |cost| cost.cpu / 24.0), (&other, |cost| cost.cpu / 12.0));
+    place.recordings("long", |root| corpus::write_long(root, LONG));
+    place.recordings("short", |root| corpus::write_long(root, SHORT));
+    let name = format!("CPU s an hour, 36 × 512 Hz: {LONG} h / {SHORT} h");
+    let (long, short) = (build("long"), build("short"));
+    let (an_hour, another) = (|cost: &Cost| cost.cpu / LONG as f64, |cost: &Cost| cost.cpu / SHORT as f64);
+    table.pair_of(&name, 1.2, (&long, an_hour), (&short, another));
+    let narrow = || vec![place.within(TWO_GIB, "long")];
+    let name = format!("{LONG} h of 36 × 512 Hz under `ulimit -v`, peak MiB / 2048");
+    table.beside_number(&name, 1.0, |cost| cost.peak, &narrow, (TWO_GIB >> 10) as f64);
 }
 
-impl Table {
-    fn new(runs: usize) -> Self {
-        let head = format!(
-            "{:<40} {:>10} {:>10} {:>8} {:>8}",
-            "ours / theirs", "ours", "theirs", "ratio", "at most"
+/// One random window through the Python package, beside `NumPy`.
+fn reading(place: &Place, table: &mut Table) {
+    let _ = cost::run(vec![place.build(&[])]);
+    let Some(lines) = place.reading() else {
+        return table.skip(
+            "one random window: the package `eegcache` is missing, `make test-python` makes it",
+            place,
         );
-        Self { runs, rows: vec![head] }
+    };
+    for how in ["a view", "copied"] {
+        let time =
+            |name: &str| lines.lines().find_map(|line| place::microseconds(line, &format!("{name}, {how}")));
+        let (Some(ours), Some(theirs)) = (time("windows[i]"), time("np.memmap")) else {
+            return table.skip("one random window: the benchmark of the package says something else", place);
+        };
+        table.row(&format!("one random window, {how}, µs / np.memmap"), 2.0, ours, theirs, ours / theirs);
     }
+}
 
-    /// Runs both in turn; the command is made anew each time, which empties its directory.
-    fn pair(
-        &mut self,
-        name: &str,
-        limit: f64,
-        ours: &dyn Fn() -> Command,
-        theirs: &dyn Fn() -> Command,
-        figure: impl Fn(&Cost) -> f64,
-    ) {
-        eprintln!("measuring: {name}");
-        let pairs: Vec<[f64; 2]> =
-            (0..self.runs).map(|_| [figure(&run(&mut ours())), figure(&run(&mut theirs()))]).collect();
-        let column = |which: usize| median(pairs.iter().map(|pair| pair[which]).collect());
-        let ratio = median(pairs.iter().map(|pair| pair[0] / pair[1]).collect());
-        let row = format!("{name:<40} {:>10.2} {:>10.2} {ratio:>8.3} {limit:>8.3}", column(0), column(1));
-        self.rows.push(row);
+/// Commands that find nothing to do, beside `find`.
+fn looking(place: &Place, table: &mut Table) {
+    let corpus = scale::Corpus::make(&place.scale(), LOOKED_AT);
+    let trees = [corpus.dataset(), corpus.cache()];
+    for (name, arguments) in
+        [("status", &["status"][..]), ("preflight", &["preflight"]), ("build, nothing to do", &["build"])]
+    {
+        let ours = || vec![corpus.eegcache(arguments)];
+        for (which, roots) in [("dataset and cache", &trees[..]), ("dataset", &trees[..1])] {
+            let name = format!("{name} of {LOOKED_AT} / find, {which}");
+            table.pair(&name, 3.0, cpu, &ours, &|| vec![find(roots)]);
+        }
     }
+}
 
-    fn print(&self) {
-        println!(
-            "\nCPU seconds (memory: MiB, wall: seconds), medians; the ratio is the median over the pairs"
-        );
-        self.rows.iter().for_each(|row| println!("{row}"));
-    }
+fn cpu(cost: &Cost) -> f64 {
+    cost.cpu
 }

@@ -150,6 +150,39 @@ fn few_descriptors_end_with_74_or_5_and_nothing_is_lost() {
     tally::count("few descriptors", limits.len());
 }
 
+#[test]
+fn no_thread_and_little_memory_end_with_74_or_a_death_and_nothing_is_lost() {
+    if !has(&["prlimit", "--version"]) || !has(&["strace", "-f", "--seccomp-bpf", "-e", "trace=none", "true"])
+    {
+        return;
+    }
+    let project = Project::tiny();
+    let mut judge = judge(&project);
+    let mut count = 0;
+    let mut check = |what: &str, outer: &[&str], codes: &[i32]| {
+        clear(&project);
+        let run = Run::of(&behind(&project, outer, &["build", "-j", "3"]).output().unwrap());
+        assert!(codes.contains(&run.code), "{what}: exit {}: {}", run.code, run.stderr);
+        assert!(run.code != 74 || run.stderr.contains("error: "), "{what}: {}", run.stderr);
+        if let Some(judge) = &mut judge {
+            judge.check(&project.path("cache"), &what);
+        }
+        converges(&project, what);
+        count += 1;
+    };
+    for thread in 1..=4 {
+        let inject = format!("inject=clone,clone3:error=EAGAIN:when={thread}");
+        let strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", &inject];
+        check(&inject, &strace, &[0, 74]);
+    }
+    // A refused allocation ends the program (SIGABRT), as the kernel does where memory is short.
+    for megabytes in (8..80).step_by(tally::stride(12) * 2) {
+        let limit = format!("--as={}", megabytes << 20);
+        check(&limit, &["prlimit", &limit], &[0, 5, 74, 127, -1]);
+    }
+    tally::count("no thread or little memory", count);
+}
+
 /// A file system of its own that nobody else sees, with so much space and so many inodes.
 const SMALL_DISK: &str = "mkdir -p disk && mount -t tmpfs -o size=$0,nr_inodes=$1 tmpfs disk || exit 99
     \"$2\" build --json --cache-root disk/cache >small.json 2>small.err; echo \"small: $?\"

@@ -210,6 +210,111 @@ fn hostile_hands_reach_nothing_outside() {
     tally::count("hostile cache", ATTACKS.len());
 }
 
+/// A directory of the cache is swapped with a link to the outside, and back, all the time while builds run.
+#[test]
+fn links_that_are_swapped_in_during_builds_lead_nowhere() {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let project = Project::tiny();
+    let mut swaps = 0;
+    for place in ["train", ".build/tmp", ".build"] {
+        let _ = fs_err::remove_dir_all(project.path("cache"));
+        let _ = fs_err::remove_dir_all(project.path("outside"));
+        project.run(&["build"]).expect(0);
+        project.write("outside/precious", "precious");
+        let (directory, link) = (project.path(FULL).join(place), project.path("link"));
+        let _ = fs_err::remove_file(&link);
+        symlink(project.path("outside"), &link).unwrap();
+        let stop = AtomicBool::new(false);
+        let swapped = std::thread::scope(|scope| {
+            let swapper = scope.spawn(|| {
+                let mut count = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    count += usize::from(
+                        renameat_with(CWD, &directory, CWD, &link, RenameFlags::EXCHANGE).is_ok(),
+                    );
+                    std::thread::sleep(std::time::Duration::from_micros(300));
+                }
+                count
+            });
+            for round in 0..if tally::is_long() { 60 } else { 8 } {
+                // Something is always missing, so that every build writes.
+                for base in [&directory, &link] {
+                    let _ = fs_err::remove_file(base.join("a_1.npz"));
+                }
+                let _ = fs_err::remove_file(project.path(FULL).join("manifest.json"));
+                let run = project.run(&["build", "--no-wait"]);
+                assert!(
+                    [0, 3, 5, 74, 75].contains(&run.code),
+                    "{place} {round}: {} {}",
+                    run.code,
+                    run.stderr
+                );
+                assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+            }
+            stop.store(true, Ordering::Relaxed);
+            swapper.join().unwrap()
+        });
+        let left: Vec<_> = fs_err::read_dir(project.path("outside"))
+            .unwrap()
+            .map(|item| item.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["precious"], "{place}: something was made outside");
+        assert_eq!(project.read("outside/precious"), "precious", "{place}");
+        if directory.is_symlink() {
+            renameat_with(CWD, &directory, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+        }
+        fs_err::remove_file(&link).unwrap();
+        converges(&project, place);
+        swaps += swapped;
+    }
+    assert!(swaps > 10, "nothing was swapped");
+    tally::count("directory swapped with a link", swaps);
+}
+
+/// Ids, subjects and paths that would lead elsewhere: whatever the dataset file makes of them, nothing leaves the cache.
+#[test]
+fn names_of_a_dataset_that_lead_elsewhere_make_no_path() {
+    let project = Project::tiny();
+    let dataset = project.read("configs/datasets/tiny.yaml");
+    let edf = crate::tiny::recording(50);
+    let csv = fs_err::read(project.path("data/train/a_1.csv")).unwrap();
+    let long = format!("{}_1", "l".repeat(200));
+    for name in
+        ["..", "...", "-rf", "a b_1", "new\nline_1", "q\"uote_1", "x.labels", "x.part000", "~root_1", &long]
+    {
+        fs_err::create_dir_all(project.path("data/train/odd")).unwrap();
+        fs_err::write(project.path(&format!("data/train/odd/{name}.edf")), &edf).unwrap();
+        fs_err::write(project.path(&format!("data/train/odd/{name}.csv")), &csv).unwrap();
+    }
+    let before = outside(&project);
+    for (id, subject) in [
+        ("([^/]+)\\.edf$", "([^/_]+)_[^/]*$"),
+        ("^(.*)\\.edf$", "^(.*)$"),
+        ("train/(.*/?[^/]*)\\.edf$|([^/]+)\\.edf$", "(.*/)[^/]*$"),
+    ] {
+        let text = dataset.replace("  subject:", &format!("  id: '{id}'\n  subject:"));
+        let text = text.replace("'([^/_]+)_[^/]*$'", &format!("'{subject}'"));
+        fs_err::write(project.path("configs/datasets/tiny.yaml"), text).unwrap();
+        let _ = fs_err::remove_dir_all(project.path("cache"));
+        for arguments in [&["build", "--no-wait"][..], &["status"], &["preflight"], &["verify"]] {
+            let run = project.run(arguments);
+            let said = format!("{}{}", run.stdout, run.stderr);
+            assert!([0, 1, 2, 3, 4, 5].contains(&run.code), "{id} {arguments:?}: exit {}: {said}", run.code);
+            assert!(!said.contains("panicked") && is_plain(&said), "{id}: {said}");
+        }
+        fs_err::write(project.path("configs/datasets/tiny.yaml"), &dataset).unwrap();
+        assert!(outside(&project) == before, "{id}: something outside changed");
+        for name in project.contents("cache").keys() {
+            assert_eq!(name.split('/').count(), 4, "{name} lies where no file of a cache lies");
+        }
+    }
+    fs_err::remove_dir_all(project.path("data/train/odd")).unwrap();
+    let _ = fs_err::remove_dir_all(project.path("cache"));
+    converges(&project, "names that lead elsewhere");
+    tally::count("name that leads elsewhere", 30);
+}
+
 /// Labels, subjects and messages of a dataset reach a terminal escaped.
 #[test]
 fn escapes_in_a_dataset_reach_no_terminal() {

@@ -4,7 +4,10 @@
 //! each operation of the file system, is `src/ops/torture`. `EEGCACHE_TORTURE=1` leaves no fault out.
 
 mod crowd;
+mod exclusion;
 mod hostile;
+mod long;
+mod moving;
 mod power;
 mod syscalls;
 mod whereabouts;

@@ -217,3 +217,34 @@ fn an_unreadable_source_is_one_recording_in_quarantine() {
     }
     tally::count("unreadable source", count);
 }
+
+/// A recording or an annotation that cannot be read to see whether it changed keeps what the cache has of it.
+#[test]
+fn what_cannot_be_read_again_keeps_what_it_has() {
+    if !has(&["strace", "-f", "--seccomp-bpf", "-e", "trace=none", "true"]) {
+        return;
+    }
+    let project = Project::tiny();
+    converges(&project, "first");
+    let mut count = 0;
+    for (ending, call) in [("edf", "read"), ("csv", "read"), ("edf", "open,openat"), ("csv", "open,openat")] {
+        let path = project.path(&format!("data/{}.{ending}", tiny::RECORDINGS[1]));
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error=EIO"));
+        let log = ["-o", "/dev/null", "-e", &trace, "-e", &inject, "-P", path.to_str().unwrap()];
+        let outer = [&["strace", "-f", "-qq"][..], &log].concat();
+        let run = |arguments: &[&str]| {
+            // Without the memo everything has to be read again.
+            let _ = fs_err::remove_dir_all(project.path("cache/.sources"));
+            Run::of(&behind(&project, &outer, arguments).output().unwrap())
+        };
+        run(&["status", "--profile", "full"]).expect(0).says(&["VALID", "unchecked"]);
+        run(&["preflight"]).expect(0);
+        let report = run(&["build", "--json"]).expect(5).json();
+        assert_eq!(report["unread"].as_array().unwrap().len(), 1, "{ending} {call}: {report}");
+        assert!(report["quarantine"].as_array().unwrap().is_empty(), "{ending} {call}: {report}");
+        assert!(project.contents("cache") == *super::UNDISTURBED, "{ending} {call}");
+        assert_eq!(converges(&project, ending), 0);
+        count += 3;
+    }
+    tally::count("source that cannot be read again", count);
+}

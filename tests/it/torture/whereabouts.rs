@@ -119,3 +119,44 @@ fn another_user_reads_everything_and_writes_nothing() {
     assert!(run.code == 74 && run.stderr.contains("cache/full/v1/train"), "{} {}", run.code, run.stderr);
     tally::count("foreign user", 9);
 }
+
+/// The cache under a mount that nobody may write to: not even root's rights help there.
+const READ_ONLY: &str = "mount --bind cache cache && mount -o remount,ro,bind cache || exit 99
+    for command in status preflight verify 'verify --quick' 'explain a_1' 'build --dry-run' 'gc --orphans --dry-run'; do
+        \"$0\" $command >out 2>&1; echo \"$command: $?\"; cat out
+    done
+    \"$0\" build --profile smoke 2>&1; echo \"build smoke: $?\"
+    \"$0\" build --set labels.background='[bckg]' --set cache.version=v2 2>&1; echo \"build v2: $?\"
+    \"$0\" verify --repair 2>&1; echo \"repair: $?\"
+    \"$0\" gc --version v1 2>&1; echo \"gc: $?\"
+    \"$0\" preflight -- sh -c 'echo \"becomes: $EEGCACHE_DIR\"'";
+
+#[test]
+fn a_read_only_mount_is_read_and_nothing_else() {
+    let probe = "mount -t tmpfs tmpfs /mnt && mount --bind /mnt /mnt && mount -o remount,ro,bind /mnt";
+    let unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"];
+    if !has(&[&unshare[..], &[probe]].concat()) {
+        return;
+    }
+    let project = Project::tiny();
+    project.run(&["build"]).expect(0);
+    let before = tree(&project, "cache");
+    let run = Run::of(&behind(&project, &[&unshare[..], &[READ_ONLY]].concat(), &[]).output().unwrap());
+    let run = run.expect(0).says(&[
+        "status: 0",
+        "preflight: 0",
+        "verify: 0",
+        "verify --quick: 0",
+        "explain a_1: 0",
+        "build --dry-run: 0",
+        "gc --orphans --dry-run: 0",
+        "build smoke: 74",
+        "build v2: 74",
+        "repair: 0",
+        "becomes: ",
+        "Read-only file system",
+    ]);
+    assert!(!run.stdout.contains("gc: 0"), "{}", run.stdout);
+    assert_eq!(tree(&project, "cache"), before);
+    tally::count("read-only mount", 12);
+}
