@@ -185,7 +185,9 @@ wide! {
         }
         for (points, w) in points.chunks_exact_mut(batch).zip(spectrum) {
             let w = P::turn(*w);
-            points.iter_mut().for_each(|point| *point = point.times(w).exchanged());
+            for point in points {
+                *point = point.times(w).exchanged();
+            }
         }
         for (point, begin) in points.iter_mut().zip(begin) {
             *point = point.add(begin.exchanged());

@@ -105,6 +105,7 @@ pub(crate) use wide;
 
 /// What the processor can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "elsewhere there is the baseline alone"))]
 pub(crate) enum Width {
     /// Any x86-64: two numbers an instruction.
     Baseline,
@@ -115,20 +116,19 @@ pub(crate) enum Width {
 }
 
 /// Returns the widest instructions of this processor.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 pub(crate) fn width() -> Width {
     #[cfg(test)]
     if let Some(width) = WIDTH.get() {
         return width;
     }
+    #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
-        Width::Avx512
+        return Width::Avx512;
     } else if std::arch::is_x86_feature_detected!("avx2") {
-        Width::Avx2
-    } else {
-        Width::Baseline
+        return Width::Avx2;
     }
+    Width::Baseline
 }
 
 /// Returns the same bits as another type: a slice of lanes as one of registers, or what has no lanes in it as itself.
