@@ -250,7 +250,7 @@ impl Machine<'_> {
             Ok(reports) => reports,
             Err(Error::NotReady { .. }) if is_unexplained => {
                 assert!(after == before);
-                self.make_room(&settings);
+                make_room(&settings);
                 return self.build(profile, variant, how, None);
             }
             Err(error) => return assert!(struck && is_environment(&error), "{error:?}"),
@@ -287,13 +287,6 @@ impl Machine<'_> {
         held.identity.is_none()
             && files.peek().is_some()
             && files.all(|(name, digest)| wanted.get(name) != Some(digest))
-    }
-
-    /// What people do about such files.
-    fn make_room(&mut self, settings: &Settings) {
-        let (scope, profile) = (Scope::Version(settings.version.clone()), Some(settings.profile.clone()));
-        let options = GcOptions { scope, profile, dry_run: false, assume_exclusive: false };
-        gc(settings, &options).unwrap();
     }
 
     /// Another meaning under a name that is taken is refused, and nothing is touched.
@@ -379,6 +372,13 @@ impl Machine<'_> {
             assert!(wanted.iter().all(|(name, digest)| after.get(name) == Some(digest)));
         }
     }
+}
+
+/// What people do about files that nothing explains.
+fn make_room(settings: &Settings) {
+    let (scope, profile) = (Scope::Version(settings.version.clone()), Some(settings.profile.clone()));
+    let options = GcOptions { scope, profile, dry_run: false, assume_exclusive: false };
+    gc(settings, &options).unwrap();
 }
 
 #[test]
