@@ -41,8 +41,8 @@ demo-data: ## Write the generated demo corpus to .demo/edf
 test: ## Run every test
 	@$(COUNTED) $(CARGO) test && python/test.sh; $(COUNT)
 
-torture: ## Inject every fault, at every operation and system call (about a quarter of an hour)
-	@$(COUNTED) EEGCACHE_TORTURE=1 $(CARGO) test --lib --test it -- torture faults; $(COUNT)
+torture: ## Inject faults at every operation and system call of a build, and more (TORTURE=all: into everything)
+	@$(COUNTED) EEGCACHE_TORTURE=$(or $(TORTURE),1) $(CARGO) test --lib --test it -- torture faults export; $(COUNT)
 
 test-python: ## Test the Python package alone (EEGCACHE_TORCH=1 installs PyTorch for it)
 	@python/test.sh

@@ -220,7 +220,7 @@ pub(crate) struct InspectArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// With `--json`: minimum, maximum, sum and SHA-256 of the digital samples of every signal
+    /// With `--json`: minimum, maximum, sum and SHA-256 of the digital samples of every signal, and SHA-256 of what the recipe makes of each channel, in double precision
     #[arg(long, requires = "json")]
     pub(crate) samples: bool,
     /// Draw ten seconds of all channels, before and after the recipe

@@ -19,6 +19,10 @@ const FOOT: f64 = 40.0;
 /// Height of a channel: fewer channels get more.
 const ROW: (f64, f64) = (18.0, 60.0);
 const PANEL: f64 = 560.0;
+/// Height of a row of texts above a panel, how many there are at most, and the usual width of a letter.
+const TEXT_ROW: f64 = 13.0;
+const TEXT_ROWS: usize = 5;
+const LETTER: f64 = 6.0;
 /// Points drawn for a pixel before samples are replaced by their extremes.
 const POINTS_PER_PIXEL: f64 = 4.0;
 
@@ -68,7 +72,9 @@ pub(crate) fn draw(report: &Inspection, page: &Page) -> String {
     let rows = page.panels.iter().map(|panel| panel.traces.len()).max().unwrap_or(1).max(1);
     let row = (PANEL / rows as f64).clamp(ROW.0, ROW.1);
     let sensitivity = sensitivity(&page.panels);
-    let heights = page.panels.each_ref().map(|panel| PANEL_HEAD + row * (panel.traces.len() as f64 + 2.0));
+    let text_rows = text_rows(page);
+    let head = PANEL_HEAD + TEXT_ROW * text_rows.iter().max().copied().unwrap_or(0) as f64;
+    let heights = page.panels.each_ref().map(|panel| head + row * (panel.traces.len() as f64 + 2.0));
     let height = HEAD + heights.iter().sum::<f64>() + FOOT;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" width=\"{WIDTH}\" \
@@ -79,8 +85,8 @@ pub(crate) fn draw(report: &Inspection, page: &Page) -> String {
     let mut top = HEAD;
     for (panel, height) in page.panels.iter().zip(heights) {
         let frame =
-            Frame { top: top + PANEL_HEAD, row, start_s: page.start_s, seconds: page.seconds, sensitivity };
-        frame.panel(&mut svg, panel, &page.marks);
+            Frame { top: top + head, head, row, start_s: page.start_s, seconds: page.seconds, sensitivity };
+        frame.panel(&mut svg, panel, page.marks.iter().zip(&text_rows));
         top += height;
     }
     svg.push_str("</svg>\n");
@@ -120,9 +126,35 @@ fn swing(trace: &Trace) -> f64 {
     at(0.95) - at(0.05)
 }
 
+/// The row above the panel in which the text of each mark stands, so that no two lie on each other.
+fn text_rows(page: &Page) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..page.marks.len()).collect();
+    order.sort_by(|a, b| page.marks[*a].start_s.total_cmp(&page.marks[*b].start_s));
+    let mut ends: Vec<f64> = Vec::new();
+    let mut rows = vec![0; page.marks.len()];
+    for index in order {
+        let mark = &page.marks[index];
+        let begin = across((mark.start_s - page.start_s) / page.seconds);
+        let end = begin + LETTER * (mark.text.chars().count() + 1) as f64;
+        let free = ends.iter().position(|end| *end <= begin).unwrap_or(ends.len()).min(TEXT_ROWS - 1);
+        match ends.get_mut(free) {
+            Some(last) => *last = last.max(end),
+            None => ends.push(end),
+        }
+        rows[index] = free;
+    }
+    rows
+}
+
+/// The place of a share of the page's time.
+fn across(share: f64) -> f64 {
+    LEFT + share.clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
+}
+
 /// One panel's place and scales.
 struct Frame {
     top: f64,
+    head: f64,
     row: f64,
     start_s: f64,
     seconds: f64,
@@ -131,10 +163,10 @@ struct Frame {
 
 impl Frame {
     fn x(&self, seconds: f64) -> f64 {
-        LEFT + (seconds / self.seconds).clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
+        across(seconds / self.seconds)
     }
 
-    fn panel(&self, svg: &mut String, panel: &Panel, marks: &[Mark]) {
+    fn panel<'a>(&self, svg: &mut String, panel: &Panel, marks: impl Iterator<Item = (&'a Mark, &'a usize)>) {
         let height = self.row * (panel.traces.len() as f64 + 1.0);
         let width = WIDTH - LEFT - RIGHT;
         let id = format!("clip{:.0}", self.top);
@@ -142,13 +174,13 @@ impl Frame {
             svg,
             "<text x=\"{LEFT}\" y=\"{:.1}\" font-size=\"14\" font-weight=\"bold\">{}</text>\n\
              <clipPath id=\"{id}\"><rect x=\"{LEFT}\" y=\"{:.1}\" width=\"{width}\" height=\"{height:.1}\"/></clipPath>",
-            self.top - 24.0,
+            self.top - self.head + PANEL_HEAD - 24.0,
             escaped(&panel.title),
             self.top,
         );
         self.grid(svg, height);
-        for mark in marks {
-            self.mark(svg, mark, height);
+        for (mark, text_row) in marks {
+            self.mark(svg, mark, *text_row, height);
         }
         let _ = writeln!(svg, "<g clip-path=\"url(#{id})\" fill=\"none\" stroke-width=\"0.9\">");
         for (index, trace) in panel.traces.iter().enumerate() {
@@ -182,10 +214,12 @@ impl Frame {
         }
     }
 
-    fn mark(&self, svg: &mut String, mark: &Mark, height: f64) {
+    fn mark(&self, svg: &mut String, mark: &Mark, text_row: usize, height: f64) {
         let x = self.x(mark.start_s - self.start_s);
         let end = self.x(mark.end_s.unwrap_or(mark.start_s) - self.start_s);
         let (fill, ink) = if mark.is_seizure { ("#f4b6b6", "#a01818") } else { ("#e4e9f4", "#45557a") };
+        // An instant is a line.
+        let fill = if mark.end_s.is_none() { ink } else { fill };
         let _ = writeln!(
             svg,
             "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\" fill=\"{fill}\" fill-opacity=\"0.55\"/>\n\
@@ -193,7 +227,7 @@ impl Frame {
             self.top,
             (end - x).max(1.0),
             x + 2.0,
-            self.top - 5.0,
+            self.top - 5.0 - TEXT_ROW * text_row as f64,
             escaped(&mark.text),
         );
     }

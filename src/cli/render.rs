@@ -251,6 +251,13 @@ fn remarks(profile: &ProfileStatus) -> String {
             profile.quarantine.len()
         ));
     }
+    let unfit: usize = profile.splits.values().map(|split| split.unfit).sum();
+    if unfit > 0 {
+        lines.push(format!(
+            "without windows: at the rate of {} `windows` are no whole number of samples",
+            count(unfit, "recording")
+        ));
+    }
     if profile.unchecked > 0 {
         lines.push(format!(
             "{} unchecked: right size, content not looked at",
@@ -506,7 +513,16 @@ pub(crate) fn quality_lines(quality: &Quality) -> Vec<String> {
     [line(&recorded), line(&made)].into_iter().filter(|line| !line.is_empty()).collect()
 }
 
-/// A share from 0 to 1.
+/// A share from 0 to 1, with two digits that count.
 fn percent(share: f64) -> String {
-    format!("{:.3} %", 100.0 * share)
+    let percent = 100.0 * share;
+    let digits = match percent {
+        10.0.. => 0,
+        1.0.. => 1,
+        0.1.. => 2,
+        0.01.. => 3,
+        _ if percent > 0.0 => 4,
+        _ => 0,
+    };
+    format!("{percent:.digits$} %")
 }

@@ -169,7 +169,8 @@ impl Tuned {
         Self { rate, twice, hann: (0..length).map(|index| 0.5 - 0.5 * root(index, length)[0]).collect() }
     }
 
-    /// The powers of a channel at all frequencies, summed over stretches; nothing where it is flat or too short.
+    /// The powers of a channel at all frequencies, summed over stretches; nothing where it is flat or too short. A stretch that
+    /// lies across a gap holds a step, whose power spreads over all of them alike.
     fn powers(&self, samples: &Digital) -> Option<[f64; LANES]> {
         let length = self.hann.len();
         let count = STRETCHES.0.min(samples.len() / length.max(1));

@@ -1,8 +1,8 @@
 //! Channel names: how a recorded label becomes the name that the recipe asks for.
 //!
 //! `EEG_FACTS` section 1 step 2 and section 5: spaces go, a leading `EEG` goes, one trailing
-//! `-REF`, `-LE`, `-AR` or `-AVG` goes, case does not matter, then synonyms. Any other hyphenated
-//! label is a bipolar name and equals only a bipolar name.
+//! `-REF`, `-LE`, `-AR` or `-AVG` goes, dots at the end go (`Fc5.` fills four letters), case does not matter, then
+//! synonyms. Any other hyphenated label is a bipolar name and equals only a bipolar name.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub fn tcp_20() -> Vec<&'static str> {
 /// A recorded label taken apart: the comparison key and the reference suffix that was stripped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelKey {
-    /// Upper-case name without spaces, prefix and suffix; aliases applied to it, or to both halves of a bipolar name.
+    /// Upper-case name without spaces, prefix, suffix and dots at its end; aliases applied to it, or to both halves of a bipolar name.
     pub name: String,
     /// The suffix without its hyphen (`REF`, `LE`, `AR`, `AVG`), where there was one.
     pub reference: Option<String>,
@@ -68,6 +68,7 @@ impl Aliases {
         if let Some(suffix) = suffix {
             name.truncate(name.len() - suffix.len());
         }
+        name.truncate(name.trim_end_matches('.').len());
         let reference = suffix.map(|suffix| suffix[1..].to_owned());
         let whole = self.resolve(&name);
         let name = match name.split_once('-') {
@@ -98,6 +99,10 @@ mod tests {
             ("EEG Channel-1", "CHANNEL-1", None),
             ("-REF", "-REF", None),
             ("EKG1", "EKG1", None),
+            ("Fc5.", "FC5", None),
+            ("T7..", "T3", None),
+            ("C3..-REF", "C3", Some("REF")),
+            ("..", "", None),
         ] {
             let key = aliases.key(label);
             assert_eq!((key.name.as_str(), key.reference.as_deref()), (name, reference), "{label}");

@@ -218,7 +218,7 @@ fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Result<Vec<G
         return Ok(gates);
     }
     let entries: Vec<&Entry> = survey.settings.splits.iter().flat_map(|s| survey.entries(*s)).collect();
-    gates.push(gate("windows", windows(survey, splits)));
+    gates.push(gate("windows", windows(survey, splits, &entries)));
     // What is missing may hold the seizures; the first gate has said so.
     let complete = || splits.iter().filter(|(_, status)| status.is_complete());
     gates.extend(complete().map(|(split, status)| gate("seizures", seizures(survey, *split, status))));
@@ -284,7 +284,24 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
     }
 }
 
-fn windows(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
+fn windows(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>, entries: &[&Entry]) -> Verdict {
+    let windows = survey.settings.windows;
+    let mut unfit = entries.iter().filter(|entry| windows.at(entry.rate_hz).is_none());
+    if let Some(first) = unfit.next() {
+        return Verdict::Data {
+            message: format!(
+                "windows of {} s every {} s are no whole number of samples at {} Hz, the rate of `{}`, so it has none; \
+                 {} more like it",
+                windows.length_s,
+                windows.stride_s,
+                first.rate_hz,
+                first.id,
+                unfit.count()
+            ),
+            hint: "choose `windows` that are, or give all recordings one rate with `preprocessing.sampling_rate`"
+                .to_owned(),
+        };
+    }
     let empty: Vec<&str> = splits
         .iter()
         .filter(|(_, s)| s.is_complete() && s.windows.total() + s.unlabelled_windows == 0)
@@ -293,7 +310,6 @@ fn windows(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
     if empty.is_empty() {
         return Verdict::Pass;
     }
-    let windows = survey.settings.windows;
     Verdict::Data {
         message: format!(
             "no window of {} s in {}: training or validating there would see nothing",

@@ -76,6 +76,8 @@ pub struct SplitStatus {
     pub unlabelled: usize,
     /// Recordings too short for a window.
     pub without_windows: usize,
+    /// Recordings at whose rate the windows are no whole number of samples: they have none.
+    pub unfit: usize,
     /// Windows by class, of labelled recordings.
     pub windows: WindowCounts,
     /// Windows of unlabelled recordings.
@@ -256,6 +258,8 @@ fn add(status: &mut SplitStatus, survey: &Survey, parts: &[&Entry]) {
         status.seizure_seconds += entry.rate_hz.duration_s(entry.seizure_samples());
     }
     status.without_windows += usize::from(windows == 0);
+    let is_unfit = |entry: &&Entry| survey.settings.windows.at(entry.rate_hz).is_none();
+    status.unfit += usize::from(parts.iter().any(is_unfit));
     let is_unlabelled = |entry: &&Entry| entry.annotation.status == LabelStatus::Unlabelled;
     status.unlabelled += usize::from(parts.iter().any(is_unlabelled));
 }

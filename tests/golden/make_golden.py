@@ -10,12 +10,16 @@ Input is always int16 samples; microvolts are float32(gain * sample + offset), t
 `int16.npy` (inputs), `float32.npy` and `float64.npy` (results); `cases.json` says for every case where, and its parameters:
 
   recipe         the origin's whole pipeline, float32, every sample (tolerance 1e-5 after z-score)
-  interpolation  MNE's interpolate_bads, float64, microvolts (tolerance 1e-5 of the largest value)
+  interpolation  MNE's interpolate_bads with its own positions and its own fit of the sphere (`origin="auto"`), float64, microvolts (tolerance
+                 1e-5 of the largest value: the constants of src/dsp/electrodes.rs are rounded)
+  spline         the same with the positions and the centre of src/dsp/electrodes.rs, whichever and however few the electrodes (1e-9). MNE left
+                 alone fits a sphere to the electrodes of each recording: `auto_differs` says how far that is from it, as a share of the largest value
   step           one step on one channel, float64 (tolerance 1e-9 of the largest value)
-  reference      average or bipolar reference over several channels, float64 (compared after rounding to float32)
+  reference      average or bipolar reference over several channels, float64 (tolerance 1e-9 of the largest value)
 """
 import json
 import pathlib
+import re
 import sys
 from fractions import Fraction
 
@@ -26,10 +30,11 @@ import scipy.signal as ss
 
 mne.set_log_level("ERROR")
 DATA = pathlib.Path(__file__).parent / "data"
+ELECTRODES = pathlib.Path(__file__).parents[2] / "src/dsp/electrodes.rs"
 ORDER = "Fp1 F3 C3 P3 F7 T3 T5 O1 Fz Cz Pz Fp2 F4 C4 P4 F8 T4 T6 O2".split()
 GAIN, OFFSET = 0.1, 12.5
 CASES = {"versions": {"numpy": np.__version__, "scipy": scipy.__version__, "mne": mne.__version__},
-         "gain_uv": GAIN, "offset_uv": OFFSET, "recipe": [], "interpolation": [], "step": [], "reference": []}
+         "gain_uv": GAIN, "offset_uv": OFFSET, "recipe": [], "interpolation": [], "spline": [], "step": [], "reference": []}
 STORES = {"int16": [], "float32": [], "float64": []}
 
 
@@ -210,7 +215,7 @@ def reference_cases():
 
 
 def more_interpolation_cases():
-    """Other electrodes than Fz and Pz, one at the rim, three at once. (With few electrodes MNE fits another centre.)"""
+    """Other electrodes than Fz and Pz, one at the rim, three at once."""
     rate, samples, names = 200, 320, ORDER + ["A1", "A2"]
     raw = digital(len(names), samples, rate, seed=31)
     files = {n: save(raw[i]) for i, n in enumerate(names)}
@@ -222,6 +227,42 @@ def more_interpolation_cases():
                                        "order": [n for n in ORDER if n in use], "rate": str(rate), "labels": present,
                                        "digital": [files[n] for n in present],
                                        "expected": save(full[[use.index(m) for m in missing]][:, ::4]), "every": 4})
+
+
+def placed():
+    """Centre and positions of src/dsp/electrodes.rs, in metres."""
+    text = ELECTRODES.read_text()
+    numbers = lambda part: np.array([float(x) for x in part.split(",")]) / 1000
+    centre = numbers(re.search(r"CENTRE: .*= \[(.*)\];", text).group(1))
+    return centre, {name: numbers(part) for name, part in re.findall(r'\("([A-Z0-9]+)", \[(.*)\]\),', text)}
+
+
+def spline_cases():
+    """Any electrode out of any others: few, three (the fewest), 10-10 names, below the equator, several at once, far from all sources."""
+    rate, samples = 200, 60
+    centre, positions = placed()
+    everywhere = "Fp1 Fp2 Fpz AF3 AF4 F7 F8 F5 F6 F1 F2 FC5 FC6 FCz C5 C6 C1 C2 CP3 CP4 CPz P7 P8 PO3 PO4 POz O1 O2 Oz TP9 TP10 T9 M2".split()
+    for name, present, missing in [
+            ("nine", "Fp1 Fp2 C3 C4 Cz O1 O2 T3 T4".split(), ["Fz"]),
+            ("five", "Fp1 Fp2 Cz O1 O2".split(), ["Pz", "Fz"]),
+            ("three", "C3 C4 Cz".split(), ["O1"]),
+            ("left_out", ORDER[:9] + ORDER[12:], ["Pz", "Fp2", "Cz"]),
+            ("ten_ten", everywhere, ["Cz", "AFz", "P10", "C3", "Iz"]),
+            ("below", ORDER + ["F9", "F10"], ["A1", "TP10"])]:
+        raw = digital(len(present), samples, rate, seed=len(present) + 100)
+        x = microvolts(raw)
+        names = present + missing
+        montage = mne.channels.make_dig_montage({n: positions[n.upper()] for n in names}, coord_frame="head")
+        made = []
+        for origin in (centre, "auto"):
+            info = mne.io.RawArray(np.concatenate([x, np.full((len(missing), samples), 12345.0)]) * 1e-6, mne.create_info(names, rate, "eeg"))
+            info.set_montage(montage)
+            info.info["bads"] = list(missing)
+            info.interpolate_bads(reset_bads=True, mode="accurate", method="spline", origin=origin) if len(names) > 4 or origin is centre else None
+            made.append(info.get_data(picks=missing) * 1e6)
+        CASES["spline"].append({"name": name, "missing": missing, "rate": str(rate), "labels": present, "digital": [save(row) for row in raw],
+                                "expected": save(made[0]),
+                                "auto_differs": float(f"{np.abs(made[0] - made[1]).max() / np.abs(made[0]).max():.1e}") if len(names) > 4 else None})
 
 
 def print_electrodes():
@@ -244,6 +285,7 @@ if __name__ == "__main__":
     more_filter_cases()
     reference_cases()
     more_interpolation_cases()
+    spline_cases()
     for name, parts in STORES.items():
         np.save(DATA / f"{name}.npy", np.concatenate(parts))
     (DATA / "cases.json").write_text(json.dumps(CASES) + "\n")

@@ -7,7 +7,7 @@ use crate::shared::shared;
 use eegcache::model::recording::Kind;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Keeps the recordings' own, low rate, so that hours cost nothing; everything else is the dataset file's.
 const CHEAP: &str = "preprocessing: {sampling_rate: null, bandpass: null, notch_freq: null}\n\
@@ -202,6 +202,45 @@ fn chbmit_is_read_by_its_summaries() {
     // A label fix costs no signal.
     let again = bed.run(&["build", "-c", "cheap.yaml", "--json"]);
     assert_eq!(again.expect(5).json()["schema"], 1);
+}
+
+/// The channels as the recipe leaves them, and the notes that say where they come from.
+fn banana(bed: &Bed, file: &Path) -> (Vec<String>, Vec<String>) {
+    let arguments =
+        ["inspect", file.to_str().unwrap(), "--json", "--samples", "-c", "configs/double_banana.yaml"];
+    let report = bed.run(&arguments).expect(0).json();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let channels = report["processed"].as_array().unwrap().iter().map(|one| text(&one["channel"])).collect();
+    let notes = report["notes"].as_array().unwrap().iter().filter(|note| note["code"] == "bipolar");
+    (channels, notes.map(|note| text(&note["text"])).collect())
+}
+
+#[test]
+fn one_bipolar_list_serves_derived_and_recorded_channels() {
+    let tusz = Bed::new("tusz");
+    tusz.project.generate("data", 6, 3);
+    let build = |bed: &Bed| bed.run(&["build", "-c", "configs/double_banana.yaml", "--json"]).json();
+    let report = build(&tusz);
+    assert!(report["built"].as_u64().unwrap() >= 3, "{report}");
+    let manifest = tusz.project.manifest("cache/full/tusz_v1_256hz_bipolar18");
+    let one = &manifest["entries"][0];
+    let path = tusz.project.path("data").join(one["source"]["path"].as_str().unwrap());
+    let (derived, notes) = banana(&tusz, &path);
+    assert_eq!((derived.len(), notes.len()), (18, 18), "{notes:?}");
+    assert_eq!(notes[1], "`F7-T7` is the difference of `F7` and `T7`");
+
+    let Some(source) = data("epilepsy2bids/chbmit/chb05") else { return };
+    let chbmit = Bed::new("chbmit");
+    for name in ["chb05-summary.txt", "chb05_01.edf", "chb05_02.edf"] {
+        chbmit.put(&format!("chb05/{name}"), &fs_err::read(source.join(name)).unwrap());
+    }
+    let report = build(&chbmit);
+    assert_eq!(report["built"], 2, "{report}");
+    let (recorded, notes) = banana(&chbmit, &source.join("chb05_01.edf"));
+    assert_eq!((&recorded, notes.len()), (&derived, 0), "{notes:?}");
+    let other = chbmit.project.manifest("cache/full/chbmit_v1_256hz_bipolar18");
+    let order = |manifest: &Value| manifest["recipe"]["signal"]["channels"]["order"].clone();
+    assert_eq!((order(&manifest), order(&other)), (Value::from(derived.clone()), Value::from(derived)));
 }
 
 const ELECTRODES: [&str; 21] = [

@@ -3,6 +3,7 @@
 use crate::edf_writer::{EdfFile, EdfSignal};
 use crate::project::Project;
 use crate::shared::shared;
+use eegcache::model::Digest;
 use eegcache::model::recording::Kind;
 use serde_json::Value;
 use std::path::Path;
@@ -176,6 +177,29 @@ fn drawn() -> Project {
 }
 
 #[test]
+fn what_the_recipe_makes_is_digested_before_the_last_rounding() {
+    let project = drawn();
+    let order = "preprocessing.channels.order=[Fp1, \"<F3>&\"]";
+    let bare = ["--set", order, "--set", "preprocessing.steps=[]"];
+    let report = inspect(&project, &project.path("a.edf"), &bare);
+    for (row, (name, step)) in [("Fp1", 3), ("<F3>&", 7)].into_iter().enumerate() {
+        let digital = (0..12 * 256).map(|i| (i * step) % 400 - 200);
+        // Without a step these are the recorded values, rounded to float32 where they enter.
+        let samples = digital.map(|x| f64::from((0.1 * f64::from(x) + 0.05) as f32));
+        let bytes: Vec<u8> = samples.flat_map(f64::to_le_bytes).collect();
+        let expected = serde_json::json!({
+            "channel": name, "samples": 12 * 256, "sha256_f64le": Digest::of(&bytes).to_string()
+        });
+        assert_eq!(report["processed"][row], expected);
+    }
+    let one = "preprocessing.steps=[{zscore: {epsilon: 1.0e-8}}]";
+    let scaled = inspect(&project, &project.path("a.edf"), &["--set", order, "--set", one]);
+    assert_ne!(scaled["processed"][0]["sha256_f64le"], report["processed"][0]["sha256_f64le"]);
+    let run = project.run(&["inspect", "a.edf", "--json", "--set", order]).expect(0);
+    assert_eq!(run.json()["processed"], Value::Null, "only where it was asked for");
+}
+
+#[test]
 fn a_page_is_drawn_before_and_after_the_recipe() {
     let project = drawn();
     let order = "preprocessing.channels.order=[Fp1, \"<F3>&\"]";
@@ -208,6 +232,27 @@ fn a_page_is_drawn_before_and_after_the_recipe() {
         let run = plot(name, more).says(&[words]);
         assert!(run.code == 2 || run.code == 74, "{name}: {}", run.code);
     }
+}
+
+#[test]
+fn texts_of_marks_stand_above_each_other_where_they_would_overlap() {
+    let project = drawn();
+    let wave: Vec<i32> = (0..12 * 256).map(|i| (i * 3) % 400 - 200).collect();
+    let onsets: Vec<String> = (0..12).map(|record| format!("+{record}")).collect();
+    let onsets: Vec<&str> = onsets.iter().map(String::as_str).collect();
+    let file = EdfFile::new(Kind::Edf, 12, vec![EdfSignal::new("EEG Fp1-REF", 256, wave)]);
+    let file = file.plus("EDF+C", &onsets).annotate(1, "+3", None, "a rather long text");
+    let file = file.annotate(1, "+3.2", Some("2"), "a second one").annotate(8, "+8", None, "far off");
+    fs_err::write(project.path("b.edf"), file.to_bytes()).unwrap();
+    let arguments = ["inspect", "b.edf", "--plot", "b.svg", "--set", "preprocessing.channels.order=[Fp1]"];
+    project.run(&arguments).expect(0);
+    let svg = project.read("b.svg");
+    let height = |text: &str| {
+        let line = svg.lines().find(|line| line.contains(&format!(">{text}</text>"))).unwrap();
+        line.split("y=\"").nth(1).unwrap().split('"').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(height("a rather long text"), height("far off"));
+    assert_eq!(height("a rather long text") - height("a second one"), 13.0);
 }
 
 #[test]

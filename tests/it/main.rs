@@ -34,3 +34,4 @@ mod store;
 mod tally;
 mod tiny;
 mod torture;
+mod traps;

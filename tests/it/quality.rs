@@ -111,7 +111,7 @@ fn an_entry_says_how_well_it_was_recorded() {
     let words = [
         "mains 50 Hz",
         "reference LE",
-        "saturated: EEG Cz-LE 9.991 %",
+        "saturated: EEG Cz-LE 10.0 %",
         "flat: EEG O2-LE",
         "unit assumed: EEG Cz-LE",
     ];
@@ -157,6 +157,37 @@ fn without_a_word_on_mains_the_notch_is_what_they_are_compared_with() {
     project.run(&["inspect", "data/a.edf"]).expect(0).says(&["mains-mismatch", "the notch is at 60 Hz"]);
     let other = project.run(&["inspect", "data/a.edf", "--set", "preprocessing.notch_freq=50"]).expect(0);
     assert!(!other.stdout.contains("mains-mismatch"), "{}", other.stdout);
+}
+
+#[test]
+fn windows_that_fit_no_recording_are_said_and_shut_the_gate() {
+    let project = project(None);
+    // 64 samples in 0.6 s are 320/3 Hz: ten seconds are no whole number of samples, sixty are.
+    let signals = ["F3", "Cz", "O2"].map(|label| {
+        let samples = (0..64 * 200).map(|index| (index * 7) % 2001 - 1000).collect();
+        EdfSignal::new(label, 64, samples)
+    });
+    let file =
+        EdfFile { record_duration: "0.6".to_owned(), ..EdfFile::new(Kind::Edf, 200, signals.to_vec()) };
+    put(&project, "a.edf", &file);
+    let own = ["--set", "preprocessing.sampling_rate=null", "--set", "data.splits=[train]"];
+    let low = [&["build"], &own[..], &["--set", "cache.version=low"]].concat();
+    project.run(&low).expect(5).says(&["rate-too-low"]);
+    project.run(&[&["explain", "a"], &own[..], &["--set", "cache.version=low"]].concat()).says(&[
+        "`bandpass` needs 120 Hz",
+        "320/3 Hz",
+        "a `resample` step before it, or a lower edge, helps",
+    ]);
+    let bare = ["--set", "preprocessing.bandpass=[0.5, 40]", "--set", "preprocessing.notch_freq=50"];
+    let with = |command: &[&'static str]| project.run(&[command, &own, &bare].concat());
+    with(&["build"]).expect(0);
+    with(&["status", "--profile", "full"]).expect(0).says(&["without windows: at the rate of 1 recording"]);
+    with(&["preflight"]).expect(4).says(&[
+        "windows of 60 s every 10 s",
+        "320/3 Hz, the rate of `a`",
+        "sampling_rate",
+    ]);
+    with(&["preflight", "--set", "windows.stride_s=60"]).expect(0);
 }
 
 #[test]

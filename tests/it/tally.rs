@@ -3,14 +3,24 @@
 
 use std::io::Write;
 
-/// True in `make torture`, which leaves nothing out.
+/// True in `make torture`.
 pub(crate) fn is_long() -> bool {
     std::env::var_os("EEGCACHE_TORTURE").is_some()
 }
 
 /// Every how many-th fault is injected: all of them in `make torture`.
 pub(crate) fn stride(fast: usize) -> usize {
-    if is_long() { 1 } else { fast }
+    thin(fast, 1)
+}
+
+/// As `stride`, where `make torture` takes but every `long`-th: the faults are many, and much like those that are all
+/// injected elsewhere. `EEGCACHE_TORTURE=all` leaves none out.
+pub(crate) fn thin(fast: usize, long: usize) -> usize {
+    match std::env::var_os("EEGCACHE_TORTURE") {
+        None => fast,
+        Some(value) if value == "all" => 1,
+        Some(_) => long,
+    }
 }
 
 /// Enters faults of a kind that were injected and judged.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The same bytes on every x86-64: the built program runs here, and once more under an emulated processor without AVX,
 # FMA and SHA extensions. Recipes that between them hold every step are compared file by file, and what `inspect` says of
-# every recording word by word.
+# every recording word by word: among it the digest of every channel in double precision, before the rounding to what is stored.
 set -euo pipefail
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 program=${1:-$repository/target/release/eegcache}
@@ -50,7 +50,7 @@ windows: {length_s: 7, stride_s: 7}
 YAML
 
 "$program" demo .demo/edf --recordings "$recordings" >/dev/null 2>&1
-files=0 recordings_seen=0
+files=0 recordings_seen=0 channels=0
 for config in brain_brr zero_phase bipolar; do
     for side in here old; do
         run=("$program")
@@ -70,5 +70,8 @@ for config in brain_brr zero_phase bipolar; do
     [ -s here.files ] && [ -s here.shown ] || { echo "$config: nothing was compared" >&2; exit 1; }
     files=$((files + $(wc -l <here.files)))
     recordings_seen=$((recordings_seen + $(wc -l <here.shown)))
+    digests=$(grep -o '"sha256_f64le"' here.shown | wc -l)
+    [ "$digests" -gt 0 ] || { echo "$config: no channel was compared in double precision" >&2; exit 1; }
+    channels=$((channels + digests))
 done
-echo "portable: $files files and $recordings_seen inspections are the same on a Nehalem without AVX, FMA and SHA extensions"
+echo "portable: $files files, $recordings_seen inspections and $channels channels in double precision are the same on a Nehalem without AVX, FMA and SHA extensions"

@@ -2,9 +2,10 @@
 
 use crate::formats::{self, Annotated};
 use crate::model::failure::Failure;
-use crate::model::recording::Header;
+use crate::model::recording::{Header, Signal};
 use crate::ops::inspect::{InspectedAnnotation, InspectedSignal, Inspection};
 use crate::source::SourceReader;
+use ndarray::ArrayView1;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -22,6 +23,33 @@ pub struct Values {
     pub sum: i64,
     /// SHA-256 of all samples as little-endian int32.
     pub sha256_i32le: String,
+}
+
+/// What the recipe makes of a channel, before the rounding to the stored number type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Processed {
+    /// The channel.
+    pub channel: String,
+    /// Samples.
+    pub samples: usize,
+    /// SHA-256 of the samples as little-endian float64.
+    pub sha256_f64le: String,
+}
+
+impl Processed {
+    /// Digests every channel of a signal.
+    pub(super) fn of(signal: &Signal<f64>) -> Vec<Self> {
+        let one = |(channel, row): (&String, ArrayView1<'_, f64>)| {
+            let mut hasher = Sha256::new();
+            row.iter().for_each(|sample| hasher.update(sample.to_le_bytes()));
+            Self { channel: channel.clone(), samples: row.len(), sha256_f64le: hex(hasher) }
+        };
+        signal.channels.iter().zip(signal.data.rows()).map(one).collect()
+    }
+}
+
+fn hex(hasher: Sha256) -> String {
+    hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// A gap between two records, or an overlap.
@@ -92,14 +120,11 @@ impl Passed {
         let highest = heights.iter().copied().fold(0.0, f32::max);
         let share = |height: &f32| if highest > 0.0 { height / highest } else { 0.0 };
         signal.envelope = heights.iter().map(share).collect();
-        let digest = |hasher: Sha256| {
-            hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-        };
         signal.digital = self.hasher.map(|hasher| Values {
             min: self.least,
             max: self.most,
             sum: self.sum,
-            sha256_i32le: digest(hasher),
+            sha256_i32le: hex(hasher),
         });
     }
 }

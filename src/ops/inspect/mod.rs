@@ -6,7 +6,7 @@
 mod content;
 mod page;
 
-pub use content::{Stretch, Values};
+pub use content::{Processed, Stretch, Values};
 pub use page::{Mark, Page, Panel, Trace};
 
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 /// What is to be found out beyond the header and the verdict.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct InspectOptions {
-    /// Sum and SHA-256 of all samples of every signal.
+    /// Sum and SHA-256 of all samples of every signal, and SHA-256 of what the recipe makes of them, before the last rounding.
     pub samples: bool,
     /// A page to draw.
     pub page: bool,
@@ -63,6 +63,9 @@ pub struct Inspection {
     pub signals: Vec<InspectedSignal>,
     /// Channels of the recipe that would be interpolated.
     pub interpolated: Vec<String>,
+    /// The channels as the recipe leaves them, in double precision; asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processed: Vec<Processed>,
     /// Annotations inside the recording.
     pub annotations: Vec<InspectedAnnotation>,
     /// Gaps and overlaps between records.
@@ -148,7 +151,7 @@ pub fn inspect(
     }
     let mut report = empty(file);
     let verdict = look(settings, options, &mut report)
-        .and_then(|()| judge(settings, &mut report))
+        .and_then(|()| judge(settings, options, &mut report))
         .map(|(recording, signal)| options.page.then(|| page::page(&report, options, &recording, &signal)));
     match verdict {
         Ok(page) => Ok((report, page)),
@@ -174,6 +177,7 @@ fn empty(file: &Path) -> Inspection {
         offset_s: None,
         signals: Vec::new(),
         interpolated: Vec::new(),
+        processed: Vec::new(),
         annotations: Vec::new(),
         gaps: Vec::new(),
         labels: None,
@@ -207,7 +211,11 @@ fn look(settings: &Settings, options: InspectOptions, report: &mut Inspection) -
 }
 
 /// Reads it as `build` would.
-fn judge(settings: &Settings, report: &mut Inspection) -> Result<(Recording, Signal), Failure> {
+fn judge(
+    settings: &Settings,
+    options: InspectOptions,
+    report: &mut Inspection,
+) -> Result<(Recording, Signal), Failure> {
     let recipe = &settings.recipe.signal;
     let mut reader = open(&report.file)?;
     let header = formats::read_header(&mut reader, report.bytes)?;
@@ -222,7 +230,7 @@ fn judge(settings: &Settings, report: &mut Inspection) -> Result<(Recording, Sig
     add_notes(&mut report.notes, &recording.notes);
     let format = report.format.clone();
     report.quality = Some(Quality { format: format.clone(), ..dsp::quality(&selection, &recording) });
-    let signal = process(recipe, &selection, &recording, report)?;
+    let signal = process(recipe, &selection, &recording, options, report)?;
     let quality = Quality { format, ..signal.quality.clone() };
     add_notes(&mut report.notes, &signal.notes);
     add_notes(&mut report.notes, &remarks::remarks(settings, &report.file.to_string_lossy(), &quality));
@@ -241,12 +249,13 @@ fn process(
     recipe: &SignalRecipe,
     selection: &dsp::Selection,
     recording: &Recording,
+    options: InspectOptions,
     report: &mut Inspection,
 ) -> Result<Signal, Failure> {
     let usable = dsp::usable(recipe, recording)?;
     add_notes(&mut report.notes, &usable.notes);
     if recording.stretches.len() < 2 {
-        return dsp::apply(recipe, selection, recording);
+        return applied(recipe, selection, recording, options, report);
     }
     if recipe.gaps == GapPolicy::Split {
         for stretch in &usable.stretches {
@@ -254,7 +263,21 @@ fn process(
         }
     }
     let filled = SignalRecipe { gaps: GapPolicy::Fill, ..recipe.clone() };
-    dsp::apply(&filled, selection, &recording.only(&usable.stretches))
+    applied(&filled, selection, &recording.only(&usable.stretches), options, report)
+}
+
+fn applied(
+    recipe: &SignalRecipe,
+    selection: &dsp::Selection,
+    recording: &Recording,
+    options: InspectOptions,
+    report: &mut Inspection,
+) -> Result<Signal, Failure> {
+    if options.samples {
+        let signal = dsp::apply_in_double(dsp::Lanes::Four, recipe, selection, recording)?;
+        report.processed = Processed::of(&signal);
+    }
+    dsp::apply(recipe, selection, recording)
 }
 
 /// Both readings may have seen the same oddity.

@@ -1,7 +1,7 @@
 //! What faults hit: every command that changes a cache, in the situations in which it does something else.
 
 use super::sweep::{PLAIN, RELABELLED, RESOURCED, RESPLIT, Scenario, sweep};
-use super::{Variant, World, build_profile, build_with, repair_all};
+use super::{Variant, World, build_profile, build_with, repair_all, tally};
 use crate::error::{Error, Result};
 use crate::fault::{Fault, Plan, plan};
 use crate::model::failure::FailureClass;
@@ -254,4 +254,31 @@ fn orphans() {
         },
         valid: &[("full", PLAIN), ("smoke", PLAIN)],
     });
+}
+
+/// Where a file system, or this one file, takes no link, the next method is used: too many links, links to others' files
+/// forbidden, two file systems, none at all.
+#[test]
+fn a_refused_link_becomes_a_copy() {
+    let world = World::new();
+    prepared(&world, &["full"]);
+    plan(None);
+    assert!(quietly_build(&world, "smoke", PLAIN).unwrap().is_empty());
+    let operations = plan(None);
+    let right = world.picture();
+    let mut count = 0;
+    for code in [Errno::MLINK, Errno::PERM, Errno::ACCESS, Errno::XDEV, Errno::OPNOTSUPP, Errno::NOSYS] {
+        for at in (0..operations.len()).filter(|at| ["link", "clone"].contains(&operations[*at])) {
+            fs_err::remove_dir_all(world.path("cache/smoke")).unwrap();
+            plan(Some(Plan { at, forever: false, fault: Fault::Error(code) }));
+            let report = build_profile(&world.settings("smoke", PLAIN));
+            plan(None);
+            let report = report.unwrap_or_else(|error| panic!("{code} at {at}: {error}"));
+            assert_eq!((report.built, report.linked), (0, 3), "{code} at {at}: {report:?}");
+            assert!(world.picture() == right, "{code} at {at}");
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+    tally::count("in process, a refused link", count);
 }
