@@ -162,6 +162,7 @@ pub fn apply_to_channel(steps: &[Step], rate: Rate, samples: &[f64]) -> Result<(
     while !rest.is_empty() {
         rest = &rest[runner.run(rest, &mut track)?..];
     }
+    track.settle();
     Ok((track.samples, track.rate))
 }
 
@@ -291,6 +292,9 @@ impl<L: Lane> Run<'_, L> {
             at += self.runner.run(&self.steps[at..end], &mut group.track)?;
             self.early.observe(at - 1, group);
         }
+        if end < self.steps.len() {
+            group.track.settle();
+        }
         Ok(())
     }
 }
@@ -300,6 +304,7 @@ mod tests {
     use super::*;
     use crate::dsp::select::select;
     use crate::dsp::test_recordings::{brain_brr, channel, header, hertz, noise, recipe, recording};
+    use crate::dsp::wide::{Width, narrowed};
     use crate::model::recipe::{FlatPolicy, ResampleMethod};
 
     /// Selects, reads noise of `seconds` and applies; channels in `flat` hold 7 throughout.
@@ -367,10 +372,10 @@ mod tests {
             for recording in [with_gaps(&recording), recording] {
                 let four = apply(&recipe, &selection, &recording).unwrap();
                 assert_eq!(four, apply_in(Lanes::One, &recipe, &selection, &recording).unwrap());
-                crate::dsp::wide::NARROW.set(true);
-                let narrow = apply(&recipe, &selection, &recording);
-                crate::dsp::wide::NARROW.set(false);
-                assert_eq!(four, narrow.unwrap());
+                for width in [Width::Baseline, Width::Avx2] {
+                    let narrow = narrowed(width, || apply(&recipe, &selection, &recording));
+                    assert_eq!(four, narrow.unwrap(), "{width:?}");
+                }
             }
         }
     }

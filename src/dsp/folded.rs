@@ -6,9 +6,7 @@
 //! the samples. Real samples need half of it: two columns are the two parts of one complex transform, and classes come in mirrored
 //! pairs. (The decomposition is Cooley and Tukey's of 1965, twice, without ever putting the spectrum in order.)
 
-use crate::dsp::fft::{
-    BATCH, Complex, Fft, LONGEST_PLAIN, batches, divisors, factors, interleave, separate, times,
-};
+use crate::dsp::fft::{BATCH, Complex, Fft, LONGEST_PLAIN, Point, batches, divisors, factors};
 use crate::dsp::fourier::Work;
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
@@ -57,31 +55,26 @@ impl Folded {
         let deepest = [&self.common, &self.from, &self.to].map(|fft| fft.scratch_len(BATCH));
         work.scratch.resize(2 * side + deepest.into_iter().max().unwrap_or(0), [zero; 2]);
         work.other.resize(g * even(self.from.len()), zero);
-        self.columns(samples, work.other.as_chunks_mut().0, &mut work.scratch, side);
+        self.columns(samples, work.other.as_chunks_mut().0, &mut work.scratch);
         samples.resize(g * even(self.to.len()), zero);
         self.classes(work.other.as_chunks().0, samples.as_chunks_mut().0, &mut work.scratch, side);
         work.other.resize(self.lengths[1], zero);
-        self.rows(samples.as_chunks().0, &mut work.other, &mut work.scratch, side);
+        self.rows(samples.as_chunks_mut().0, &mut work.other, &mut work.scratch);
         std::mem::swap(samples, &mut work.other);
     }
 
     /// Transforms every a-th sample, two neighbouring columns as the parts of one complex number.
-    fn columns<L: Lane>(
-        &self,
-        samples: &[L],
-        out: &mut [Complex<L>],
-        scratch: &mut [Complex<L>],
-        side: usize,
-    ) {
+    ///
+    /// Columns that were transformed side by side stay so: all of the first bin, all of the second one ...
+    fn columns<L: Lane>(&self, samples: &[L], out: &mut [Complex<L>], scratch: &mut [Complex<L>]) {
         let (g, high) = (self.common.len(), self.from.len());
-        let (first, rest) = scratch.split_at_mut(side);
-        let (second, rest) = rest.split_at_mut(side);
         for batch in batches(high.div_ceil(2), self.common.batch()) {
             let size = batch.len();
-            let (first, second) = (&mut first[..g * size], &mut second[..g * size]);
+            let out = &mut out[batch.start * g..batch.end * g];
+            let (space, rest) = scratch.split_at_mut(g * size);
+            let (first, second) = if self.common.ends_where_it_began() { (out, space) } else { (space, out) };
             gather(&samples[2 * batch.start..], high, high - 2 * batch.start, first, size);
-            let (done, _) = self.common.run(size, first, second, rest);
-            separate(done, &mut out[batch.start * g..], g, size);
+            let _ = self.common.run(size, first, second, rest);
         }
     }
 
@@ -102,7 +95,7 @@ impl Folded {
             let (turns, later) = before.split_at(even(a) * size);
             before = later;
             let (data, other) = (&mut first[..a * size], &mut second[..a * size]);
-            unfold(columns, g, &batch, turns, data);
+            unfold(columns, [g, self.common.batch()], &batch, turns, data);
             let is_first = self.from.ends_where_it_began();
             let _ = self.from.run(size, data, other, rest);
             let (bins, space) =
@@ -111,7 +104,7 @@ impl Folded {
             let (samples, _) = self.to.run(size, &mut space[..b * size], &mut bins[..b * size], rest);
             let (turns, later) = after.split_at(even(b) * size);
             after = later;
-            fold(samples, g, &batch, turns, rows);
+            fold(samples, [g, self.common.batch()], &batch, turns, rows);
         }
     }
 
@@ -148,15 +141,13 @@ impl Folded {
     }
 
     /// Transforms back to samples, two neighbouring columns at once.
-    fn rows<L: Lane>(&self, rows: &[Complex<L>], samples: &mut [L], scratch: &mut [Complex<L>], side: usize) {
+    fn rows<L: Lane>(&self, rows: &mut [Complex<L>], samples: &mut [L], scratch: &mut [Complex<L>]) {
         let (g, high) = (self.common.len(), self.to.len());
-        let (first, rest) = scratch.split_at_mut(side);
-        let (second, rest) = rest.split_at_mut(side);
         for batch in batches(high.div_ceil(2), self.common.batch()) {
             let size = batch.len();
-            let (first, second) = (&mut first[..g * size], &mut second[..g * size]);
-            interleave(&rows[batch.start * g..], g, first, size);
-            let (done, _) = self.common.run(size, first, second, rest);
+            let (space, rest) = scratch.split_at_mut(g * size);
+            let row = &mut rows[batch.start * g..batch.end * g];
+            let (done, _) = self.common.run(size, row, space, rest);
             scatter(done, size, &mut samples[2 * batch.start..], high, high - 2 * batch.start);
         }
     }
@@ -216,24 +207,27 @@ wide! {
 
 wide! {
     /// Takes the columns of a batch of classes apart: X = (Z\[κ\] + conj Z\[−κ\]) / 2 and Y = (Z\[κ\] − conj Z\[−κ\]) / 2i of
-    /// Z = X + iY. The halves are in the turns.
+    /// Z = X + iY. The halves are in the turns. The shape: bins of a column, and how many columns lie side by side.
     fn unfold<L: Lane>(
         columns: &[Complex<L>],
-        g: usize,
+        shape: [usize; 2],
         batch: &Range<usize>,
         turns: &[[f64; 2]],
         to: &mut [Complex<L>],
     ) {
-        let size = batch.len();
-        let mut pairs = to.chunks_mut(2 * size);
-        for (column, turns) in columns.chunks_exact(g).zip(turns.chunks_exact(2 * size)) {
-            let Some(to) = pairs.next() else { return };
-            let (to, to_second) = to.split_at_mut(size);
+        let ([g, beside], size) = (shape, batch.len());
+        let sides = columns.chunks(g * beside).zip(to.chunks_mut(2 * beside * size));
+        for ((side, to), turns) in sides.zip(turns.chunks(2 * beside * size)) {
+            let beside = side.len() / g;
             for (lane, class) in batch.clone().enumerate() {
-                let (z, mirrored) = (column[class], column[if class == 0 { 0 } else { g - class }]);
-                to[lane] = times([z[0] + mirrored[0], z[1] - mirrored[1]], turns[lane]);
-                if let Some(to) = to_second.get_mut(lane) {
-                    *to = times([z[1] + mirrored[1], mirrored[0] - z[0]], turns[size + lane]);
+                let mirror = if class == 0 { 0 } else { g - class };
+                let (bins, mirrored) = (&side[class * beside..][..beside], &side[mirror * beside..][..beside]);
+                for (pair, (z, mirrored)) in bins.iter().zip(mirrored).enumerate() {
+                    let at = 2 * pair * size + lane;
+                    to[at] = [z[0] + mirrored[0], z[1] - mirrored[1]].times(turns[at]);
+                    if let Some(to) = to.get_mut(at + size) {
+                        *to = [z[1] + mirrored[1], mirrored[0] - z[0]].times(turns[at + size]);
+                    }
                 }
             }
         }
@@ -244,24 +238,27 @@ wide! {
     /// Puts two neighbouring columns S and T, parts exchanged, into one, which is S − iT at κ and iT* − S* at −κ.
     fn fold<L: Lane>(
         from: &[Complex<L>],
-        g: usize,
+        shape: [usize; 2],
         batch: &Range<usize>,
         turns: &[[f64; 2]],
         rows: &mut [Complex<L>],
     ) {
-        let size = batch.len();
-        let pairs = from.chunks(2 * size).zip(turns.chunks_exact(2 * size));
-        for ((points, turns), row) in pairs.zip(rows.chunks_exact_mut(g)) {
-            let (points, second) = points.split_at(size);
+        let ([g, beside], size) = (shape, batch.len());
+        let sides = rows.chunks_mut(g * beside).zip(from.chunks(2 * beside * size));
+        for ((side, from), turns) in sides.zip(turns.chunks(2 * beside * size)) {
+            let beside = side.len() / g;
             for (lane, class) in batch.clone().enumerate() {
-                let s = times(points[lane], turns[lane]);
-                let t = second.get(lane).map_or([L::default(); 2], |point| times(*point, turns[size + lane]));
-                if class == 0 || 2 * class == g {
-                    // Its own mirror: a sum of real columns is real there.
-                    row[class] = [t[1], s[1]];
-                } else {
-                    row[class] = [s[0] + t[1], s[1] - t[0]];
-                    row[g - class] = [t[1] - s[0], s[1] + t[0]];
+                for pair in 0..beside {
+                    let at = 2 * pair * size + lane;
+                    let s = from[at].times(turns[at]);
+                    let t = from.get(at + size).map_or([L::default(); 2], |t| t.times(turns[at + size]));
+                    if class == 0 || 2 * class == g {
+                        // Its own mirror: a sum of real columns is real there.
+                        side[class * beside + pair] = [t[1], s[1]];
+                    } else {
+                        side[class * beside + pair] = [s[0] + t[1], s[1] - t[0]];
+                        side[(g - class) * beside + pair] = [t[1] - s[0], s[1] + t[0]];
+                    }
                 }
             }
         }

@@ -5,6 +5,7 @@
 use crate::dsp::lane::Lane;
 use crate::dsp::montage::Row;
 use crate::dsp::quality::rounded;
+use crate::dsp::scale::Norm;
 use crate::dsp::settle::Mix;
 use crate::dsp::shape::Shape;
 use crate::dsp::step::Track;
@@ -13,7 +14,9 @@ use crate::model::units::Rate;
 use ndarray::Array2;
 
 /// Samples that pass between rows and lanes at a time; they stay in the first-level cache.
-const BLOCK: usize = 512;
+const BLOCK: usize = 256;
+/// Channels of the widest lane.
+const WIDEST: usize = 4;
 
 /// As many channels as there are lanes, on their way through the steps.
 #[derive(Debug)]
@@ -101,16 +104,12 @@ impl<L: Lane> Group<L> {
     pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<L>, stretches: Vec<usize>) -> Self {
         let first = &rows[members[0]];
         lanes.resize(first.samples(), L::default());
-        let mut block = [0.0; BLOCK];
+        let mut blocks = [[0.0; BLOCK]; WIDEST];
         for (index, chunk) in lanes.chunks_mut(BLOCK).enumerate() {
-            for lane in 0..L::WIDTH {
-                let block = &mut block[..chunk.len()];
-                match members.get(lane) {
-                    Some(row) => rows[*row].read(index * BLOCK, block),
-                    None => block.fill(0.0),
-                }
-                into_lane(block, lane, chunk);
+            for (row, block) in members.iter().zip(&mut blocks) {
+                rows[*row].read(index * BLOCK, &mut block[..chunk.len()]);
             }
+            into_lanes(&blocks, chunk);
         }
         let rate = first.rate();
         let members = members.into_iter().map(|row| Member { row, name: rows[row].name.clone() }).collect();
@@ -133,12 +132,15 @@ impl<T: Stored> Output<T> {
         }
         let width = self.data.ncols();
         let Some(data) = self.data.as_slice_mut() else { return };
+        let norm = group.track.outstanding();
+        let mut blocks = [[0.0; BLOCK]; WIDEST];
         for (stretch, start) in group.track.apart().zip(&self.starts) {
-            for (index, block) in stretch.chunks(BLOCK).enumerate() {
-                for (lane, member) in group.members.iter().enumerate() {
+            for (index, chunk) in stretch.chunks(BLOCK).enumerate() {
+                from_lanes(chunk, norm, &mut blocks);
+                for (member, block) in group.members.iter().zip(&blocks) {
                     let at = member.row * width + start + index * BLOCK;
-                    let row = &mut data[at..at + block.len()];
-                    from_lane(block, lane, row);
+                    let row = &mut data[at..at + chunk.len()];
+                    store(block, row);
                     if let Some(limit) = self.limit {
                         count_reaching(row, T::of(limit), &mut self.clipped);
                     }
@@ -158,17 +160,28 @@ impl<T> Output<T> {
 }
 
 wide! {
-    fn into_lane<L: Lane>(values: &[f64], lane: usize, to: &mut [L]) {
-        for (to, value) in to.iter_mut().zip(values) {
-            to.set(lane, *value);
+    fn into_lanes<L: Lane>(blocks: &[[f64; BLOCK]; WIDEST], to: &mut [L]) {
+        for (i, to) in to.iter_mut().enumerate().take(BLOCK) {
+            *to = L::from_channels(|lane| blocks[lane][i]);
         }
     }
 }
 
 wide! {
-    fn from_lane<L: Lane, T: Stored>(samples: &[L], lane: usize, to: &mut [T]) {
-        for (to, sample) in to.iter_mut().zip(samples) {
-            *to = T::of(sample.get(lane));
+    fn from_lanes<L: Lane>(samples: &[L], norm: Norm<L>, blocks: &mut [[f64; BLOCK]; WIDEST]) {
+        for (i, sample) in samples.iter().enumerate().take(BLOCK) {
+            let sample = norm.of(*sample);
+            for (lane, block) in blocks.iter_mut().enumerate().take(L::WIDTH) {
+                block[i] = sample.get(lane);
+            }
+        }
+    }
+}
+
+wide! {
+    fn store<T: Stored>(values: &[f64], to: &mut [T]) {
+        for (to, value) in to.iter_mut().zip(values) {
+            *to = T::of(*value);
         }
     }
 }

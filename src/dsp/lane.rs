@@ -3,6 +3,7 @@
 //! All operations work element by element, so what comes out of a channel never depends on its neighbours in
 //! the lanes, on the processor's vector width or on threads. There is no fused multiply-add.
 
+use crate::dsp::fft::Point;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// One or several channels' samples at one instant.
@@ -15,11 +16,18 @@ pub(crate) trait Lane:
     + Div<Output = Self>
     + Mul<f64, Output = Self>
 {
+    /// The same channels as functions compiled for AVX2 hold them; same layout.
+    type Wide: Lane;
+    /// A complex number of them as functions compiled for AVX-512 hold it; same layout.
+    type Widest: Point;
     /// Number of channels.
     const WIDTH: usize;
 
     /// Returns a lane that holds `value` for every channel.
     fn splat(value: f64) -> Self;
+
+    /// Returns a lane of the value of every channel.
+    fn from_channels(value: impl Fn(usize) -> f64) -> Self;
 
     /// Returns the value of a channel.
     fn get(&self, channel: usize) -> f64;
@@ -37,11 +45,18 @@ pub(crate) trait Lane:
 }
 
 impl Lane for f64 {
+    type Wide = Self;
+    type Widest = [Self; 2];
     const WIDTH: usize = 1;
 
     #[inline(always)]
     fn splat(value: f64) -> Self {
         value
+    }
+
+    #[inline(always)]
+    fn from_channels(value: impl Fn(usize) -> f64) -> Self {
+        value(0)
     }
 
     #[inline(always)]
@@ -100,11 +115,24 @@ impl Mul<f64> for Quad {
 }
 
 impl Lane for Quad {
+    #[cfg(target_arch = "x86_64")]
+    type Wide = crate::dsp::wide::Register;
+    #[cfg(target_arch = "x86_64")]
+    type Widest = crate::dsp::wide::WideRegister;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Wide = Self;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Widest = [Self; 2];
     const WIDTH: usize = 4;
 
     #[inline(always)]
     fn splat(value: f64) -> Self {
         Self([value; 4])
+    }
+
+    #[inline(always)]
+    fn from_channels(value: impl Fn(usize) -> f64) -> Self {
+        Self([value(0), value(1), value(2), value(3)])
     }
 
     #[inline(always)]

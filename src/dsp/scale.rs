@@ -10,6 +10,7 @@ const BLOCK: usize = 256;
 
 /// What a normalisation subtracts and divides by.
 #[derive(Debug, Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Scale<L> {
     /// Subtracted first.
     pub(crate) centre: L,
@@ -19,6 +20,7 @@ pub(crate) struct Scale<L> {
 
 /// Mean and Σ (x − mean)² of some samples.
 #[derive(Debug, Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Moments<L> {
     /// The mean.
     pub(crate) mean: L,
@@ -115,16 +117,34 @@ fn each_block<L: Lane>(samples: &[L], sums: &mut [L], term: &impl Term<L>) {
     }
 }
 
-/// (x − mean) / (std + ε), then limited, in place; ddof 0. No limit is an infinite one.
-pub(crate) fn zscore<L: Lane>(samples: &mut [L], moments: Moments<L>, epsilon: f64, limit: f64) -> Scale<L> {
-    let variance = moments.squares * (1.0 / samples.len() as f64);
-    let scale = Scale { centre: moments.mean, divisor: variance.map(|v| v.sqrt() + epsilon) };
-    normalise(samples, scale, limit);
-    scale
+/// A normalisation that is still to be done: subtract, divide, then limit to ±limit (no limit is an infinite one).
+///
+/// The last one of a recipe happens on the way out, so that the samples are not written and read once more for it.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Norm<L> {
+    /// What is subtracted and divided by.
+    pub(crate) scale: Scale<L>,
+    /// Largest magnitude that stays.
+    pub(crate) limit: f64,
 }
 
-/// (x − median) / (IQR + ε), then limited, in place. No limit is an infinite one.
-pub(crate) fn robust<L: Lane>(samples: &mut [L], epsilon: f64, limit: f64) -> Scale<L> {
+impl<L: Lane> Norm<L> {
+    /// Returns the normalised sample.
+    #[inline(always)]
+    pub(crate) fn of(&self, sample: L) -> L {
+        ((sample - self.scale.centre) / self.scale.divisor).limited(self.limit)
+    }
+}
+
+/// Scale of (x − mean) / (std + ε) over so many samples; ddof 0.
+pub(crate) fn zscore<L: Lane>(moments: Moments<L>, samples: usize, epsilon: f64) -> Scale<L> {
+    let variance = moments.squares * (1.0 / samples as f64);
+    Scale { centre: moments.mean, divisor: variance.map(|v| v.sqrt() + epsilon) }
+}
+
+/// Scale of (x − median) / (IQR + ε).
+pub(crate) fn robust<L: Lane>(samples: &[L], epsilon: f64) -> Scale<L> {
     let (mut centre, mut divisor) = (L::default(), L::default());
     for channel in 0..L::WIDTH {
         let mut values: Vec<f64> = samples.iter().map(|lane| lane.get(channel)).collect();
@@ -132,15 +152,14 @@ pub(crate) fn robust<L: Lane>(samples: &mut [L], epsilon: f64, limit: f64) -> Sc
         centre.set(channel, median(&values));
         divisor.set(channel, quantile(&values, 3) - quantile(&values, 1) + epsilon);
     }
-    let scale = Scale { centre, divisor };
-    normalise(samples, scale, limit);
-    scale
+    Scale { centre, divisor }
 }
 
 wide! {
-    fn normalise<L: Lane>(samples: &mut [L], scale: Scale<L>, limit: f64) {
+    /// Normalises in place.
+    pub(crate) fn normalise<L: Lane>(samples: &mut [L], norm: Norm<L>) {
         for sample in samples {
-            *sample = ((*sample - scale.centre) / scale.divisor).limited(limit);
+            *sample = norm.of(*sample);
         }
     }
 }
@@ -180,7 +199,8 @@ mod tests {
             let mut samples: Vec<f64> = (0..len).map(|i| 1e6 + f64::from((i * 7919 % 1009) as u32)).collect();
             let exact: f64 = samples.iter().map(|x| x - 1e6).sum::<f64>() / len as f64 + 1e6;
             let moments = Moments::of(&samples);
-            let found = zscore(&mut samples, moments, 1e-8, f64::INFINITY);
+            let found = zscore(moments, len, 1e-8);
+            normalise(&mut samples, Norm { scale: found, limit: f64::INFINITY });
             assert!((found.centre / exact - 1.0).abs() < 1e-14, "{len}");
             assert!(mean(&samples).abs() < 1e-8, "{len}");
             assert!((squares(&samples, 0.0) / len as f64 - 1.0).abs() < 1e-6, "{len}");
@@ -191,11 +211,12 @@ mod tests {
     fn percentiles_are_numpys() {
         // numpy.percentile([1, 2, 4, 8, 16, 32], [25, 75]) = [2.5, 14], numpy.median = 6.
         let mut samples = [32.0, 1.0, 8.0, 2.0, 16.0, 4.0];
-        let scale = robust(&mut samples, 0.5, f64::INFINITY);
+        let scale = robust(&samples, 0.5);
+        normalise(&mut samples, Norm { scale, limit: f64::INFINITY });
         assert_eq!((scale.centre, scale.divisor), (6.0, 12.0));
         assert_eq!(samples[0], 26.0 / 12.0);
-        let mut odd = [Quad([3.0, 0.0, 0.0, 0.0]), Quad([1.0, 0.0, 0.0, 0.0]), Quad([2.0, 0.0, 0.0, 0.0])];
-        assert_eq!(robust(&mut odd, 1.0, f64::INFINITY).centre.get(0), 2.0);
+        let odd = [Quad([3.0, 0.0, 0.0, 0.0]), Quad([1.0, 0.0, 0.0, 0.0]), Quad([2.0, 0.0, 0.0, 0.0])];
+        assert_eq!(robust(&odd, 1.0).centre.get(0), 2.0);
     }
 
     #[test]

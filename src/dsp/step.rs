@@ -5,7 +5,7 @@ use crate::dsp::filter::{causal, filter, pad_length};
 use crate::dsp::fourier::{Fourier, Work};
 use crate::dsp::lane::Lane;
 use crate::dsp::resample::Polyphase;
-use crate::dsp::scale::{Moments, Scale, clip, robust, zscore};
+use crate::dsp::scale::{Moments, Norm, Scale, clip, normalise, robust, zscore};
 use crate::model::recipe::{Init, Phase, ResampleMethod, SignalRecipe, Step};
 use crate::model::units::Rate;
 use crate::model::{Failure, FailureClass};
@@ -162,13 +162,15 @@ pub(crate) struct Track<L> {
     pub(crate) stretches: Vec<usize>,
     /// Mean and squares of all samples, where they were computed since the last change.
     pub(crate) moments: Option<Moments<L>>,
+    /// A normalisation that the samples have not been through yet; `scale` knows of it already.
+    pub(crate) pending: Option<Norm<L>>,
 }
 
 impl<L: Lane> Track<L> {
     /// Returns a track in µV.
     pub(crate) fn new(samples: Vec<L>, rate: Rate) -> Self {
         let scale = Scale { centre: L::default(), divisor: L::splat(1.0) };
-        Self { samples, rate, scale, stretches: Vec::new(), moments: None }
+        Self { samples, rate, scale, stretches: Vec::new(), moments: None, pending: None }
     }
 
     /// The samples, stretch by stretch.
@@ -209,6 +211,7 @@ impl<L: Lane> Runner<L> {
     /// recorded. Statistics are those of all stretches together.
     pub(crate) fn run(&mut self, steps: &[Step], track: &mut Track<L>) -> Result<usize, Failure> {
         let Some(step) = steps.first() else { return Ok(0) };
+        track.settle();
         let moments = track.moments.take();
         let filters: Vec<_> = steps.iter().map_while(|step| causal_filter(step, track.rate)).collect();
         if !filters.is_empty() {
@@ -227,11 +230,11 @@ impl<L: Lane> Runner<L> {
             Step::Resample { rate_hz, method } => self.resample(track, *rate_hz, *method)?,
             Step::Zscore { epsilon } => {
                 let moments = moments.unwrap_or_else(|| Moments::of(&track.samples));
-                track.rescale(|samples| zscore(samples, moments, *epsilon, limit));
+                track.rescale(zscore(moments, track.samples.len(), *epsilon), limit);
                 return Ok(together);
             }
             Step::Robust { epsilon } => {
-                track.rescale(|samples| robust(samples, *epsilon, limit));
+                track.rescale(robust(&track.samples, *epsilon), limit);
                 return Ok(together);
             }
             Step::Clip { limit } => clip(&mut track.samples, *limit),
@@ -304,13 +307,26 @@ impl<L: Lane> Track<L> {
         self.scale = Scale { centre: L::default(), divisor: L::splat(1.0) };
     }
 
-    /// Normalises and remembers how to come back: µV = (x·d + c)·divisor + centre.
-    fn rescale(&mut self, normalise: impl FnOnce(&mut [L]) -> Scale<L>) {
-        let step = normalise(&mut self.samples);
+    /// Announces a normalisation, and remembers how to come back: µV = (x·d + c)·divisor + centre.
+    fn rescale(&mut self, step: Scale<L>, limit: f64) {
+        self.pending = Some(Norm { scale: step, limit });
         let before = self.scale;
         self.scale = Scale {
             centre: step.centre * before.divisor + before.centre,
             divisor: step.divisor * before.divisor,
         };
+    }
+
+    /// Does the normalisation that is still to be done.
+    pub(crate) fn settle(&mut self) {
+        if let Some(norm) = self.pending.take() {
+            normalise(&mut self.samples, norm);
+        }
+    }
+
+    /// Returns the normalisation that is still to be done, or one that changes nothing.
+    pub(crate) fn outstanding(&self) -> Norm<L> {
+        let none = Scale { centre: L::default(), divisor: L::splat(1.0) };
+        self.pending.unwrap_or(Norm { scale: none, limit: f64::INFINITY })
     }
 }

@@ -324,8 +324,8 @@ impl Step {
     #[must_use]
     pub fn revision(&self) -> u64 {
         match self {
-            // 2: other sweeps of the transform, so other last bits.
-            Self::Resample { method: ResampleMethod::Fft, .. } => 2,
+            // 2: other sweeps of the transform; 3: other radices. Both times other last bits.
+            Self::Resample { method: ResampleMethod::Fft, .. } => 3,
             _ => 1,
         }
     }

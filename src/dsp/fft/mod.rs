@@ -5,18 +5,17 @@
 //! result is the same to the last bit on every processor. Only the forward transform exists: the inverse is the
 //! forward one with real and imaginary parts exchanged before and after, which callers fold into their own loops.
 
+mod point;
 mod prime;
 mod radix;
 
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
 use crate::dsp::wide::wide;
+pub(crate) use point::{Complex, Point};
 pub(crate) use radix::LARGEST_RADIX;
 use radix::Mixed;
 use std::ops::Range;
-
-/// A complex number in lanes: real part, imaginary part. An array, so that two reals in a row are one of it.
-pub(crate) type Complex<L> = [L; 2];
 
 /// The buffer that holds the result, and the spare one.
 type Buffers<'a, L> = (&'a mut [Complex<L>], &'a mut [Complex<L>]);
@@ -215,7 +214,7 @@ wide! {
 
 wide! {
     /// Puts `size` sequences that lie `apart` points from each other side by side.
-    pub(crate) fn interleave<L: Lane>(from: &[Complex<L>], apart: usize, to: &mut [Complex<L>], size: usize) {
+    fn interleave<L: Lane>(from: &[Complex<L>], apart: usize, to: &mut [Complex<L>], size: usize) {
         for (i, to) in to.chunks_exact_mut(size).enumerate() {
             to.iter_mut().enumerate().for_each(|(sequence, to)| *to = from[sequence * apart + i]);
         }
@@ -223,35 +222,9 @@ wide! {
 }
 
 wide! {
-    /// Puts sequences that lie side by side `apart` points from each other.
-    pub(crate) fn separate<L: Lane>(from: &[Complex<L>], to: &mut [Complex<L>], apart: usize, size: usize) {
-        for sequence in 0..size {
-            let to = &mut to[sequence * apart..];
-            to.iter_mut().zip(from.chunks_exact(size)).for_each(|(to, points)| *to = points[sequence]);
-        }
+    fn turn<P: Point>(points: &mut [P], twiddles: &[[f64; 2]]) {
+        points.iter_mut().zip(twiddles).for_each(|(point, w)| *point = point.times(P::turn(*w)));
     }
-}
-
-wide! {
-    fn turn<L: Lane>(points: &mut [Complex<L>], twiddles: &[[f64; 2]]) {
-        points.iter_mut().zip(twiddles).for_each(|(point, w)| *point = times(*point, *w));
-    }
-}
-
-/// Returns z·w for a scalar w.
-#[inline(always)]
-pub(crate) fn times<L: Lane>(z: Complex<L>, w: [f64; 2]) -> Complex<L> {
-    [z[0] * w[0] - z[1] * w[1], z[0] * w[1] + z[1] * w[0]]
-}
-
-#[inline(always)]
-fn add<L: Lane>(a: Complex<L>, b: Complex<L>) -> Complex<L> {
-    [a[0] + b[0], a[1] + b[1]]
-}
-
-#[inline(always)]
-fn sub<L: Lane>(a: Complex<L>, b: Complex<L>) -> Complex<L> {
-    [a[0] - b[0], a[1] - b[1]]
 }
 
 #[cfg(test)]

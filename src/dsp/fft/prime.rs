@@ -5,7 +5,7 @@
 //! least 2p − 1 points (L. Bluestein, 1970): `X[k] = w[k] · Σ_j (x[j] w[j]) · conj w[k − j]`.
 
 use super::radix::{LARGEST_RADIX, Mixed};
-use super::{Complex, add, factors, times};
+use super::{Complex, Point, factors};
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::{Roots, root};
 use crate::dsp::wide::wide;
@@ -151,7 +151,7 @@ fn smooth_length(least: usize) -> usize {
 }
 
 wide! {
-    fn reorder<L: Lane>(take: &[u32], from: &[Complex<L>], apart: usize, to: &mut [Complex<L>], batch: usize) {
+    fn reorder<P: Point>(take: &[u32], from: &[P], apart: usize, to: &mut [P], batch: usize) {
         for (to, at) in to.chunks_exact_mut(batch).zip(take) {
             let points = &from[*at as usize * apart..][..batch];
             to.iter_mut().zip(points).for_each(|(to, point)| *to = *point);
@@ -160,54 +160,55 @@ wide! {
 }
 
 wide! {
-    fn meet<L: Lane>(chirp: &[[f64; 2]], from: &[Complex<L>], apart: usize, to: &mut [Complex<L>], batch: usize) {
+    fn meet<P: Point>(chirp: &[[f64; 2]], from: &[P], apart: usize, to: &mut [P], batch: usize) {
         let (points, rest) = to.split_at_mut(batch * chirp.len());
         for ((at, to), w) in points.chunks_exact_mut(batch).enumerate().zip(chirp) {
-            let points = &from[at * apart..][..batch];
-            to.iter_mut().zip(points).for_each(|(to, point)| *to = times(*point, *w));
+            let (points, w) = (&from[at * apart..][..batch], P::turn(*w));
+            to.iter_mut().zip(points).for_each(|(to, point)| *to = point.times(w));
         }
-        rest.fill([L::default(); 2]);
+        rest.fill(P::default());
     }
 }
 
 wide! {
     /// Multiplies with the kernel and exchanges the parts, which turns the next transform into the inverse one. What `begin`
     /// holds goes to every point of the result; together with bin 0 it is the first point of `sum`.
-    fn multiply<L: Lane>(
+    fn multiply<P: Point>(
         spectrum: &[[f64; 2]],
-        begin: &[Complex<L>],
-        points: &mut [Complex<L>],
-        sum: &mut [Complex<L>],
+        begin: &[P],
+        points: &mut [P],
+        sum: &mut [P],
         batch: usize,
     ) {
         for ((sum, begin), bin) in sum.iter_mut().zip(begin).zip(&*points) {
-            *sum = add(*begin, *bin);
+            *sum = begin.add(*bin);
         }
         for (points, w) in points.chunks_exact_mut(batch).zip(spectrum) {
+            let w = P::turn(*w);
             for point in points {
-                let [re, im] = times(*point, *w);
-                *point = [im, re];
+                *point = point.times(w).exchanged();
             }
         }
         for (point, begin) in points.iter_mut().zip(begin) {
-            *point = add(*point, [begin[1], begin[0]]);
+            *point = point.add(begin.exchanged());
         }
     }
 }
 
 wide! {
-    fn restore<L: Lane>(put: &[u32], from: &[Complex<L>], to: &mut [Complex<L>], batch: usize) {
+    fn restore<P: Point>(put: &[u32], from: &[P], to: &mut [P], batch: usize) {
         for (points, at) in from.chunks_exact(batch).zip(put) {
             let to = &mut to[*at as usize * batch..][..batch];
-            to.iter_mut().zip(points).for_each(|(to, [im, re])| *to = [*re, *im]);
+            to.iter_mut().zip(points).for_each(|(to, point)| *to = point.exchanged());
         }
     }
 }
 
 wide! {
-    fn leave<L: Lane>(chirp: &[[f64; 2]], from: &[Complex<L>], to: &mut [Complex<L>], batch: usize) {
+    fn leave<P: Point>(chirp: &[[f64; 2]], from: &[P], to: &mut [P], batch: usize) {
         for ((points, to), w) in from.chunks_exact(batch).zip(to.chunks_exact_mut(batch)).zip(chirp) {
-            to.iter_mut().zip(points).for_each(|(to, [im, re])| *to = times([*re, *im], *w));
+            let w = P::turn(*w);
+            to.iter_mut().zip(points).for_each(|(to, point)| *to = point.exchanged().times(w));
         }
     }
 }

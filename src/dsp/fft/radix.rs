@@ -1,17 +1,36 @@
-//! Mixed-radix passes without bit reversal (Stockham): radices 4, 2, 3, 5 by hand, other small primes by one loop, large
-//! primes as a convolution.
+//! Mixed-radix passes without bit reversal (Stockham): radices 2 to 5 and their products by hand, other small primes by one
+//! loop, large primes as a convolution.
 //!
 //! A pass reads one buffer and writes the other: `y[q + s(rp + k)] = w^(pk) · Σ_j x[q + s(p + mj)] · e^(−2πi·jk/r)`, with
-//! w = e^(−2πi/(rm)); then the length shrinks by r and the stride s grows by it.
+//! w = e^(−2πi/(rm)); then the length shrinks by r and the stride s grows by it. Two radices in one pass halve the way
+//! through the second-level cache.
 
 use super::prime::Prime;
-use super::{Buffers, Complex, add, sub, times};
+use super::{Buffers, Complex, Point};
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::root;
 use crate::dsp::wide::wide;
 
+/// Runs a block for 0..N, N up to 5, written out: what is indexed stays in registers, which a loop would not promise.
+macro_rules! each {
+    ($count:ident, $index:ident, $body:block) => {
+        each!(@ $count, $index, $body, 0 1 2 3 4)
+    };
+    (@ $count:ident, $index:ident, $body:block, $($number:literal)*) => {
+        $(
+            if $number < $count {
+                #[allow(clippy::erasing_op, clippy::identity_op, reason = "the index is a literal")]
+                {
+                    let $index = $number;
+                    $body
+                }
+            }
+        )*
+    };
+}
+
 /// Larger primes cost less as a convolution.
-pub(crate) const LARGEST_RADIX: usize = 31;
+pub(crate) const LARGEST_RADIX: usize = 61;
 const HALF: usize = LARGEST_RADIX / 2;
 
 #[derive(Debug)]
@@ -22,10 +41,15 @@ pub(super) struct Mixed {
 
 #[derive(Debug)]
 struct Pass {
+    /// The product of both.
     radix: usize,
+    /// Radices of the two steps within the pass; the second one may be 1.
+    radices: [usize; 2],
     /// r − 1 twiddles for each of the m butterflies.
     twiddles: Vec<[f64; 2]>,
-    /// (cos, sin) of 2π·i/r, for radices without a butterfly of their own.
+    /// Twiddles between the two steps, the bins of the first step by the points of the second.
+    inner: Vec<[f64; 2]>,
+    /// (cos, sin) of 2π·jk/r for radices without a butterfly of their own: for k = 1 to r/2 those of j = 1 to r/2.
     circle: Vec<[f64; 2]>,
     /// The transform of the radix itself, where it is large.
     prime: Option<Box<Prime>>,
@@ -36,13 +60,17 @@ impl Mixed {
     pub(super) fn new(len: usize, primes: &[usize]) -> Self {
         let twos = primes.iter().filter(|prime| **prime == 2).count();
         let fours = std::iter::repeat_n(4, twos / 2).chain(std::iter::repeat_n(2, twos % 2));
+        let odd = |range: std::ops::RangeInclusive<usize>| {
+            primes.iter().rev().copied().filter(move |prime| range.contains(prime))
+        };
+        let small: Vec<usize> = odd(3..=5).chain(fours).collect();
         let mut rest = len;
-        let odd = primes.iter().rev().copied().filter(|prime| *prime != 2);
-        let passes = odd
-            .chain(fours)
-            .map(|radix| {
-                let pass = Pass::new(radix, rest);
-                rest /= radix;
+        let single = odd(6..=usize::MAX).map(|radix| [radix, 1]);
+        let passes = single
+            .chain(small.chunks(2).map(|pair| [pair[0], *pair.get(1).unwrap_or(&1)]))
+            .map(|radices| {
+                let pass = Pass::new(radices, rest);
+                rest /= pass.radix;
                 pass
             })
             .collect();
@@ -99,37 +127,55 @@ impl Mixed {
 
 wide! {
     /// One pass over all butterflies.
-    fn sweep<L: Lane>(pass: &Pass, from: &[Complex<L>], to: &mut [Complex<L>], stride: usize) {
-        match pass.radix {
-            2 => pass.butterflies::<L, Two, 2>(from, to, stride),
-            3 => pass.butterflies::<L, Three, 3>(from, to, stride),
-            4 => pass.butterflies::<L, Four, 4>(from, to, stride),
-            5 => pass.butterflies::<L, Five, 5>(from, to, stride),
-            _ => pass.odd_butterflies(from, to, stride),
+    fn sweep<P: Point>(pass: &Pass, from: &[P], to: &mut [P], stride: usize) {
+        match pass.radices {
+            [2, 1] => pass.butterflies::<P, Two, One, 2, 1>(from, to, stride),
+            [3, 1] => pass.butterflies::<P, Three, One, 3, 1>(from, to, stride),
+            [4, 1] => pass.butterflies::<P, Four, One, 4, 1>(from, to, stride),
+            [5, 1] => pass.butterflies::<P, Five, One, 5, 1>(from, to, stride),
+            [5, 5] => pass.butterflies::<P, Five, Five, 5, 5>(from, to, stride),
+            [5, 4] => pass.butterflies::<P, Five, Four, 5, 4>(from, to, stride),
+            [5, 3] => pass.butterflies::<P, Five, Three, 5, 3>(from, to, stride),
+            [5, 2] => pass.butterflies::<P, Five, Two, 5, 2>(from, to, stride),
+            [4, 4] => pass.butterflies::<P, Four, Four, 4, 4>(from, to, stride),
+            [4, 2] => pass.butterflies::<P, Four, Two, 4, 2>(from, to, stride),
+            [3, 4] => pass.butterflies::<P, Three, Four, 3, 4>(from, to, stride),
+            [3, 3] => pass.butterflies::<P, Three, Three, 3, 3>(from, to, stride),
+            [3, 2] => pass.butterflies::<P, Three, Two, 3, 2>(from, to, stride),
+            [7, 1] => pass.odd_butterflies(3, from, to, stride),
+            [11, 1] => pass.odd_butterflies(5, from, to, stride),
+            [13, 1] => pass.odd_butterflies(6, from, to, stride),
+            [17, 1] => pass.odd_butterflies(8, from, to, stride),
+            [19, 1] => pass.odd_butterflies(9, from, to, stride),
+            [radix, _] => pass.odd_butterflies(radix / 2, from, to, stride),
         }
     }
 }
 
 wide! {
-    fn turn<L: Lane>(block: &mut [Complex<L>], twiddles: &[[f64; 2]], stride: usize) {
+    fn turn<P: Point>(block: &mut [P], twiddles: &[[f64; 2]], stride: usize) {
         for (points, w) in block.chunks_exact_mut(stride).zip(twiddles) {
+            let w = P::turn(*w);
             for point in points {
-                *point = times(*point, *w);
+                *point = point.times(w);
             }
         }
     }
 }
 
 impl Pass {
-    fn new(radix: usize, len: usize) -> Self {
-        let turn = |k: usize| {
-            let [cos, sin] = root(k as u64, len as u64);
+    fn new(radices: [usize; 2], len: usize) -> Self {
+        let radix = radices[0] * radices[1];
+        let turn = |k: usize, n: usize| {
+            let [cos, sin] = root(k as u64, n as u64);
             [cos, -sin]
         };
-        let twiddles = (0..len / radix).flat_map(|p| (1..radix).map(move |k| turn(p * k))).collect();
-        let circle = (0..radix).map(|i| root(i as u64, radix as u64)).collect();
-        let prime = (radix > LARGEST_RADIX).then(|| Box::new(Prime::new(radix)));
-        Self { radix, twiddles, circle, prime }
+        let twiddles = (0..len / radix).flat_map(|p| (1..radix).map(move |k| turn(p * k, len))).collect();
+        let inner = (0..radices[0]).flat_map(|k| (0..radices[1]).map(move |j| turn(k * j, radix))).collect();
+        let half = if radix > LARGEST_RADIX { 0 } else { radix as u64 / 2 };
+        let circle = (1..=half).flat_map(|k| (1..=half).map(move |j| root(j * k, radix as u64))).collect();
+        let prime = (radices[0] > LARGEST_RADIX).then(|| Box::new(Prime::new(radix)));
+        Self { radix, radices, twiddles, inner, circle, prime }
     }
 
     fn convolve<L: Lane>(
@@ -150,37 +196,44 @@ impl Pass {
         }
     }
 
+    /// Butterflies of r = A·B points: A points that lie B apart, then B points of one bin of the first step.
     #[inline(always)]
-    fn butterflies<L: Lane, B: Butterfly<R>, const R: usize>(
+    fn butterflies<P: Point, A: Butterfly<RA>, B: Butterfly<RB>, const RA: usize, const RB: usize>(
         &self,
-        from: &[Complex<L>],
-        to: &mut [Complex<L>],
+        from: &[P],
+        to: &mut [P],
         stride: usize,
     ) {
-        let apart = from.len() / R;
-        let blocks = to.chunks_exact_mut(stride * R).zip(self.twiddles.chunks_exact(R - 1));
+        let apart = from.len() / self.radix;
+        let inner: [[P::Turn; RB]; RA] =
+            std::array::from_fn(|k| std::array::from_fn(|j| P::turn(self.inner[k * RB + j])));
+        let blocks = to.chunks_exact_mut(stride * self.radix).zip(self.twiddles.chunks_exact(self.radix - 1));
         for (p, (block, twiddles)) in blocks.enumerate() {
-            let inputs: [&[Complex<L>]; R] =
-                std::array::from_fn(|j| &from[apart * j + stride * p..][..stride]);
-            let mut parts = block.chunks_exact_mut(stride);
-            let outputs: [&mut [Complex<L>]; R] =
-                std::array::from_fn(|_| &mut parts.next().unwrap_or_default()[..stride]);
+            let from = &from[stride * p..];
+            // The twiddles of the first block are 1.
+            let turn = |k: usize| P::turn(twiddles[k.max(1) - 1]);
+            let turns: [[P::Turn; RA]; RB] =
+                std::array::from_fn(|b| std::array::from_fn(|a| turn(RA * b + a)));
             for q in 0..stride {
-                let points = B::of(std::array::from_fn(|j| inputs[j][q]));
-                outputs[0][q] = points[0];
-                for k in 1..R {
-                    outputs[k][q] = times(points[k], twiddles[k - 1]);
-                }
+                let bins = transformed::<P, A, B, RA, RB>(|j| from[apart * j + q], &inner);
+                each!(RB, b, {
+                    each!(RA, a, {
+                        let bin = bins[b][a];
+                        let is_turned = p > 0 && a + b > 0;
+                        block[stride * (RA * b + a) + q] =
+                            if is_turned { bin.times(turns[b][a]) } else { bin };
+                    });
+                });
             }
         }
     }
 
     /// Pairs j with r − j: their sum meets only cosines, their difference only sines.
     #[inline(always)]
-    fn odd_butterflies<L: Lane>(&self, from: &[Complex<L>], to: &mut [Complex<L>], stride: usize) {
-        let (radix, half) = (self.radix, self.radix / 2);
+    fn odd_butterflies<P: Point>(&self, half: usize, from: &[P], to: &mut [P], stride: usize) {
+        let radix = 2 * half + 1;
         let apart = from.len() / radix;
-        let (mut sums, mut differences) = ([[L::default(); 2]; HALF], [[L::default(); 2]; HALF]);
+        let (mut sums, mut differences) = ([P::default(); HALF], [P::default(); HALF]);
         let blocks = to.chunks_exact_mut(stride * radix).zip(self.twiddles.chunks_exact(radix - 1));
         for (p, (block, twiddles)) in blocks.enumerate() {
             for q in 0..stride {
@@ -188,116 +241,107 @@ impl Pass {
                 let mut total = from[at];
                 for j in 1..=half {
                     let (a, b) = (from[at + apart * j], from[at + apart * (radix - j)]);
-                    sums[j - 1] = add(a, b);
-                    differences[j - 1] = sub(a, b);
-                    total = add(total, sums[j - 1]);
+                    sums[j - 1] = a.add(b);
+                    differences[j - 1] = a.sub(b);
+                    total = total.add(sums[j - 1]);
                 }
                 block[q] = total;
-                for k in 1..=half {
-                    let (even, odd) = self.bin(k, from[at], &sums[..half], &differences[..half]);
-                    block[q + stride * k] = times(add(even, odd), twiddles[k - 1]);
-                    block[q + stride * (radix - k)] = times(sub(even, odd), twiddles[radix - k - 1]);
+                for (circle, k) in self.circle.chunks_exact(half).zip(1..) {
+                    let (mut even, mut odd) = (from[at], P::default());
+                    for ((s, d), [cos, sin]) in sums.iter().zip(&differences).zip(&circle[..half]) {
+                        even = even.add(s.scaled(*cos));
+                        odd = odd.add(d.scaled(*sin));
+                    }
+                    let [bin, mirrored] = even.cross(odd);
+                    block[q + stride * k] = bin.times(P::turn(twiddles[k - 1]));
+                    block[q + stride * (radix - k)] = mirrored.times(P::turn(twiddles[radix - k - 1]));
                 }
             }
         }
     }
-
-    /// Returns the cosine part and the sine part of bin k.
-    #[inline(always)]
-    fn bin<L: Lane>(
-        &self,
-        k: usize,
-        first: Complex<L>,
-        sums: &[Complex<L>],
-        differences: &[Complex<L>],
-    ) -> (Complex<L>, Complex<L>) {
-        let (mut even, mut odd, mut turn) = (first, [L::default(); 2], 0);
-        for (s, d) in sums.iter().zip(differences) {
-            turn += k;
-            if turn >= self.radix {
-                turn -= self.radix;
-            }
-            let [cos, sin] = self.circle[turn];
-            even = [even[0] + s[0] * cos, even[1] + s[1] * cos];
-            odd = [odd[0] + d[1] * sin, odd[1] - d[0] * sin];
-        }
-        (even, odd)
-    }
 }
 
-/// Returns a − i·b.
+/// Transforms A·B points in two steps; bin a + A·b comes out at `[b][a]`.
 #[inline(always)]
-fn sub_i<L: Lane>(a: Complex<L>, b: Complex<L>) -> Complex<L> {
-    [a[0] + b[1], a[1] - b[0]]
-}
-
-/// Returns a + i·b.
-#[inline(always)]
-fn add_i<L: Lane>(a: Complex<L>, b: Complex<L>) -> Complex<L> {
-    [a[0] - b[1], a[1] + b[0]]
-}
-
-#[inline(always)]
-fn scaled<L: Lane>(a: Complex<L>, factor: f64) -> Complex<L> {
-    [a[0] * factor, a[1] * factor]
+fn transformed<P: Point, A: Butterfly<RA>, B: Butterfly<RB>, const RA: usize, const RB: usize>(
+    point: impl Fn(usize) -> P,
+    inner: &[[P::Turn; RB]; RA],
+) -> [[P; RA]; RB] {
+    let mut grid = [[P::default(); RB]; RA];
+    each!(RB, j, {
+        let bins = A::of(std::array::from_fn(|a| point(RB * a + j)));
+        each!(RA, k, {
+            grid[k][j] = if j * k == 0 { bins[k] } else { bins[k].times(inner[k][j]) };
+        });
+    });
+    let mut bins = [[P::default(); RA]; RB];
+    each!(RA, k, {
+        let row = B::of(grid[k]);
+        each!(RB, b, {
+            bins[b][k] = row[b];
+        });
+    });
+    bins
 }
 
 /// A transform of few points. (A type, not a function value: a call through one would stay narrow.)
 trait Butterfly<const R: usize> {
-    fn of<L: Lane>(points: [Complex<L>; R]) -> [Complex<L>; R];
+    fn of<P: Point>(points: [P; R]) -> [P; R];
 }
 
+struct One;
 struct Two;
 struct Three;
 struct Four;
 struct Five;
 
+impl Butterfly<1> for One {
+    #[inline(always)]
+    fn of<P: Point>(points: [P; 1]) -> [P; 1] {
+        points
+    }
+}
+
 impl Butterfly<2> for Two {
     #[inline(always)]
-    fn of<L: Lane>([a, b]: [Complex<L>; 2]) -> [Complex<L>; 2] {
-        [add(a, b), sub(a, b)]
+    fn of<P: Point>([a, b]: [P; 2]) -> [P; 2] {
+        [a.add(b), a.sub(b)]
     }
 }
 
 impl Butterfly<3> for Three {
     #[inline(always)]
-    fn of<L: Lane>([a, b, c]: [Complex<L>; 3]) -> [Complex<L>; 3] {
+    fn of<P: Point>([a, b, c]: [P; 3]) -> [P; 3] {
         /// sin(2π/3)
         const SIN: f64 = 0.866_025_403_784_438_6;
-        let sum = add(b, c);
-        let middle = sub(a, scaled(sum, 0.5));
-        let side = scaled(sub(b, c), SIN);
-        [add(a, sum), sub_i(middle, side), add_i(middle, side)]
+        let sum = b.add(c);
+        let [first, second] = a.sub(sum.scaled(0.5)).cross(b.sub(c).scaled(SIN));
+        [a.add(sum), first, second]
     }
 }
 
 impl Butterfly<4> for Four {
     #[inline(always)]
-    fn of<L: Lane>([a, b, c, d]: [Complex<L>; 4]) -> [Complex<L>; 4] {
-        let (ac, bd) = (add(a, c), add(b, d));
-        let (a_c, b_d) = (sub(a, c), sub(b, d));
-        [add(ac, bd), sub_i(a_c, b_d), sub(ac, bd), add_i(a_c, b_d)]
+    fn of<P: Point>([a, b, c, d]: [P; 4]) -> [P; 4] {
+        let (ac, bd) = (a.add(c), b.add(d));
+        let [first, third] = a.sub(c).cross(b.sub(d));
+        [ac.add(bd), first, ac.sub(bd), third]
     }
 }
 
 impl Butterfly<5> for Five {
     #[inline(always)]
-    fn of<L: Lane>([a, b, c, d, e]: [Complex<L>; 5]) -> [Complex<L>; 5] {
+    fn of<P: Point>([a, b, c, d, e]: [P; 5]) -> [P; 5] {
         /// cos and sin of 2π/5 and of 4π/5
         const COS: [f64; 2] = [0.309_016_994_374_947_45, -0.809_016_994_374_947_4];
         const SIN: [f64; 2] = [0.951_056_516_295_153_5, 0.587_785_252_292_473_1];
-        let (be, cd) = (add(b, e), add(c, d));
-        let (b_e, c_d) = (sub(b, e), sub(c, d));
-        let first = add(a, add(scaled(be, COS[0]), scaled(cd, COS[1])));
-        let second = add(a, add(scaled(be, COS[1]), scaled(cd, COS[0])));
-        let first_side = add(scaled(b_e, SIN[0]), scaled(c_d, SIN[1]));
-        let second_side = sub(scaled(b_e, SIN[1]), scaled(c_d, SIN[0]));
-        [
-            add(a, add(be, cd)),
-            sub_i(first, first_side),
-            sub_i(second, second_side),
-            add_i(second, second_side),
-            add_i(first, first_side),
-        ]
+        let (be, cd) = (b.add(e), c.add(d));
+        let (b_e, c_d) = (b.sub(e), c.sub(d));
+        let first = a.add(be.scaled(COS[0]).add(cd.scaled(COS[1])));
+        let second = a.add(be.scaled(COS[1]).add(cd.scaled(COS[0])));
+        let first_side = b_e.scaled(SIN[0]).add(c_d.scaled(SIN[1]));
+        let second_side = b_e.scaled(SIN[1]).sub(c_d.scaled(SIN[0]));
+        let ([first, fourth], [second, third]) = (first.cross(first_side), second.cross(second_side));
+        [a.add(be.add(cd)), first, second, third, fourth]
     }
 }

@@ -17,6 +17,16 @@ preprocessing:
     - zscore: {epsilon: 1.0e-8}
     - clip: {limit: 10}
 ";
+const DATASET: &str = "\
+dataset:
+  title: synthetic
+  licence: CC0-1.0
+  root: ${EEG_DATA_ROOT}
+  recordings: \"**/*.edf\"
+  subject: '([^/_]+)_[^/]*$'
+  splits: {directory: {train: train, val: dev, eval: eval}}
+  annotations: {format: tusz_csv, file: \"{stem}.csv\"}
+";
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A project below `target/`.
@@ -29,11 +39,12 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn prepare() -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
-        for file in ["cache/base.yaml", "datasets/tusz.yaml"] {
-            let target = root.join("configs").join(file);
-            fs_err::create_dir_all(target.parent().unwrap()).unwrap();
-            fs_err::copy(Path::new(REPOSITORY).join("configs").join(file), target).unwrap();
-        }
+        let configs = root.join("configs");
+        fs_err::create_dir_all(configs.join("cache")).unwrap();
+        fs_err::create_dir_all(configs.join("datasets")).unwrap();
+        let shipped = Path::new(REPOSITORY).join("configs/cache/base.yaml");
+        fs_err::copy(shipped, configs.join("cache/base.yaml")).unwrap();
+        fs_err::write(configs.join("datasets/bench.yaml"), DATASET).unwrap();
         fs_err::write(root.join("steps.yaml"), STEPS).unwrap();
         let place = Self { root, python: std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned()) };
         place.recordings("corpus", |root| corpus::write(root, corpus::COUNT));
@@ -85,7 +96,7 @@ impl Place {
 
     fn eegcache(&self, corpus: &str, cache: PathBuf) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_eegcache"));
-        command.current_dir(&self.root).env("EEG_DATASET", "tusz");
+        command.current_dir(&self.root).env("EEG_DATASET", "bench");
         command.env("EEG_DATA_ROOT", self.root.join(corpus)).env("CACHE_ROOT", cache);
         command
     }

@@ -1,0 +1,107 @@
+//! Four channels in a vector register of 256 bits.
+
+#![expect(unsafe_code, reason = "intrinsics of AVX, in functions compiled for AVX2 only")]
+
+use super::same;
+use crate::dsp::lane::{Lane, Quad};
+use std::arch::x86_64 as avx;
+use std::ops::{Add, Div, Mul, Sub};
+
+/// Four channels in a vector register. It exists within functions compiled for AVX2 only.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Register(avx::__m256d);
+
+const _: () =
+    assert!(size_of::<Register>() == size_of::<Quad>() && align_of::<Register>() == align_of::<Quad>());
+
+macro_rules! in_register {
+    ($trait:ident $function:ident $intrinsic:ident) => {
+        impl $trait for Register {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $function(self, other: Self) -> Self {
+                // SAFETY: whoever holds a register was called where AVX2 was detected.
+                Self(unsafe { avx::$intrinsic(self.0, other.0) })
+            }
+        }
+    };
+}
+
+in_register!(Add add _mm256_add_pd);
+in_register!(Sub sub _mm256_sub_pd);
+in_register!(Mul mul _mm256_mul_pd);
+in_register!(Div div _mm256_div_pd);
+
+impl Mul<f64> for Register {
+    type Output = Self;
+
+    #[inline(always)]
+    fn mul(self, factor: f64) -> Self {
+        self * Self::splat(factor)
+    }
+}
+
+impl Default for Register {
+    #[inline(always)]
+    fn default() -> Self {
+        Self::splat(0.0)
+    }
+}
+
+impl Register {
+    #[inline(always)]
+    fn quad(self) -> Quad {
+        // SAFETY: both are four numbers of double precision, aligned alike.
+        unsafe { same(self) }
+    }
+
+    #[inline(always)]
+    fn of(quad: Quad) -> Self {
+        // SAFETY: as above.
+        unsafe { same(quad) }
+    }
+}
+
+impl Lane for Register {
+    type Wide = Self;
+    type Widest = [Self; 2];
+    const WIDTH: usize = 4;
+
+    #[inline(always)]
+    fn splat(value: f64) -> Self {
+        // SAFETY: registers are asked for within functions compiled for AVX2 only.
+        Self(unsafe { avx::_mm256_set1_pd(value) })
+    }
+
+    #[inline(always)]
+    fn from_channels(value: impl Fn(usize) -> f64) -> Self {
+        // SAFETY: as for `splat`.
+        Self(unsafe { avx::_mm256_set_pd(value(3), value(2), value(1), value(0)) })
+    }
+
+    #[inline(always)]
+    fn get(&self, channel: usize) -> f64 {
+        self.quad().get(channel)
+    }
+
+    #[inline(always)]
+    fn set(&mut self, channel: usize, value: f64) {
+        let mut quad = self.quad();
+        quad.set(channel, value);
+        *self = Self::of(quad);
+    }
+
+    #[inline(always)]
+    fn map(self, f: impl Fn(f64) -> f64) -> Self {
+        Self::of(self.quad().map(f))
+    }
+
+    #[inline(always)]
+    fn limited(self, limit: f64) -> Self {
+        let (low, high) = (Self::splat(-limit), Self::splat(limit));
+        // SAFETY: as for the operators. Where one operand is no number, both instructions return the second.
+        Self(unsafe { avx::_mm256_min_pd(high.0, avx::_mm256_max_pd(low.0, self.0)) })
+    }
+}
