@@ -15,7 +15,7 @@ use crate::model::units::Seconds;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "title",
     "licence",
     "root",
@@ -30,6 +30,7 @@ const KEYS: [&str; 16] = [
     "known_defects",
     "expect",
     "allow_no_seizures",
+    "split_policy",
     "fixes",
     "generate",
 ];
@@ -96,6 +97,7 @@ fn spec(at: &Cursor<'_>, name: &str, dataset: &Dataset) -> Option<DatasetSpec> {
     let known_defects = known_defects(&at.at("known_defects"));
     let expect = expect(&at.at("expect"));
     let allow_no_seizures = at.at("allow_no_seizures").optional(Cursor::flag);
+    let split_policy = at.at("split_policy").optional(Cursor::text);
     let mains_hz = at.at("mains_hz").optional(Cursor::positive);
     let generate = at.at("generate").optional(generate);
     Some(DatasetSpec {
@@ -115,6 +117,7 @@ fn spec(at: &Cursor<'_>, name: &str, dataset: &Dataset) -> Option<DatasetSpec> {
         known_defects: known_defects?,
         expect: expect?,
         allow_no_seizures: allow_no_seizures.ok()?.unwrap_or(false),
+        split_policy: split_policy.ok()?,
         generate: generate.ok()?,
     })
 }

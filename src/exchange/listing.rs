@@ -1,12 +1,9 @@
 //! The listings that the `brain_brr` loaders read beside the pairs: all of a split in three JSON files.
 
-use crate::model::dataset::SplitRule;
+use crate::model::dataset::{DatasetSpec, SplitRule};
 use crate::model::window::WindowClass;
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// The word with which a loader believes that no subject is in two splits.
-const SPLIT_POLICY: &str = "official_tusz";
 
 /// What the listings say of a recording.
 #[derive(Debug, Clone)]
@@ -54,14 +51,15 @@ pub fn dataset_index(recordings: &[Listed]) -> serde_json::Result<String> {
     line(&serde_json::json!({ "files": files, "window_counts": counts }))
 }
 
-/// Returns `.cache_metadata.json`. The policy is the only one that loaders accept for splits without common
-/// subjects; how the split was really made stands beside it.
-pub fn metadata(dataset: &str, splits: &SplitRule) -> serde_json::Result<String> {
-    let made_by = match splits {
+/// Returns `.cache_metadata.json`. The policy is the word that the dataset has for loaders, without one how the splits were
+/// made, which stands beside it in any case.
+pub fn metadata(dataset: &DatasetSpec) -> serde_json::Result<String> {
+    let made_by = match dataset.splits {
         SplitRule::Directory(_) => "directory",
         SplitRule::BySubject { .. } => "by_subject",
     };
-    line(&serde_json::json!({ "split_policy": SPLIT_POLICY, "dataset": dataset, "splits": made_by }))
+    let policy = dataset.split_policy.as_deref().unwrap_or(made_by);
+    line(&serde_json::json!({ "split_policy": policy, "dataset": dataset.name, "splits": made_by }))
 }
 
 fn line(value: &impl Serialize) -> serde_json::Result<String> {

@@ -42,6 +42,8 @@ pub struct DatasetSpec {
     pub expect: BTreeMap<Split, ExpectedCounts>,
     /// True where a training split without any seizure is right.
     pub allow_no_seizures: bool,
+    /// The word with which programs that read an export believe that no subject is in two splits.
+    pub split_policy: Option<String>,
     /// Where the dataset is a generated corpus: how it is generated.
     pub generate: Option<Generate>,
 }

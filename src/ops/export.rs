@@ -403,13 +403,13 @@ impl Run<'_> {
             let texts = [
                 exchange::window_manifest(&listed),
                 exchange::dataset_index(&listed),
-                exchange::metadata(&settings.dataset.name, &settings.dataset.splits),
+                exchange::metadata(&settings.dataset),
             ];
             for (name, text) in exchange::LISTINGS.iter().zip(texts) {
                 self.write_text(&format!("{}/{name}", self.layout.directory(*split)), text)?;
             }
         }
-        let metadata = exchange::metadata(&settings.dataset.name, &settings.dataset.splits);
+        let metadata = exchange::metadata(&settings.dataset);
         self.write_text(exchange::LISTINGS[2], metadata)
     }
 

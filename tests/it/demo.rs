@@ -45,6 +45,7 @@ fn dataset(root: &Path) -> DatasetSpec {
         known_defects: BTreeMap::new(),
         expect: BTreeMap::new(),
         allow_no_seizures: false,
+        split_policy: None,
         generate: None,
     }
 }

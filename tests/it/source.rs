@@ -52,6 +52,7 @@ fn spec(root: &Path) -> DatasetSpec {
         known_defects: BTreeMap::new(),
         expect: BTreeMap::new(),
         allow_no_seizures: false,
+        split_policy: None,
         generate: None,
     }
 }

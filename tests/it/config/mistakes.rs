@@ -588,7 +588,7 @@ fn every_key() -> (serde_json::Value, serde_json::Value) {
         "annotations": {"format": "tusz_csv", "file": "{stem}.csv", "cross_check": "{stem}.b",
             "cross_check_format": "tusz_csv_bi", "no_row_means": "empty"},
         "mains_hz": 60, "known_defects": {"a": "flat"}, "expect": {"train": {"recordings": 1, "subjects": 1}},
-        "allow_no_seizures": true, "fixes": {"a": [{"onset": 1, "start": 1, "end": 2, "why": "w"}]},
+        "allow_no_seizures": true, "split_policy": "p", "fixes": {"a": [{"onset": 1, "start": 1, "end": 2, "why": "w"}]},
     }});
     (config, dataset)
 }
