@@ -513,6 +513,7 @@ const PROBES: &[(&str, Probe)] = &[
         }),
     ),
     ("dataset.allow_no_seizures", Probe::Edit(|s| s.dataset.allow_no_seizures ^= true)),
+    ("dataset.split_policy", Probe::Edit(|s| s.dataset.split_policy = Some("x".to_owned()))),
     ("dataset.generate", Probe::Edit(|s| s.dataset.generate = None)),
 ];
 

@@ -86,7 +86,7 @@ impl Project {
             &format!(
                 "dataset:\n  title: small\n  licence: CC0-1.0\n  root: data\n  recordings: \"**/*.edf\"\n  \
                  subject: '([^/_]+)_[^/]*$'\n  splits: {{directory: {{train: train, val: dev, eval: eval}}}}\n  \
-                 annotations: {{format: tusz_csv, file: \"{{stem}}.csv\", cross_check: \"{{stem}}.csv_bi\"}}\n  \
+                 split_policy: official_tusz\n  annotations: {{format: tusz_csv, file: \"{{stem}}.csv\", cross_check: \"{{stem}}.csv_bi\"}}\n  \
                  known_defects:\n{defects}"
             ),
         );
