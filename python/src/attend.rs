@@ -5,7 +5,7 @@
 
 use crate::raise::raise;
 use eegcache::error::{Error, Result};
-use eegcache::ops::{Context, Kind, Progress, Step};
+use eegcache::ops::{Context, Items, Kind, Progress, Step};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,10 +67,10 @@ impl Board {
 }
 
 impl Progress for Board {
-    fn start(&self, what: &str, recordings: u64, bytes: u64) {
+    fn start(&self, what: &str, items: Items, bytes: u64) {
         let mut state = self.lock();
         state.facts =
-            Facts { what: what.to_owned(), total: recordings, total_bytes: bytes, ..Facts::default() };
+            Facts { what: what.to_owned(), total: items.count(), total_bytes: bytes, ..Facts::default() };
         state.is_new = true;
     }
 

@@ -1,6 +1,6 @@
 //! How far the work is: a bar on a terminal, plain lines elsewhere, always on stderr.
 
-use crate::ops::{Kind, Progress, Step};
+use crate::ops::{Items, Kind, Progress, Step};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
@@ -19,6 +19,7 @@ pub(crate) struct Talk {
 struct State {
     bar: Option<ProgressBar>,
     what: String,
+    items: Option<Items>,
     total: u64,
     done: u64,
     linked: u64,
@@ -49,7 +50,8 @@ pub(crate) fn line(text: &str) {
 impl State {
     /// `12/60 recordings, 3 linked, 24.1 MiB of 98.0 MiB, 4.2/s, 11 s left`
     fn summary(&self) -> String {
-        let mut parts = vec![format!("{}/{} recordings", self.done, self.total)];
+        let name = self.items.map_or("", Items::name);
+        let mut parts = vec![format!("{}/{} {name}", self.done, self.total)];
         if self.linked > 0 {
             parts.push(format!("{} linked", self.linked));
         }
@@ -59,7 +61,7 @@ impl State {
         let seconds = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
         if self.done > 0 && seconds > 0.2 {
             let rate = self.done as f64 / seconds;
-            parts.push(format!("{rate:.1} recordings/s"));
+            parts.push(format!("{rate:.1} {name}/s"));
             if self.done < self.total {
                 parts.push(format!("{} left", HumanDuration(self.left(seconds, rate))));
             }
@@ -79,19 +81,20 @@ impl State {
 }
 
 impl Progress for Talk {
-    fn start(&self, what: &str, recordings: u64, bytes: u64) {
+    fn start(&self, what: &str, items: Items, bytes: u64) {
         let mut state = self.lock();
         let now = Instant::now();
         *state = State {
             what: what.to_owned(),
-            total: recordings,
+            items: Some(items),
+            total: items.count(),
             total_bytes: bytes,
             began: Some(now),
             last_line: Some(now),
             ..State::default()
         };
-        if self.bar && recordings > 0 {
-            let bar = ProgressBar::with_draw_target(Some(recordings), ProgressDrawTarget::stderr());
+        if self.bar && items.count() > 0 {
+            let bar = ProgressBar::with_draw_target(Some(items.count()), ProgressDrawTarget::stderr());
             if let Ok(style) = ProgressStyle::with_template("{prefix:>12} [{bar:32}] {msg}") {
                 bar.set_style(style.progress_chars("=> "));
             }

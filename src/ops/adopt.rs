@@ -21,7 +21,7 @@ use crate::ops::library::Library;
 use crate::ops::listing;
 use crate::ops::reading::{self, Cut};
 use crate::ops::survey::walk;
-use crate::ops::{Context, Kind, Step, memory};
+use crate::ops::{Context, Items, Kind, Step, memory};
 use crate::source;
 use crate::store::Store;
 use rayon::prelude::*;
@@ -245,7 +245,7 @@ impl Examiner<'_> {
     /// Examines all recordings, a few of them against their sources. Returns how many an interruption left out, too.
     fn all(&self, cx: &Context<'_>, found: &[Found], sample: usize) -> (Vec<Examined>, usize) {
         let chosen = evenly(found.len(), sample);
-        cx.progress.start("adopt", found.len() as u64, 0);
+        cx.progress.start("adopt", Items::Recordings(found.len() as u64), 0);
         let one = |(index, found): (usize, &Found)| {
             let examined = (!cx.is_stopped()).then(|| self.one(found, chosen.contains(&index)));
             cx.progress.step(Step { kind: Kind::Present, bytes: 0 });

@@ -18,7 +18,7 @@ use crate::ops::library::{Depth, Library};
 use crate::ops::process::{Bench, Outcome, REMEMBER_EVERY};
 use crate::ops::remarks;
 use crate::ops::survey::{Options, Survey, identity, now_ns, survey, unreachable_dataset};
-use crate::ops::{Context, Step, demo, estimate, leak, memory, mismatch};
+use crate::ops::{Context, Items, Step, demo, estimate, leak, memory, mismatch};
 use crate::plan::{Kind, Plan, Retry, Task, Work};
 use crate::store::{Glance, Held, Line, ManifestState, Memo, MemoLine, Next, Store, Wait, Writer};
 use rayon::prelude::*;
@@ -379,7 +379,7 @@ impl Run<'_> {
         let open = |task: &&Task| matches!(task.kind(), Kind::Build | Kind::Link | Kind::Relabel);
         let bytes = tasks.iter().filter(open).map(|task| self.source(task).file.stamp.bytes).sum();
         let recordings = tasks.iter().filter(open).count() as u64;
-        self.cx.progress.start(self.survey.settings.profile.as_str(), recordings, bytes);
+        self.cx.progress.start(self.survey.settings.profile.as_str(), Items::Recordings(recordings), bytes);
         let (long, short): (Vec<usize>, Vec<usize>) = (0..tasks.len())
             .filter(|index| known[*index].is_none())
             .partition(|index| matches!(tasks[*index].kind(), Kind::Build | Kind::Relabel));

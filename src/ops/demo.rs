@@ -4,7 +4,7 @@ use crate::demo;
 use crate::error::Result;
 use crate::model::failure::FailureClass;
 use crate::model::settings::Settings;
-use crate::ops::{Kind, Progress, Step};
+use crate::ops::{Items, Kind, Progress, Step};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub struct Corpus {
 
 /// Writes the corpus of that size and seed; a complete one is left as it is.
 pub fn demo(progress: &dyn Progress, directory: &Path, recordings: usize, seed: u64) -> Result<Corpus> {
-    progress.start("demo corpus", recordings as u64, 0);
+    progress.start("demo corpus", Items::Recordings(recordings as u64), 0);
     let on_file = |_done: usize, _of: usize| progress.step(Step { kind: Kind::Build, bytes: 0 });
     let report = demo::write(directory, demo::DemoSpec { recordings, seed }, &on_file)?;
     progress.finish();

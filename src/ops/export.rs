@@ -14,7 +14,7 @@ use crate::model::settings::Settings;
 use crate::model::window::{WindowClass, WindowCounts, Windowing};
 use crate::ops::library::Library;
 use crate::ops::survey::{Options, Survey, survey, walk};
-use crate::ops::{Context, Kind, Step, preflight};
+use crate::ops::{Context, Items, Kind, Step, preflight};
 use crate::store::Store;
 use crate::store::npz::Archive;
 use rayon::prelude::*;
@@ -312,7 +312,11 @@ impl Run<'_> {
     /// Writes recordings, many at once; nothing stands for one that was not begun because of an interruption.
     fn write(&self, jobs: &[&Job<'_>]) -> Result<Vec<Option<u64>>> {
         let progress = self.cx.progress;
-        progress.start(self.layout.as_str(), jobs.len() as u64, jobs.iter().map(|job| job.bytes).sum());
+        progress.start(
+            self.layout.as_str(),
+            Items::Recordings(jobs.len() as u64),
+            jobs.iter().map(|job| job.bytes).sum(),
+        );
         let one = |job: &&Job<'_>| -> Result<Option<u64>> {
             if self.cx.is_stopped() {
                 return Ok(None);

@@ -9,7 +9,7 @@ use crate::model::order::{Family, Key, Seizures, order};
 use crate::model::settings::Settings;
 use crate::ops::labelling;
 use crate::ops::survey::now_ns;
-use crate::ops::{Context, Kind, Step};
+use crate::ops::{Context, Items, Kind, Step};
 use crate::source;
 use crate::store::{Memo, MemoLine};
 use rayon::prelude::*;
@@ -164,7 +164,7 @@ pub fn settle(
         return Settled::default();
     }
     let bytes = indices.iter().map(|index| recordings[*index].file.stamp.bytes).sum();
-    cx.progress.start("hashing", indices.len() as u64, bytes);
+    cx.progress.start("hashing", Items::Recordings(indices.len() as u64), bytes);
     let hash = |index: &usize| {
         let file = &recordings[*index].file;
         let began_ns = now_ns();

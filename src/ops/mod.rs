@@ -63,8 +63,8 @@ impl Context<'_> {
 /// Hears how far the work is; the default hears nothing.
 pub trait Progress: Sync {
     /// A stretch of work begins.
-    fn start(&self, _what: &str, _recordings: u64, _bytes: u64) {}
-    /// One recording is done.
+    fn start(&self, _what: &str, _items: Items, _bytes: u64) {}
+    /// One of the items is done.
     fn step(&self, _step: Step) {}
     /// The stretch is over.
     fn finish(&self) {}
@@ -72,12 +72,40 @@ pub trait Progress: Sync {
     fn say(&self, _line: &str) {}
 }
 
-/// One recording is done.
+/// What is counted while work goes on, and how many of them there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Items {
+    /// Recordings.
+    Recordings(u64),
+    /// Files of the cache.
+    Files(u64),
+}
+
+impl Items {
+    /// How many.
+    #[must_use]
+    pub fn count(self) -> u64 {
+        match self {
+            Self::Recordings(count) | Self::Files(count) => count,
+        }
+    }
+
+    /// Their name, for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recordings(_) => "recordings",
+            Self::Files(_) => "files",
+        }
+    }
+}
+
+/// One of the items is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// How.
     pub kind: Kind,
-    /// Bytes of the recording.
+    /// Bytes of the item.
     pub bytes: u64,
 }
 

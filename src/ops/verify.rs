@@ -8,7 +8,7 @@ use crate::model::Digest;
 use crate::model::id::{ProfileName, VersionName};
 use crate::model::manifest::FileRecord;
 use crate::model::settings::Settings;
-use crate::ops::{Context, Kind, Step, library};
+use crate::ops::{Context, Items, Kind, Step, library};
 use crate::store::layout::MANIFEST;
 use crate::store::{Held, Line, ManifestState, Store, Wait};
 use rayon::prelude::*;
@@ -170,7 +170,7 @@ impl Check<'_> {
         let listed = listed(&held);
         let mut missing: Vec<&str> =
             listed.keys().copied().filter(|name| !files.contains_key(*name)).collect();
-        cx.progress.start(&place, files.len() as u64, files.values().sum());
+        cx.progress.start(&place, Items::Files(files.len() as u64), files.values().sum());
         let names: Vec<(&String, &u64)> = files.iter().collect();
         let look = |(name, bytes): &(&String, &u64)| {
             let verdict = self.file(name, **bytes, listed.get(name.as_str()).copied());
