@@ -1,4 +1,6 @@
-//! The `eegcache` program; everything is in `cli`.
+//! The `eegcache` program; everything is in `cli`, but for the allocator, which a program has only one of.
+
+mod allocator;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,8 @@
 //! The clone does the same operations on the same numbers in the same order, only four lanes an instruction: there is no fused
 //! multiply-add in AVX2, so the bytes are the same with and without. In it four lanes are one vector register
 //! (`avx2`), which the compiler cannot take apart again. Transforms have a third clone for AVX-512 (`avx512`), where a complex
-//! number of four lanes is one register. This is the only place of the program with `unsafe` code.
+//! number of four lanes is one register. Beside the allocator of the program (`src/allocator.rs`) this is the only place with `unsafe`
+//! code.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
