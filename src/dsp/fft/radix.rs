@@ -246,19 +246,57 @@ impl Pass {
                     total = total.add(sums[j - 1]);
                 }
                 block[q] = total;
-                for (circle, k) in self.circle.chunks_exact(half).zip(1..) {
-                    let (mut even, mut odd) = (from[at], P::default());
-                    for ((s, d), [cos, sin]) in sums.iter().zip(&differences).zip(&circle[..half]) {
-                        even = even.add(s.scaled(*cos));
-                        odd = odd.add(d.scaled(*sin));
-                    }
-                    let [bin, mirrored] = even.cross(odd);
-                    block[q + stride * k] = bin.times(P::turn(twiddles[k - 1]));
-                    block[q + stride * (radix - k)] = mirrored.times(P::turn(twiddles[radix - k - 1]));
+                let (sums, differences) = (&sums[..half], &differences[..half]);
+                let mut rows = self.circle.chunks(2 * half).zip((1..).step_by(2));
+                for (circle, k) in rows.by_ref().take(half / 2) {
+                    let [one, two] = parts(from[at], sums, differences, circle);
+                    put(block, twiddles, [q, stride], k, one);
+                    put(block, twiddles, [q, stride], k + 1, two);
+                }
+                if let Some((circle, k)) = rows.next() {
+                    let [one] = parts(from[at], sums, differences, circle);
+                    put(block, twiddles, [q, stride], k, one);
                 }
             }
         }
     }
+}
+
+/// The even and the odd part of N bins: sums meet cosines, differences meet sines. An addition takes the processor some cycles; with
+/// two bins at once it has others to begin meanwhile.
+#[inline(always)]
+fn parts<P: Point, const N: usize>(
+    first: P,
+    sums: &[P],
+    differences: &[P],
+    circle: &[[f64; 2]],
+) -> [[P; 2]; N] {
+    let half = sums.len();
+    let circle: [&[[f64; 2]]; N] = std::array::from_fn(|bin| &circle[half * bin..][..half]);
+    let mut parts = [[first, P::default()]; N];
+    for j in 0..half {
+        each!(N, bin, {
+            let [cos, sin] = circle[bin][j];
+            let [even, odd] = parts[bin];
+            parts[bin] = [even.add(sums[j].scaled(cos)), odd.add(differences[j].scaled(sin))];
+        });
+    }
+    parts
+}
+
+/// Turns a bin and its mirror image, and puts them where they belong.
+#[inline(always)]
+fn put<P: Point>(
+    block: &mut [P],
+    twiddles: &[[f64; 2]],
+    [q, stride]: [usize; 2],
+    k: usize,
+    [even, odd]: [P; 2],
+) {
+    let [bin, mirrored] = even.cross(odd);
+    let mirror = twiddles.len() + 1 - k;
+    block[q + stride * k] = bin.times(P::turn(twiddles[k - 1]));
+    block[q + stride * mirror] = mirrored.times(P::turn(twiddles[mirror - 1]));
 }
 
 /// Transforms A·B points in two steps; bin a + A·b comes out at `[b][a]`.
