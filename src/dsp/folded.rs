@@ -7,7 +7,7 @@
 //! pairs. (The decomposition is Cooley and Tukey's of 1965, twice, without ever putting the spectrum in order.)
 
 use crate::dsp::fft::{BATCH, Complex, Fft, LONGEST_PLAIN, Point, batches, divisors, factors};
-use crate::dsp::fourier::Work;
+use crate::dsp::fourier::{Work, fit};
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
 use crate::dsp::wide::wide;
@@ -26,6 +26,8 @@ pub(crate) struct Folded {
     before: Vec<[f64; 2]>,
     /// e^(−2πi·j·κ/m), likewise.
     after: Vec<[f64; 2]>,
+    /// e^(−πi·k/a) for bin k of a class, where the samples are also delayed by half a sample; else empty.
+    delay: Vec<[f64; 2]>,
 }
 
 impl Folded {
@@ -42,23 +44,35 @@ impl Folded {
     pub(crate) fn new(n: usize, m: usize) -> Option<Self> {
         let g = Self::divisor(n, m)?;
         let (common, from, to) = (Fft::new(g), Fft::new(n / g), Fft::new(m / g));
-        let before = turns(n, from.len(), g, 0.5 / n as f64);
-        let after = turns(m, to.len(), g, 1.0);
-        Some(Self { lengths: [n, m], common, from, to, before, after })
+        let before = turns(n, from.len(), g, 0.5 / n as f64, |column| column);
+        let after = turns(m, to.len(), g, 1.0, |column| column);
+        Some(Self { lengths: [n, m], common, from, to, before, after, delay: Vec::new() })
+    }
+
+    /// Prepares what takes samples at j to the values at j − 1/2 of the wave through them, halved: a wave at half the rate, which
+    /// has none there, is left out.
+    pub(crate) fn delayed(n: usize) -> Option<Self> {
+        let g = Self::divisor(n, n)?;
+        let [from, to] = [n / g; 2].map(Fft::new);
+        // Bin κ + g·i turns by e^(−πi·κ/n), together with the columns, and by e^(−πi·i/a).
+        let before = turns(2 * n, from.len(), g, 0.25 / n as f64, |column| 2 * column + 1);
+        let after = turns(n, to.len(), g, 1.0, |column| column);
+        let roots = Roots::new(2 * from.len() as u64);
+        let delay = (0..from.len()).map(|bin| roots.get(bin as u64)).map(|[cos, sin]| [cos, -sin]).collect();
+        Some(Self { lengths: [n, n], common: Fft::new(g), from, to, before, after, delay })
     }
 
     /// Brings the samples to the new length.
     pub(crate) fn run<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
-        let zero = L::default();
         let g = self.common.len();
         let side = (g * self.common.batch()).max(BATCH * self.from.len().max(self.to.len()));
         let deepest = [&self.common, &self.from, &self.to].map(|fft| fft.scratch_len(BATCH));
-        work.scratch.resize(2 * side + deepest.into_iter().max().unwrap_or(0), [zero; 2]);
-        work.other.resize(g * even(self.from.len()), zero);
+        fit(&mut work.scratch, 2 * side + deepest.into_iter().max().unwrap_or(0));
+        fit(&mut work.other, g * even(self.from.len()));
         self.columns(samples, work.other.as_chunks_mut().0, &mut work.scratch);
-        samples.resize(g * even(self.to.len()), zero);
+        fit(samples, g * even(self.to.len()));
         self.classes(work.other.as_chunks().0, samples.as_chunks_mut().0, &mut work.scratch, side);
-        work.other.resize(self.lengths[1], zero);
+        fit(&mut work.other, self.lengths[1]);
         self.rows(samples.as_chunks_mut().0, &mut work.other, &mut work.scratch);
         std::mem::swap(samples, &mut work.other);
     }
@@ -113,16 +127,20 @@ impl Folded {
         let ([n, m], g) = (self.lengths, self.common.len());
         let (a, b, size) = (self.from.len(), self.to.len(), batch.len());
         let shorter = n.min(m);
-        to.fill([L::default(); 2]);
         for (lane, class) in batch.clone().enumerate() {
             // Bins κ + g·i below half of the shorter length, and those that many below the end.
             let low = (shorter.div_ceil(2).saturating_sub(class)).div_ceil(g);
             let high = (shorter.div_ceil(2) - 1 + class) / g;
+            if !self.delay.is_empty() {
+                delayed(bins, &self.delay, to, [low, high], [lane, size]);
+                continue;
+            }
             if n == m {
                 exchange(bins, 0, to, 0, a, [lane, size]);
                 continue;
             }
             exchange(bins, 0, to, 0, low, [lane, size]);
+            (low..b - high).for_each(|bin| to[bin * size + lane] = [L::default(); 2]);
             exchange(bins, a - high, to, b - high, high, [lane, size]);
             if shorter.is_multiple_of(2) && (shorter / 2) % g == class {
                 // The bin at half the lower rate stands for both of its signs on the side that has only one.
@@ -162,14 +180,14 @@ fn even(columns: usize) -> usize {
     columns.next_multiple_of(2)
 }
 
-/// scale · e^(−2πi·j·κ/length), batch by batch of classes κ, column by column, one unused column behind an odd number of them.
-fn turns(length: usize, columns: usize, g: usize, scale: f64) -> Vec<[f64; 2]> {
+/// scale · e^(−2πi·f(j)·κ/length), batch by batch of classes κ, column j by column, one unused column behind an odd number of them.
+fn turns(length: usize, columns: usize, g: usize, scale: f64, f: impl Fn(usize) -> usize) -> Vec<[f64; 2]> {
     let roots = Roots::new(length as u64);
     let mut turns = Vec::with_capacity(even(columns) * (g / 2 + 1));
     for batch in batches(g / 2 + 1, BATCH) {
         for column in 0..even(columns) {
             turns.extend(batch.clone().map(|class| {
-                let [cos, sin] = roots.get((column * class) as u64);
+                let [cos, sin] = roots.get((f(column) * class) as u64);
                 [cos * scale, -sin * scale]
             }));
         }
@@ -278,5 +296,23 @@ fn exchange<L: Lane>(
     let from = bins[first * size..].chunks_exact(size).take(count);
     for (to, bin) in to[to_first * size..].chunks_exact_mut(size).zip(from) {
         to[lane] = [bin[lane][1], bin[lane][0]];
+    }
+}
+
+/// Turns the bins of one class below half of the rate, and those above, which are the negative ones; parts exchanged.
+#[inline(always)]
+fn delayed<L: Lane>(
+    bins: &[Complex<L>],
+    delay: &[[f64; 2]],
+    to: &mut [Complex<L>],
+    [low, high]: [usize; 2],
+    [lane, size]: [usize; 2],
+) {
+    let rows = bins.chunks_exact(size).zip(to.chunks_exact_mut(size)).zip(delay).enumerate();
+    for (bin, ((from, to), turn)) in rows {
+        let sign = if bin < low { 1.0 } else { -1.0 };
+        let is_kept = bin < low || bin >= delay.len() - high;
+        let factor = if is_kept { [turn[0] * sign, turn[1] * sign] } else { [0.0; 2] };
+        to[lane] = from[lane].times(factor).exchanged();
     }
 }

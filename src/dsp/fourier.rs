@@ -5,12 +5,15 @@
 
 use crate::dsp::fft::{Complex, Fft, LARGEST_RADIX, factors};
 use crate::dsp::folded::Folded;
+use crate::dsp::halved::Halved;
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
 
 /// `scipy.signal.resample` from one length to another, prepared.
 #[derive(Debug)]
 pub(crate) enum Fourier {
+    /// To half as many samples.
+    Halved(Halved),
     /// Through a common divisor.
     Folded(Folded),
     /// One real transform of each length.
@@ -23,6 +26,17 @@ pub(crate) struct Work<L> {
     pub(crate) other: Vec<L>,
     pub(crate) spectrum: Vec<Complex<L>>,
     pub(crate) scratch: Vec<Complex<L>>,
+    pub(crate) odd: Vec<L>,
+}
+
+/// Makes a buffer so long for somebody who overwrites it: where it has to move, what it held stays behind.
+pub(crate) fn fit<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
+    if buffer.capacity() < len {
+        // First the old memory goes, then the new one comes.
+        *buffer = Vec::new();
+        buffer.reserve_exact(len);
+    }
+    buffer.resize(len, T::default());
 }
 
 /// A real transform of one length: half as long and complex where the length is even.
@@ -52,9 +66,12 @@ impl Fourier {
 
     /// Prepares the change from `from` samples to `to`; both at least 1.
     pub(crate) fn new(from: usize, to: usize) -> Self {
-        match Folded::new(from, to) {
-            Some(folded) => Self::Folded(folded),
-            None => Self::whole(from, to),
+        if let Some(halved) = Halved::new(from, to) {
+            Self::Halved(halved)
+        } else if let Some(folded) = Folded::new(from, to) {
+            Self::Folded(folded)
+        } else {
+            Self::whole(from, to)
         }
     }
 
@@ -65,6 +82,7 @@ impl Fourier {
     /// Brings the samples to the new length.
     pub(crate) fn run<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
         let (from, to) = match self {
+            Self::Halved(halved) => return halved.run(samples, work),
             Self::Folded(folded) => return folded.run(samples, work),
             Self::Whole(transforms) => (&transforms[0], &transforms[1]),
         };
@@ -183,13 +201,15 @@ mod tests {
     }
 
     /// Usual rates over whole seconds, odd and prime ones too, up and down, and lengths with nothing in common.
-    const LENGTHS: [(usize, usize); 14] = [
+    const LENGTHS: [(usize, usize); 16] = [
         (1000, 1024),
         (1001, 513),
         (514, 1027),
         (997, 1021),
         (250 * 37, 256 * 37),
         (512 * 41, 256 * 41),
+        (250 * 31, 125 * 31),
+        (512 * 743, 256 * 743),
         (400 * 63, 256 * 63),
         (256 * 61, 250 * 61),
         (125 * 47, 128 * 47),
@@ -232,15 +252,20 @@ mod tests {
     #[test]
     fn both_ways_agree() {
         for (from, to) in LENGTHS {
-            let (mut folded, mut whole) = (wave(from), wave(from));
-            let Some(plan) = Folded::new(from, to) else {
+            let plans =
+                [Folded::new(from, to).map(Fourier::Folded), Halved::new(from, to).map(Fourier::Halved)];
+            if plans[0].is_none() {
                 assert!([(1001, 513), (514, 1027), (997, 1021)].contains(&(from, to)), "{from} {to}");
-                continue;
-            };
-            plan.run(&mut folded, &mut Work::default());
+            }
+            assert_eq!(plans[1].is_some(), from == 2 * to, "{from} {to}");
+            let mut whole = wave(from);
             Fourier::whole(from, to).run(&mut whole, &mut Work::default());
-            let error = folded.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            assert!(folded.len() == to && error < 1e-12, "{from} {to}: {error:e}");
+            for plan in plans.into_iter().flatten() {
+                let mut other = wave(from);
+                plan.run(&mut other, &mut Work::default());
+                let error = other.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(other.len() == to && error < 1e-12, "{from} {to}: {error:e}");
+            }
         }
     }
 }

@@ -41,8 +41,8 @@ pub(crate) trait Stored: Copy + Default {
     /// Rounds a result; what is not finite becomes 0.
     fn of(value: f64) -> Self;
 
-    /// True where the value is as large as a limit was stored.
-    fn reaches(self, limit: Self) -> bool;
+    /// True where the value is as large as the limit, rounded as values are.
+    fn reaches(self, limit: f64) -> bool;
 }
 
 impl Stored for f32 {
@@ -53,8 +53,8 @@ impl Stored for f32 {
     }
 
     #[inline(always)]
-    fn reaches(self, limit: Self) -> bool {
-        self.abs() >= limit
+    fn reaches(self, limit: f64) -> bool {
+        self.abs() >= limit as f32
     }
 }
 
@@ -65,7 +65,7 @@ impl Stored for f64 {
     }
 
     #[inline(always)]
-    fn reaches(self, limit: Self) -> bool {
+    fn reaches(self, limit: f64) -> bool {
         self.abs() >= limit
     }
 }
@@ -103,13 +103,16 @@ impl<L: Lane> Group<L> {
     /// `stretches` are the rows' samples in each stretch of a recording with gaps, empty without gaps.
     pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<L>, stretches: Vec<usize>) -> Self {
         let first = &rows[members[0]];
-        lanes.resize(first.samples(), L::default());
-        let mut blocks = [[0.0; BLOCK]; WIDEST];
-        for (index, chunk) in lanes.chunks_mut(BLOCK).enumerate() {
+        lanes.clear();
+        lanes.reserve_exact(first.samples());
+        let (mut blocks, mut chunk) = ([[0.0; BLOCK]; WIDEST], [L::default(); BLOCK]);
+        for begin in (0..first.samples()).step_by(BLOCK) {
+            let chunk = &mut chunk[..BLOCK.min(first.samples() - begin)];
             for (row, block) in members.iter().zip(&mut blocks) {
-                rows[*row].read(index * BLOCK, &mut block[..chunk.len()]);
+                rows[*row].read(begin, &mut block[..chunk.len()]);
             }
             into_lanes(&blocks, chunk);
+            lanes.extend_from_slice(chunk);
         }
         let rate = first.rate();
         let members = members.into_iter().map(|row| Member { row, name: rows[row].name.clone() }).collect();
@@ -139,11 +142,9 @@ impl<T: Stored> Output<T> {
                 from_lanes(chunk, norm, &mut blocks);
                 for (member, block) in group.members.iter().zip(&blocks) {
                     let at = member.row * width + start + index * BLOCK;
-                    let row = &mut data[at..at + chunk.len()];
-                    store(block, row);
-                    if let Some(limit) = self.limit {
-                        count_reaching(row, T::of(limit), &mut self.clipped);
-                    }
+                    // Without a limit no sample reaches it.
+                    let limit = self.limit.unwrap_or(f64::INFINITY);
+                    store(block, &mut data[at..at + chunk.len()], limit, &mut self.clipped);
                 }
             }
         }
@@ -161,36 +162,44 @@ impl<T> Output<T> {
 
 wide! {
     fn into_lanes<L: Lane>(blocks: &[[f64; BLOCK]; WIDEST], to: &mut [L]) {
-        for (i, to) in to.iter_mut().enumerate().take(BLOCK) {
-            *to = L::from_channels(|lane| blocks[lane][i]);
+        let (fours, rest) = to.as_chunks_mut::<4>();
+        let begin = 4 * fours.len();
+        for (i, to) in fours.iter_mut().enumerate() {
+            *to = L::side_by_side(std::array::from_fn(|lane| blocks[lane].as_chunks().0[i]));
+        }
+        for (i, to) in rest.iter_mut().enumerate() {
+            *to = L::from_channels(|lane| blocks[lane][begin + i]);
         }
     }
 }
 
 wide! {
     fn from_lanes<L: Lane>(samples: &[L], norm: Norm<L>, blocks: &mut [[f64; BLOCK]; WIDEST]) {
-        for (i, sample) in samples.iter().enumerate().take(BLOCK) {
+        let (fours, rest) = samples.as_chunks::<4>();
+        for (i, four) in fours.iter().enumerate() {
+            let apart = L::apart([norm.of(four[0]), norm.of(four[1]), norm.of(four[2]), norm.of(four[3])]);
+            for (samples, block) in apart.into_iter().zip(&mut *blocks).take(L::WIDTH) {
+                block.as_chunks_mut().0[i] = samples;
+            }
+        }
+        for (i, sample) in rest.iter().enumerate() {
             let sample = norm.of(*sample);
             for (lane, block) in blocks.iter_mut().enumerate().take(L::WIDTH) {
-                block[i] = sample.get(lane);
+                block[4 * fours.len() + i] = sample.get(lane);
             }
         }
     }
 }
 
 wide! {
-    fn store<T: Stored>(values: &[f64], to: &mut [T]) {
+    /// Rounds at most a block, so that 32 bits hold the count of what reaches the limit.
+    fn store<T: Stored>(values: &[f64], to: &mut [T], limit: f64, count: &mut u64) {
+        let mut reaching = 0_u32;
         for (to, value) in to.iter_mut().zip(values) {
             *to = T::of(*value);
+            // It never wraps; a check for that would keep eight from being counted at once.
+            reaching = reaching.wrapping_add(u32::from(to.reaches(limit)));
         }
-    }
-}
-
-wide! {
-    /// At most a block, so that 32 bits hold the count.
-    fn count_reaching<T: Stored>(samples: &[T], limit: T, count: &mut u64) {
-        let add = |count: u32, sample: &T| count.wrapping_add(u32::from(sample.reaches(limit)));
-        let reaching = samples.iter().fold(0, add);
         *count += u64::from(reaching);
     }
 }

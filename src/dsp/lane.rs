@@ -35,6 +35,22 @@ pub(crate) trait Lane:
     /// Sets the value of a channel.
     fn set(&mut self, channel: usize, value: f64);
 
+    /// Turns four samples of every channel, channel by channel, into four lanes.
+    #[inline(always)]
+    fn side_by_side(channels: [[f64; 4]; 4]) -> [Self; 4] {
+        std::array::from_fn(|sample| Self::from_channels(|channel| channels[channel][sample]))
+    }
+
+    /// The way back of `side_by_side`; channels beyond the width are zero.
+    #[inline(always)]
+    fn apart(four: [Self; 4]) -> [[f64; 4]; 4] {
+        let mut channels = [[0.0; 4]; 4];
+        for (channel, samples) in channels.iter_mut().enumerate().take(Self::WIDTH) {
+            *samples = four.map(|sample| sample.get(channel));
+        }
+        channels
+    }
+
     /// Applies `f` to every channel.
     #[must_use]
     fn map(self, f: impl Fn(f64) -> f64) -> Self;

@@ -20,6 +20,7 @@ mod filter;
 mod folded;
 mod fourier;
 mod group;
+mod halved;
 mod interpolate;
 mod lane;
 mod montage;

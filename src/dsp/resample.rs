@@ -8,6 +8,8 @@ use std::f64::consts::PI;
 
 /// Zero crossings of the low-pass on either side of its centre, in samples of the slower rate.
 const HALF_CROSSINGS: u64 = 10;
+/// Output samples that are computed at a time.
+const TOGETHER: usize = 4;
 /// Shape of the Kaiser window, `SciPy`'s default.
 const KAISER_BETA: f64 = 5.0;
 
@@ -40,27 +42,49 @@ impl Polyphase {
         std::mem::swap(samples, &mut work.other);
     }
 
-    /// One output sample: the last input sample that it sees has the index `last`.
+    /// The input samples that one output sample sees, the last of which has the index `last`, and their taps.
     #[inline(always)]
-    fn output<L: Lane>(&self, samples: &[L], last: usize, phase: usize) -> L {
+    fn seen<'a, L: Lane>(&'a self, samples: &'a [L], (last, phase): (usize, usize)) -> (&'a [L], &'a [f64]) {
         let taps = &self.phases[phase];
         let first = (last + 1).saturating_sub(taps.len());
         let skipped = taps.len() - (last + 1 - first);
         let seen = &samples[first.min(samples.len())..(last + 1).min(samples.len())];
-        seen.iter().zip(&taps[skipped..]).fold(L::default(), |sum, (sample, tap)| sum + *sample * *tap)
+        (seen, &taps[skipped..][..seen.len()])
     }
 }
 
 wide! {
     fn outputs<L: Lane>(plan: &Polyphase, samples: &[L], to: &mut [L]) {
-        let (mut last, mut phase) = (plan.half_length / plan.up, plan.half_length % plan.up);
-        for to in to {
-            *to = plan.output(samples, last, phase);
-            phase += plan.down;
-            last += phase / plan.up;
-            phase %= plan.up;
+        let mut place = (plan.half_length / plan.up, plan.half_length % plan.up);
+        for to in to.chunks_mut(TOGETHER) {
+            let mut seen = [(&samples[..0], &plan.phases[0][..0]); TOGETHER];
+            for seen in &mut seen[..to.len()] {
+                *seen = plan.seen(samples, place);
+                let phase = place.1 + plan.down;
+                place = (place.0 + phase / plan.up, phase % plan.up);
+            }
+            to.copy_from_slice(&sums(seen)[..to.len()]);
         }
     }
+}
+
+/// Some weighted sums, each in the order of its samples. A sum waits for the one before it, so several go side by side.
+#[inline(always)]
+fn sums<L: Lane>(seen: [(&[L], &[f64]); TOGETHER]) -> [L; TOGETHER] {
+    let common = seen[1..].iter().fold(seen[0].0.len(), |common, (samples, _)| common.min(samples.len()));
+    let mut sums = [L::default(); TOGETHER];
+    let begun = seen.map(|(samples, taps)| (&samples[..common], &taps[..common]));
+    for i in 0..common {
+        for (sum, (samples, taps)) in sums.iter_mut().zip(begun) {
+            *sum = *sum + samples[i] * taps[i];
+        }
+    }
+    for (sum, (samples, taps)) in sums.iter_mut().zip(seen) {
+        for (sample, tap) in samples[common..].iter().zip(&taps[common..]) {
+            *sum = *sum + *sample * *tap;
+        }
+    }
+    sums
 }
 
 /// `firwin(2·half + 1, 1/slowest, window=("kaiser", 5.0)) · gain`: the sum of its taps is `gain`.

@@ -33,11 +33,11 @@ impl Mix<'_> {
 
     /// Writes µV from sample `start` on, each recorded value rounded to float32 (`EEG_FACTS` section 1 step 1).
     pub(crate) fn read(&self, start: usize, to: &mut [f64]) {
-        to.fill(0.0);
-        for (weight, channel) in &self.terms {
+        for (index, (weight, channel)) in self.terms.iter().enumerate() {
+            let (scale, is_first) = (channel.calibration, index == 0);
             match &channel.samples {
-                Digital::I16(samples) => add_microvolts(&samples[start..], channel.calibration, *weight, to),
-                Digital::I32(samples) => add_microvolts(&samples[start..], channel.calibration, *weight, to),
+                Digital::I16(samples) => microvolts(&samples[start..], scale, *weight, is_first, to),
+                Digital::I32(samples) => microvolts(&samples[start..], scale, *weight, is_first, to),
             }
         }
     }
@@ -50,10 +50,14 @@ impl Raw for i16 {}
 impl Raw for i32 {}
 
 wide! {
-    fn add_microvolts<T: Raw>(samples: &[T], calibration: Calibration, weight: f64, to: &mut [f64]) {
-        for (to, digital) in to.iter_mut().zip(samples) {
-            let microvolts = (calibration.gain_uv * (*digital).into() + calibration.offset_uv) as f32;
-            *to += f64::from(microvolts) * weight;
+    /// The first channel of a sum meets zero, the next ones what is there.
+    fn microvolts<T: Raw>(samples: &[T], scale: Calibration, weight: f64, is_first: bool, to: &mut [f64]) {
+        let weighted =
+            |digital: T| f64::from((scale.gain_uv * digital.into() + scale.offset_uv) as f32) * weight;
+        if is_first {
+            to.iter_mut().zip(samples).for_each(|(to, digital)| *to = 0.0 + weighted(*digital));
+        } else {
+            to.iter_mut().zip(samples).for_each(|(to, digital)| *to += weighted(*digital));
         }
     }
 }

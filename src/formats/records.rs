@@ -259,11 +259,18 @@ fn samples_outside(channel: &RawChannel, kind: Kind) -> usize {
     match &channel.samples {
         Digital::I16(samples) => {
             let (low, high) = (low as i16, high as i16);
-            samples.iter().filter(|sample| **sample < low || **sample > high).count()
+            count(samples, |sample| sample < low || sample > high)
         }
         Digital::I32(samples) => {
             let (low, high) = (low as i32, high as i32);
-            samples.iter().filter(|sample| **sample < low || **sample > high).count()
+            count(samples, |sample| sample < low || sample > high)
         }
     }
+}
+
+/// Samples for which something holds. Piece by piece the count fits into 16 bits, in which the processor counts eight at once.
+fn count<T: Copy>(samples: &[T], holds: impl Fn(T) -> bool) -> usize {
+    let within =
+        |piece: &[T]| piece.iter().fold(0_u16, |sum, sample| sum.wrapping_add(holds(*sample).into()));
+    samples.chunks(1 << 15).map(|piece| usize::from(within(piece))).sum()
 }

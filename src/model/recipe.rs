@@ -324,8 +324,8 @@ impl Step {
     #[must_use]
     pub fn revision(&self) -> u64 {
         match self {
-            // 2: other sweeps of the transform; 3: other radices. Both times other last bits.
-            Self::Resample { method: ResampleMethod::Fft, .. } => 3,
+            // Other last bits each time: 2 had other sweeps of the transform, 3 other radices, 4 halves the rate in another way.
+            Self::Resample { method: ResampleMethod::Fft, .. } => 4,
             _ => 1,
         }
     }

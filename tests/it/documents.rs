@@ -112,7 +112,7 @@ impl Session {
         self.code = output.status.code().unwrap_or(-1);
         let root = fs_err::canonicalize(self.project.path("")).unwrap();
         let text = String::from_utf8(output.stdout).unwrap().replace(root.to_str().unwrap(), PLACE);
-        let progress = Regex::new(r"(?m)^\S[^\n]*: \d+/\d+ recordings.*\n").unwrap();
+        let progress = Regex::new(r"(?m)^\S[^\n]*: \d+/\d+ (recordings|files).*\n").unwrap();
         plain(&progress.replace_all(&text, ""))
     }
 

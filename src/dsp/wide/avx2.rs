@@ -64,6 +64,25 @@ impl Register {
     }
 }
 
+/// Exchanges rows and columns.
+#[inline(always)]
+fn transposed([a, b, c, d]: [Register; 4]) -> [Register; 4] {
+    /// The lower halves of both, the upper halves of both.
+    const LOWER: i32 = 0x20;
+    const UPPER: i32 = 0x31;
+    // SAFETY: as for the operators.
+    unsafe {
+        let (ab, cd) = (avx::_mm256_unpacklo_pd(a.0, b.0), avx::_mm256_unpacklo_pd(c.0, d.0));
+        let (ab_odd, cd_odd) = (avx::_mm256_unpackhi_pd(a.0, b.0), avx::_mm256_unpackhi_pd(c.0, d.0));
+        [
+            Register(avx::_mm256_permute2f128_pd::<LOWER>(ab, cd)),
+            Register(avx::_mm256_permute2f128_pd::<LOWER>(ab_odd, cd_odd)),
+            Register(avx::_mm256_permute2f128_pd::<UPPER>(ab, cd)),
+            Register(avx::_mm256_permute2f128_pd::<UPPER>(ab_odd, cd_odd)),
+        ]
+    }
+}
+
 impl Lane for Register {
     type Wide = Self;
     type Widest = [Self; 2];
@@ -91,6 +110,17 @@ impl Lane for Register {
         let mut quad = self.quad();
         quad.set(channel, value);
         *self = Self::of(quad);
+    }
+
+    #[inline(always)]
+    fn side_by_side(channels: [[f64; 4]; 4]) -> [Self; 4] {
+        // SAFETY: any four numbers are a register.
+        transposed(channels.map(|samples| Self(unsafe { avx::_mm256_loadu_pd(samples.as_ptr()) })))
+    }
+
+    #[inline(always)]
+    fn apart(four: [Self; 4]) -> [[f64; 4]; 4] {
+        transposed(four).map(|samples| samples.quad().0)
     }
 
     #[inline(always)]
