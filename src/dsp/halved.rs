@@ -2,7 +2,8 @@
 //!
 //! The bins below half of the new rate are those of the even samples and those of the odd ones, turned; so each result is the
 //! mean of an even sample and of what lies between its odd neighbours on the wave through all odd samples. Only the
-//! latter takes transforms. Half of the new rate itself is left to the even samples, which `SciPy` counts twice there.
+//! latter takes transforms. What the even samples hold at half of the new rate counts twice, as in `SciPy`; what the odd ones hold
+//! there does not count.
 
 use crate::dsp::folded::Folded;
 use crate::dsp::fourier::{Work, fit};
@@ -28,11 +29,11 @@ impl Halved {
         let mut odd = std::mem::take(&mut work.odd);
         fit(&mut odd, length);
         let mut alternating = L::default();
-        part(samples, &mut odd, std::slice::from_mut(&mut alternating));
+        part(samples, &mut odd, &mut alternating);
         self.between.run(&mut odd, work);
         let fastest =
             if length.is_multiple_of(2) { alternating * (0.5 / length as f64) } else { L::default() };
-        join(samples, &odd, std::slice::from_ref(&fastest));
+        join(samples, &odd, fastest);
         samples.truncate(length);
         work.odd = odd;
     }
@@ -40,11 +41,11 @@ impl Halved {
 
 wide! {
     /// Takes the odd samples out, and the sum of the even ones with alternating signs.
-    fn part<L: Lane>(samples: &[L], odd: &mut [L], alternating: &mut [L]) {
+    fn part<L: Lane>(samples: &[L], odd: &mut [L], alternating: &mut L) {
         let mut sign = 1.0;
         for ([even, next], odd) in samples.as_chunks().0.iter().zip(odd) {
             *odd = *next;
-            alternating[0] = alternating[0] + *even * sign;
+            *alternating = *alternating + *even * sign;
             sign = -sign;
         }
     }
@@ -52,8 +53,8 @@ wide! {
 
 wide! {
     /// Puts half of the even samples, what lies between the odd ones, and a wave at half the rate into the first half.
-    fn join<L: Lane>(samples: &mut [L], between: &[L], fastest: &[L]) {
-        let mut fastest = fastest[0];
+    fn join<L: Lane>(samples: &mut [L], between: &[L], fastest: L) {
+        let mut fastest = fastest;
         for (at, between) in between.iter().enumerate() {
             samples[at] = samples[2 * at] * 0.5 + *between + fastest;
             fastest = fastest * -1.0;

@@ -10,6 +10,7 @@ mod damaged;
 mod dir;
 #[cfg(test)]
 mod faults;
+mod hashed;
 mod held;
 mod history;
 mod hold;

@@ -2,14 +2,14 @@
 //! finished is ever overwritten by accident.
 
 use super::dir::{self, Dir, is_absent, is_refused_link, is_unsupported};
+use super::hashed::Hashed;
 use super::npz::{self, Archive, Flaw};
 use crate::error::{Error, Result};
 use crate::model::artifact::Facts;
 use crate::model::id::Digest;
 use crate::model::manifest::FileRecord;
-use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
 /// A file that is being written; dropped before it is placed, it goes.
@@ -39,8 +39,8 @@ impl<'a> Temporary<'a> {
     }
 
     /// Returns a writer into the file that hashes on the way.
-    pub(super) fn hashed(&self) -> Hashed<'_> {
-        Hashed { file: &self.file, sha: Sha256::new(), bytes: 0 }
+    pub(super) fn hashed(&self) -> Hashed<dir::fault::Watched<'_>> {
+        Hashed::new(dir::fault::Watched(&self.file, "write"))
     }
 
     /// Compares the length, sets the mode and makes the content durable.
@@ -110,34 +110,6 @@ impl Drop for Temporary<'_> {
             // Nothing can be done about a failure here; the next exclusive writer cleans up.
             let _ = self.dir.remove(&self.name);
         }
-    }
-}
-
-/// Writes into a file, counts and hashes.
-#[derive(Debug)]
-pub(super) struct Hashed<'a> {
-    file: &'a File,
-    sha: Sha256,
-    bytes: u64,
-}
-
-impl Hashed<'_> {
-    /// Returns the number of bytes and their digest.
-    pub(super) fn finish(self) -> (u64, Digest) {
-        (self.bytes, Digest::from_bytes(self.sha.finalize().into()))
-    }
-}
-
-impl Write for Hashed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = dir::fault::Watched(self.file, "write").write(bytes)?;
-        self.sha.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::container::zip::{CENTRAL_BYTES, CENTRAL_SIGNATURE, Container, END_BYT
 use crate::fault;
 use crate::model::artifact::Facts;
 use crate::model::id::Digest;
+use crate::store::hashed::update_both;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
@@ -290,8 +291,7 @@ impl Stream<'_> {
         while left > 0 {
             let chunk = &mut self.buffer[..left.min(CHUNK as u64) as usize];
             fault::point("read file").and_then(|()| self.file.read_exact_at(chunk, self.position))?;
-            self.sha.update(&*chunk);
-            sha.update(&*chunk);
+            update_both(&mut self.sha, sha, chunk);
             crc.update(chunk);
             self.position += chunk.len() as u64;
             left -= chunk.len() as u64;

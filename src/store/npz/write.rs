@@ -1,4 +1,4 @@
-//! Arrays and facts out: one pass over every array for its checksums, one to write it.
+//! Arrays and facts out: one pass over every array for the checksum that stands before it, one to write and hash it.
 
 use super::{CHUNK, ENTRY, ENTRY_SCHEMA};
 use crate::container::npy::{Element, Header, SUFFIX};
@@ -7,6 +7,7 @@ use crate::model::artifact::Facts;
 use crate::model::id::Digest;
 use crate::model::recipe::Dtype;
 use crate::model::recording::Signal;
+use crate::store::hashed::Hashed;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use serde::Serialize;
@@ -81,13 +82,17 @@ fn text_data(texts: &[String]) -> (Element, Vec<u8>) {
 pub(in crate::store) fn write(
     arrays: &[Array<'_>],
     mut facts: Facts,
-    out: &mut impl Write,
+    out: &mut Hashed<impl Write>,
 ) -> io::Result<Facts> {
-    let mut frames = Vec::with_capacity(arrays.len() + 1);
+    let mut frames = arrays.iter().map(Array::frame).collect::<io::Result<Vec<_>>>()?;
     let mut digests = std::collections::BTreeMap::new();
-    for array in arrays {
-        let (frame, digest) = array.measure()?;
-        frames.push(frame);
+    // What stands before a member does not depend on those behind it.
+    for (array, header) in arrays.iter().zip(plan(&frames)?.headers) {
+        out.write_all(&header)?;
+        out.write_all(&array.header.encode())?;
+        let mut sha = Sha256::new();
+        array.data.for_each_chunk(|chunk| out.write_for_both(chunk, &mut sha))?;
+        let digest = Digest::from_bytes(sha.finalize().into());
         digests.insert(array.member.trim_end_matches(SUFFIX).to_owned(), digest);
     }
     match &mut facts {
@@ -96,16 +101,15 @@ pub(in crate::store) fn write(
     }
     let entry = serde_json::to_vec(&EntryText { schema: ENTRY_SCHEMA, facts: &facts })?;
     frames.push(Frame { name: ENTRY, size: entry.len() as u64, crc: crc32fast::hash(&entry) });
-    let container = Container::plan(&frames).ok_or_else(|| io::Error::other("the arrays exceed 64 bits"))?;
-    for (array, header) in arrays.iter().zip(&container.headers) {
-        out.write_all(header)?;
-        out.write_all(&array.header.encode())?;
-        array.data.for_each_chunk(|chunk| out.write_all(chunk))?;
-    }
+    let container = plan(&frames)?;
     out.write_all(&container.headers[arrays.len()])?;
     out.write_all(&entry)?;
     out.write_all(&container.tail)?;
     Ok(facts)
+}
+
+fn plan(frames: &[Frame]) -> io::Result<Container> {
+    Container::plan(frames).ok_or_else(|| io::Error::other("the arrays exceed 64 bits"))
 }
 
 impl Array<'_> {
@@ -113,20 +117,18 @@ impl Array<'_> {
         Self { member, header, data: Data::Bytes(Cow::Owned(data)) }
     }
 
-    /// Computes the CRC-32 of the member and the SHA-256 of its data in one pass.
-    fn measure(&self) -> io::Result<(Frame, Digest)> {
+    /// Computes the CRC-32 of the member, which stands before it.
+    fn frame(&self) -> io::Result<Frame> {
         let header = self.header.encode();
-        let (mut crc, mut sha) = (crc32fast::Hasher::new(), Sha256::new());
+        let mut crc = crc32fast::Hasher::new();
         crc.update(&header);
         let mut size = header.len() as u64;
         self.data.for_each_chunk(|chunk| {
             crc.update(chunk);
-            sha.update(chunk);
             size += chunk.len() as u64;
             Ok(())
         })?;
-        let frame = Frame { name: self.member, size, crc: crc.finalize() };
-        Ok((frame, Digest::from_bytes(sha.finalize().into())))
+        Ok(Frame { name: self.member, size, crc: crc.finalize() })
     }
 }
 
