@@ -1,7 +1,7 @@
 //! The allocator of the program: mimalloc, or the system's where `ulimit -v` bounds the address space.
 //!
 //! Beside glibc's it takes a tenth off a build (memory on large pages and cache lines, kept from one recording to the next) and a
-//! quarter off `status` of a large dataset (millions of short strings). It reserves a gigabyte of addresses ahead,
+//! fifth off `status` of a large dataset (millions of short strings). It reserves a gigabyte of addresses ahead,
 //! though: nothing where addresses are free, half of everything under `ulimit -v 2097152`.
 
 #![expect(unsafe_code, reason = "what an allocator promises, no compiler can check")]
