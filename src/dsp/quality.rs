@@ -319,6 +319,9 @@ mod tests {
         assert_eq!(notes, ["samples that stay at a digital limit: `Cz` 10.0 %"]);
         let behind = [steps, vec![Step::Zscore { epsilon: 1e-8 }]].concat();
         assert_eq!(made(RATE, samples, behind).quality.clipped, None, "scaled again behind the clip");
+        // No float32 is as large: the limit is infinite there, not the zero that stands for what is not finite.
+        let beyond = made(RATE, noise(3, 4000), vec![Step::Clip { limit: 1e300 }]);
+        assert_eq!(beyond.quality.clipped, Some(0.0));
         let quiet = made(RATE, noise(3, 4000), Vec::new());
         assert_eq!((quiet.quality.saturated.len(), quiet.quality.clipped), (0, None));
     }
