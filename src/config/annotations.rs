@@ -51,11 +51,6 @@ pub(crate) fn read(at: &Cursor<'_>) -> Option<Annotations> {
     Some(Annotations { format, files, no_row_means: no_row.unwrap_or(NoRowMeans::Empty), names })
 }
 
-/// True where one file speaks of many recordings.
-fn is_shared(format: AnnotationFormat) -> bool {
-    matches!(format, AnnotationFormat::ChbmitSummary | AnnotationFormat::SienaList)
-}
-
 fn check_files(at: &Cursor<'_>, format: AnnotationFormat, files: &AnnotationFiles) -> Option<()> {
     let (has_file, has_check) = (!files.file.is_empty(), !files.cross_check.is_empty());
     match format {
@@ -104,7 +99,7 @@ fn pattern(at: &Cursor<'_>, text: String, format: Option<AnnotationFormat>) -> O
         let message = format!("`{}` is `{text}`; the only places in it can be {}", at.key, quoted(places));
         return at.fail(message, HINT);
     }
-    if !format.is_some_and(is_shared) && !own.iter().any(|place| text.contains(place)) {
+    if !format.is_some_and(AnnotationFormat::is_shared) && !own.iter().any(|place| text.contains(place)) {
         let message = format!("`{}` is `{text}`; it must hold one of {}", at.key, quoted(own));
         return at.fail(message, HINT);
     }
@@ -119,7 +114,7 @@ fn names(at: &Cursor<'_>, format: Option<AnnotationFormat>) -> Option<BTreeMap<S
     if !at.is_given() {
         return Some(BTreeMap::new());
     }
-    if let Some(format) = format.filter(|format| !is_shared(*format)) {
+    if let Some(format) = format.filter(|format| !format.is_shared()) {
         let message = format!(
             "`{}` has no effect: a file of format `{}` speaks of one recording",
             at.key,

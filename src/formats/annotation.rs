@@ -108,12 +108,6 @@ pub fn read_annotations(
     }
 }
 
-/// True where the rows of each channel must cover the recording from begin to end.
-pub(super) fn is_tiling(format: AnnotationFormat) -> bool {
-    use AnnotationFormat::{TuhTse, TuszCsv, TuszCsvBi};
-    matches!(format, TuszCsv | TuszCsvBi | TuhTse)
-}
-
 /// Returns a failure of class `bad-annotation` that names the line.
 pub(super) fn bad_line(line: usize, what: impl std::fmt::Display) -> Failure {
     Failure::new(FailureClass::BadAnnotation, format!("line {line}: {what}"))

@@ -2,7 +2,7 @@
 //!
 //! The union over channels decides; every doubt about a seizure is a failure and not a guess.
 
-use crate::formats::annotation::{AnnotationRow, AnnotationTable, is_tiling};
+use crate::formats::annotation::{AnnotationRow, AnnotationTable};
 use crate::formats::date::Start;
 use crate::formats::{
     ATTOSECONDS, attoseconds, clock, coverage, cross_check, length_attoseconds, order, shown,
@@ -118,7 +118,7 @@ pub fn label_parts(
     let seizures = correct(seizures, fixes)?;
     let mut notes = table.notes.clone();
     notes.extend(order::check(&table, &seizures, recipe)?);
-    if is_tiling(recipe.format) {
+    if recipe.format.is_tiling() {
         let names_durations = recipe.format != AnnotationFormat::TuhTse;
         notes.extend(coverage::check(&table, &seizures, samples, rate, names_durations)?);
     } else {

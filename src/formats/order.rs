@@ -3,7 +3,7 @@
 //! A seizure without a length is a failure. Where rows tile the recording, so is a stretch of background; where they only
 //! mark what happened, it is worth a note, because nothing is lost with it.
 
-use crate::formats::annotation::{AnnotationRow, AnnotationTable, bad_line, is_tiling};
+use crate::formats::annotation::{AnnotationRow, AnnotationTable, bad_line};
 use crate::formats::{ATTOSECONDS, attoseconds, length_attoseconds, shown};
 use crate::model::recipe::LabelRecipe;
 use crate::model::{Failure, Note, Rate, Seconds};
@@ -20,7 +20,7 @@ pub(super) fn check(
     }
     let empty = || table.rows.iter().filter(|row| !recipe.is_seizure(&row.code) && !is_forward(row));
     let Some(first) = empty().next() else { return Ok(None) };
-    if is_tiling(recipe.format) {
+    if recipe.format.is_tiling() {
         return Err(refused(first));
     }
     let text = format!(

@@ -188,6 +188,20 @@ choice! {
     }
 }
 
+impl AnnotationFormat {
+    /// True where one file speaks of many recordings.
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::ChbmitSummary | Self::SienaList)
+    }
+
+    /// True where the rows of each channel must cover the recording from begin to end.
+    #[must_use]
+    pub fn is_tiling(self) -> bool {
+        matches!(self, Self::TuszCsv | Self::TuszCsvBi | Self::TuhTse)
+    }
+}
+
 /// The state of a causal filter before the first sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
