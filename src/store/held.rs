@@ -303,10 +303,13 @@ fn moment(dir: &Dir) -> Result<Moment> {
 
 fn read_manifest(dir: &Dir, profile: &ProfileName, version: &VersionName) -> Result<ManifestState> {
     let mut text = Vec::new();
-    match dir
-        .open_file(MANIFEST)
-        .and_then(|file| fault::Watched(&file, "read manifest").read_to_end(&mut text))
-    {
+    let read = dir.open_file(MANIFEST).and_then(|file| {
+        // Room for all of it at once: it may be large, and growing would copy it again and again.
+        fault::point("stat open file")?;
+        text.try_reserve_exact(usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX))?;
+        fault::Watched(&file, "read manifest").read_to_end(&mut text)
+    });
+    match read {
         Ok(_) => {}
         Err(error) if is_absent(&error) => return Ok(ManifestState::Absent),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {

@@ -11,6 +11,7 @@ use crate::model::inventory::Stamp;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// A source file that was hashed.
@@ -81,34 +82,40 @@ impl Memo {
     }
 
     fn decode(mut from: impl Read) -> io::Result<Self> {
-        let (mut memo, mut text) = (Self::default(), Vec::new());
+        let (mut chunks, mut text) = (Vec::new(), Vec::new());
         while from.by_ref().take(CHUNK).read_to_end(&mut text)? > 0 {
             let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-            memo.add(&text[..end]);
+            chunks.push(decode_lines(&text[..end]));
             text.drain(..end);
         }
-        memo.add(&text);
-        Ok(memo)
+        chunks.push(decode_lines(&text));
+        Ok(Self::of(chunks))
     }
 
-    fn add(&mut self, text: &[u8]) {
-        let lines = text.par_split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let lines: Vec<Option<MemoLine>> = lines.map(decode_line).collect();
-        for line in lines {
+    /// Tables are made at their full size: growing would hash every path again and again.
+    fn of(chunks: Vec<Vec<Option<MemoLine>>>) -> Self {
+        let lines = chunks.iter().map(Vec::len).sum();
+        let mut memo =
+            Self { places: HashMap::with_capacity(lines), known: Vec::with_capacity(lines), stale: 0 };
+        for line in chunks.into_iter().flatten() {
             let Some(MemoLine { path, stamp, sha256, began_ns }) = line else {
                 // A damaged line says as little as one that was replaced.
-                self.stale += 1;
+                memo.stale += 1;
                 continue;
             };
             let known = Known { stamp, sha256, began_ns };
-            if let Some(place) = self.places.get(path.as_str()) {
-                self.known[*place] = known;
-                self.stale += 1;
-            } else {
-                self.places.insert(path.into_boxed_str(), self.known.len());
-                self.known.push(known);
+            match memo.places.entry(path.into_boxed_str()) {
+                Entry::Occupied(place) => {
+                    memo.known[*place.get()] = known;
+                    memo.stale += 1;
+                }
+                Entry::Vacant(place) => {
+                    place.insert(memo.known.len());
+                    memo.known.push(known);
+                }
             }
         }
+        memo
     }
 
     /// Returns the memo as text without its stale lines, or nothing where they are the lesser part.
@@ -125,6 +132,12 @@ impl Memo {
         }
         Ok(Some(text))
     }
+}
+
+/// Reads the lines of a text; nothing in place of a damaged one.
+fn decode_lines(text: &[u8]) -> Vec<Option<MemoLine>> {
+    let lines = text.par_split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(decode_line).collect()
 }
 
 /// Reads an undamaged line: as `seal::encode` writes it where it is that, which takes a fifth of the time, else as any JSON.
