@@ -112,6 +112,17 @@ impl Library {
     }
 }
 
+impl Drop for Library {
+    /// Gives the memory back beside the caller: entry by entry that takes a tenth of `status`, and a program that ends
+    /// meanwhile gives it back at once.
+    fn drop(&mut self) {
+        let read = std::mem::take(&mut *lock(&self.read));
+        if !read.is_empty() {
+            rayon::spawn(move || drop(read));
+        }
+    }
+}
+
 impl Stored {
     fn new(store: &Store, profile: &ProfileName, version: &VersionName, held: Held) -> Result<Self> {
         let files = store.files(profile, version)?;
