@@ -22,8 +22,9 @@ type Buffers<'a, L> = (&'a mut [Complex<L>], &'a mut [Complex<L>]);
 
 /// Longer transforms are split, unless they are prime.
 pub(crate) const LONGEST_PLAIN: usize = 8192;
-/// Points of transforms side by side that stay in the second-level cache, buffers and scratch included.
-const POINTS_SIDE_BY_SIDE: usize = 4096;
+/// Points of transforms side by side that stay in the second-level cache; fewer transforms at a time would take less than what
+/// the memory gives at once.
+const POINTS_SIDE_BY_SIDE: usize = 16384;
 /// Columns or rows transformed side by side: their points lie together in memory and in the caches.
 pub(crate) const BATCH: usize = 4;
 
