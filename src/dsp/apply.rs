@@ -11,10 +11,10 @@ use crate::dsp::quality::{quality, saturation_note};
 use crate::dsp::select::Selection;
 use crate::dsp::settle::{Mix, settle};
 use crate::dsp::shape::{Shape, shape};
-use crate::dsp::step::{Runner, Track, buffers, is_reference, shape_after};
+use crate::dsp::step::{Runner, Track, is_reference, shape_after};
 use crate::model::recipe::{SignalRecipe, Step};
 use crate::model::recording::{Recording, Signal, Stretch};
-use crate::model::units::{Rate, Seconds};
+use crate::model::units::Rate;
 use crate::model::{Failure, FailureClass};
 
 /// How many channels are worked on at once. The result is the same.
@@ -24,50 +24,6 @@ pub enum Lanes {
     Four,
     /// One after the other: a quarter of the memory.
     One,
-}
-
-/// Bytes of a sample while it is worked on, and of a pair of twiddles.
-const SAMPLE_BYTES: u64 = 8;
-const TWIDDLE_BYTES: u64 = 16;
-/// What everything else takes: code, blocks of the reader and the writer, designs, short vectors.
-const FIXED_BYTES: u64 = 24 << 20;
-
-/// Returns the most memory that `apply_in` needs, its result and the `raw_bytes` of what was read included, somewhat rounded up.
-///
-/// `stretches` are those of one signal file, with onset and samples of the leading channel at its rate. Fails as [`shape`] does.
-pub fn peak_bytes(
-    recipe: &SignalRecipe,
-    selection: &Selection,
-    raw_bytes: u64,
-    (stretches, rate): (&[(Seconds, u64)], Rate),
-    lanes: Lanes,
-) -> Result<u64, Failure> {
-    let shape = shape(recipe, stretches, rate)?;
-    let made = shape.samples - shape.gaps.iter().map(|gap| gap.end - gap.start).sum::<u64>();
-    let samples: u64 = stretches.iter().map(|(_, samples)| samples).sum();
-    let rows = recipe.output_channels().len() as u64;
-    let width = match lanes {
-        Lanes::Four => Quad::WIDTH as u64,
-        Lanes::One => 1,
-    };
-    let held = if recipe.steps.iter().any(is_reference) {
-        // The groups before a reference step, and the pairs that a bipolar one makes of them.
-        (selection.montage.rows.len() as u64 + rows).next_multiple_of(width)
-    } else {
-        width
-    };
-    let beside = stretches.iter().map(|(_, samples)| buffers(&recipe.steps, *samples, rate));
-    let mut beside = beside.max().unwrap_or(0);
-    if stretches.len() > 1 {
-        // What was made of the stretches before, and the one in work taken out of them.
-        beside += made + stretches.iter().map(|(_, samples)| *samples).max().unwrap_or(0);
-    }
-    let twiddles = if made == samples { 0 } else { TWIDDLE_BYTES * u64::midpoint(samples, made) };
-    let working = SAMPLE_BYTES * (held * samples.max(made) + width * beside) + twiddles;
-    let result = shape.samples * rows * 4 + made;
-    // Sixteenth: allocations are rounded up, and vectors grow.
-    let total = raw_bytes.saturating_add(working).saturating_add(result);
-    Ok((total + total / 16).saturating_add(FIXED_BYTES))
 }
 
 /// Applies a recipe to the picked channels of a recording.
@@ -306,6 +262,7 @@ mod tests {
     use crate::dsp::test_recordings::{brain_brr, channel, header, hertz, noise, recipe, recording};
     use crate::dsp::wide::{Width, narrowed};
     use crate::model::recipe::{FlatPolicy, ResampleMethod};
+    use crate::model::units::Seconds;
 
     /// Selects, reads noise of `seconds` and applies; channels in `flat` hold 7 throughout.
     fn run(
@@ -425,28 +382,6 @@ mod tests {
                 assert!((sum / n).abs() < 1e-5 && (squares / n - 1.0).abs() < 1e-5, "{sum} {squares}");
             }
         }
-    }
-
-    #[test]
-    fn the_estimate_knows_of_gaps_and_of_lengths_that_do_not_fold() {
-        let mut recipe = recipe(&["Cz"]);
-        recipe.steps = brain_brr();
-        recipe.gaps = crate::model::recipe::GapPolicy::Fill;
-        let selection = select(&[header("Cz", 250)], &recipe).unwrap();
-        let need = |stretches: &[(&str, u64)], lanes| {
-            let onset = |(at, samples): &(&str, u64)| (Seconds::parse(at).unwrap(), *samples);
-            let stretches: Vec<_> = stretches.iter().map(onset).collect();
-            peak_bytes(&recipe, &selection, 0, (&stretches, hertz(250)), lanes).unwrap()
-        };
-        let hours = 250 * 3600 * 10;
-        let whole = need(&[("0", hours)], Lanes::Four);
-        assert!(need(&[("0", hours)], Lanes::One) < whole);
-        // A day of zeros between two stretches: the columns of the result.
-        let filled = need(&[("0", hours / 2), ("104400", hours / 2)], Lanes::One);
-        assert!(filled > need(&[("0", hours)], Lanes::One) + 86_400 * 256 * 4);
-        // 18013 is prime: one real transform of each length, with a spectrum.
-        let odd = need(&[("0", 250 * 2 * 18013)], Lanes::Four);
-        assert!(odd > whole + 256 * 36000 * 4 * 8, "{odd} {whole}");
     }
 
     #[test]

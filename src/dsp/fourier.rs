@@ -1,7 +1,8 @@
 //! Change of rate by `scipy.signal.resample`: one transform of the whole channel, bins cut off or added, one transform back.
 //!
 //! Where both lengths have a good common divisor, as whole seconds of usual rates do, `folded` does it in three sweeps over
-//! the memory. Else a real transform of each length is made of a complex one.
+//! the memory, and `halved` with two thirds of the work to half as many samples. Else a real transform of each length is made
+//! of a complex one.
 
 use crate::dsp::fft::{Complex, Fft, LARGEST_RADIX, factors};
 use crate::dsp::folded::Folded;
@@ -29,6 +30,16 @@ pub(crate) struct Work<L> {
     pub(crate) odd: Vec<L>,
 }
 
+/// Points of the complex transform that a real one is made of.
+fn points(len: usize) -> usize {
+    if len.is_multiple_of(2) { len / 2 } else { len }
+}
+
+/// The prime factor of those points that becomes a convolution, or 0.
+fn convolved(len: usize) -> usize {
+    factors(points(len)).last().copied().filter(|prime| *prime > LARGEST_RADIX).unwrap_or(0)
+}
+
 /// Makes a buffer so long for somebody who overwrites it: where it has to move, what it held stays behind.
 pub(crate) fn fit<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
     if buffer.capacity() < len {
@@ -50,18 +61,28 @@ pub(crate) struct Transform {
 impl Fourier {
     /// Returns how many samples at most lie in buffers beside a channel on the way from `from` samples to `to`.
     pub(crate) fn buffers(from: usize, to: usize) -> u64 {
-        if Folded::divisor(from, to).is_some() {
-            return from.max(to) as u64;
+        let longer = from.max(to);
+        if Self::folds(from, to) {
+            return longer as u64;
         }
-        let transform = |len: usize| {
-            // Another buffer and the spectrum, and where the transform is complex also what it is made of.
-            let points = if len.is_multiple_of(2) { len / 2 } else { len };
-            let buffers = if len.is_multiple_of(2) { 2 * len } else { 6 * len };
-            let largest = factors(points).last().copied().unwrap_or(1);
-            // A convolution of up to 2.2 times as many complex points, twice, and its tables.
-            buffers + if largest > LARGEST_RADIX { 20 * largest } else { 0 }
-        };
-        transform(from).max(transform(to)) as u64
+        // The spectrum; another buffer where a length is even, else what the complex transform is made of and becomes.
+        let most = |is_odd: usize| [from, to].into_iter().filter(|len| len % 2 == is_odd).max().unwrap_or(0);
+        // A convolution of up to 2.2 times as many complex points, twice, beside two buffers of a split transform.
+        let convolved = [from, to].map(convolved).into_iter().max().unwrap_or(0);
+        (longer + 2 + most(0) + 4 * most(1) + 13 * convolved) as u64
+    }
+
+    /// Returns how many twiddles at most are kept for the change.
+    pub(crate) fn twiddles(from: usize, to: usize) -> u64 {
+        if Self::folds(from, to) {
+            return u64::midpoint(from as u64, to as u64);
+        }
+        // Of a convolution the chirp, the kernel and its transform, and the twiddles of that.
+        [from, to].map(|len| (points(len) + 12 * convolved(len)) as u64).iter().sum()
+    }
+
+    fn folds(from: usize, to: usize) -> bool {
+        Folded::divisor(from, to).is_some()
     }
 
     /// Prepares the change from `from` samples to `to`; both at least 1.
@@ -87,6 +108,7 @@ impl Fourier {
             Self::Whole(transforms) => (&transforms[0], &transforms[1]),
         };
         let shorter = from.len.min(to.len);
+        fit(&mut work.spectrum, from.len.max(to.len) / 2 + 1);
         from.forward(samples, shorter / 2 + 1, work);
         if shorter.is_multiple_of(2) && from.len != to.len {
             // The bin at half the lower rate stands for both of its signs on one side only.
@@ -100,8 +122,7 @@ impl Fourier {
 
 impl Transform {
     fn new(len: usize) -> Self {
-        let points = if len.is_multiple_of(2) { len / 2 } else { len };
-        Self { len, fft: Fft::new(points), roots: Roots::new(len as u64) }
+        Self { len, fft: Fft::new(points(len)), roots: Roots::new(len as u64) }
     }
 
     /// Leaves the first `bins` bins, divided by the length, in the spectrum; at most len/2 + 1.
@@ -109,7 +130,7 @@ impl Transform {
     /// `SciPy` scales the spectrum by to/from and the inverse transform divides by `to`: together that is 1/from.
     fn forward<L: Lane>(&self, samples: &mut [L], bins: usize, work: &mut Work<L>) {
         let points = self.fft.len();
-        work.scratch.resize(self.fft.scratch_len(1), [L::default(); 2]);
+        fit(&mut work.scratch, self.fft.scratch_len(1));
         work.spectrum.clear();
         let scale = 1.0 / self.len as f64;
         if self.len % 2 == 1 {
@@ -119,7 +140,7 @@ impl Transform {
             work.spectrum.extend_from_slice(&result[..bins]);
             return;
         }
-        work.other.resize(self.len, L::default());
+        fit(&mut work.other, self.len);
         let (data, other) = (samples.as_chunks_mut().0, work.other.as_chunks_mut().0);
         let (halves, _) = self.fft.run(1, data, other, &mut work.scratch);
         let scale = 0.5 * scale;
@@ -146,7 +167,7 @@ impl Transform {
     fn inverse<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
         let zero = [L::default(); 2];
         let points = self.fft.len();
-        work.scratch.resize(self.fft.scratch_len(1), zero);
+        fit(&mut work.scratch, self.fft.scratch_len(1));
         work.spectrum.resize(self.len / 2 + 1, zero);
         // The imaginary parts at zero and at half the rate mean nothing in a real signal (`irfft` drops them too).
         work.spectrum[0][1] = L::default();
@@ -159,13 +180,13 @@ impl Transform {
             }
             let mut other = vec![zero; points];
             let (result, _) = self.fft.run(1, &mut data, &mut other, &mut work.scratch);
-            samples.clear();
-            samples.extend(result.iter().map(|z| z[1]));
+            fit(samples, self.len);
+            samples.iter_mut().zip(result).for_each(|(sample, z)| *sample = z[1]);
             return;
         }
         spectrum[points][1] = L::default();
-        samples.resize(self.len, L::default());
-        work.other.resize(self.len, L::default());
+        fit(samples, self.len);
+        fit(&mut work.other, self.len);
         let (data, other) = (samples.as_chunks_mut().0, work.other.as_chunks_mut().0);
         let pairs = spectrum.iter().zip(spectrum.iter().rev()).enumerate();
         for (point, (k, (bin, mirrored))) in data.iter_mut().zip(pairs) {

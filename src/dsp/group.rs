@@ -2,6 +2,7 @@
 //!
 //! Flat channels belong to no group: their rows of the output stay zero, and no mean takes them in.
 
+use crate::dsp::fourier::fit;
 use crate::dsp::lane::Lane;
 use crate::dsp::montage::Row;
 use crate::dsp::quality::rounded;
@@ -103,16 +104,13 @@ impl<L: Lane> Group<L> {
     /// `stretches` are the rows' samples in each stretch of a recording with gaps, empty without gaps.
     pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<L>, stretches: Vec<usize>) -> Self {
         let first = &rows[members[0]];
-        lanes.clear();
-        lanes.reserve_exact(first.samples());
-        let (mut blocks, mut chunk) = ([[0.0; BLOCK]; WIDEST], [L::default(); BLOCK]);
-        for begin in (0..first.samples()).step_by(BLOCK) {
-            let chunk = &mut chunk[..BLOCK.min(first.samples() - begin)];
+        fit(&mut lanes, first.samples());
+        let mut blocks = [[0.0; BLOCK]; WIDEST];
+        for (index, chunk) in lanes.chunks_mut(BLOCK).enumerate() {
             for (row, block) in members.iter().zip(&mut blocks) {
-                rows[*row].read(begin, &mut block[..chunk.len()]);
+                rows[*row].read(index * BLOCK, &mut block[..chunk.len()]);
             }
             into_lanes(&blocks, chunk);
-            lanes.extend_from_slice(chunk);
         }
         let rate = first.rate();
         let members = members.into_iter().map(|row| Member { row, name: rows[row].name.clone() }).collect();

@@ -23,6 +23,7 @@ mod group;
 mod halved;
 mod interpolate;
 mod lane;
+mod memory;
 mod montage;
 mod quality;
 mod resample;
@@ -33,11 +34,14 @@ mod settle;
 mod shape;
 mod step;
 #[cfg(test)]
+mod test_memory;
+#[cfg(test)]
 mod test_recordings;
 mod wide;
 
-pub use apply::{Lanes, apply, apply_in, apply_in_double, apply_to_channel, peak_bytes};
+pub use apply::{Lanes, apply, apply_in, apply_in_double, apply_to_channel};
 pub use electrodes::has_position;
+pub use memory::{Pieces, peak_bytes};
 pub use quality::quality;
 pub use select::{Selection, select};
 pub use shape::{Shape, Usable, files, shape, usable};

@@ -1,6 +1,6 @@
 //! Change of rate by whole factors: `scipy.signal.resample_poly`, each output sample a weighted sum of its neighbours.
 
-use crate::dsp::fourier::Work;
+use crate::dsp::fourier::{Work, fit};
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::root;
 use crate::dsp::wide::wide;
@@ -37,7 +37,7 @@ impl Polyphase {
     /// Brings the samples to ⌈n·up/down⌉; outside of the channel there are zeros.
     pub(crate) fn run<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
         let length = (samples.len() * self.up).div_ceil(self.down);
-        work.other.resize(length, L::default());
+        fit(&mut work.other, length);
         outputs(self, samples, &mut work.other);
         std::mem::swap(samples, &mut work.other);
     }

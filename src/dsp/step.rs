@@ -94,24 +94,40 @@ fn upper_edge(step: &Step) -> Option<f64> {
     }
 }
 
-/// Returns the most samples of a channel that lie in buffers beside it while steps run over a stretch of it.
-pub(crate) fn buffers(steps: &[Step], samples: u64, rate: Rate) -> u64 {
-    let (mut most, mut at) = (0, (samples, rate));
+/// What a stretch of a channel needs on its way through steps.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Needs {
+    /// Its samples before or after a step, whichever are most.
+    pub(crate) longest: u64,
+    /// Samples in buffers beside it.
+    pub(crate) beside: u64,
+    /// Samples of a single channel beside all of it.
+    pub(crate) single: u64,
+    /// Twiddles that are kept.
+    pub(crate) twiddles: u64,
+}
+
+/// Returns what so many samples need at most; buffers of one step stay for the next.
+pub(crate) fn needs(steps: &[Step], samples: u64, rate: Rate) -> Needs {
+    let (mut needs, mut at) = (Needs { longest: samples, ..Needs::default() }, (samples, rate));
     for step in steps {
         let Ok(next) = step_shape(step, at.0, at.1) else { break };
-        most = most.max(match step {
-            Step::Resample { rate_hz, .. } if *rate_hz == at.1 => 0,
+        needs.longest = needs.longest.max(next.0);
+        match step {
+            Step::Resample { rate_hz, .. } if *rate_hz == at.1 => {}
             Step::Resample { method: ResampleMethod::Fft, .. } => {
-                Fourier::buffers(at.0 as usize, next.0 as usize)
+                let (from, to) = (at.0 as usize, next.0 as usize);
+                needs.beside += Fourier::buffers(from, to);
+                needs.twiddles += Fourier::twiddles(from, to);
             }
-            Step::Resample { method: ResampleMethod::Polyphase, .. } => next.0,
-            // The values of one channel, sorted.
-            Step::Robust { .. } => at.0,
-            _ => 0,
-        });
+            Step::Resample { method: ResampleMethod::Polyphase, .. } => needs.beside += at.0.max(next.0),
+            // The values of a channel, sorted; the mean of all channels.
+            Step::Robust { .. } | Step::ReferenceAverage => needs.single = needs.single.max(at.0),
+            _ => {}
+        }
         at = next;
     }
-    most
+    needs
 }
 
 /// Designs a filter step for a rate; nothing for other steps.

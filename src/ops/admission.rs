@@ -3,7 +3,7 @@
 //! The need is estimated from a recording's header before any of its samples is read, and again when its gaps are known. One that
 //! does not fit with four channels at a time is worked on channel by channel; one that does not fit even so is refused.
 
-use crate::dsp::{self, Lanes, Selection};
+use crate::dsp::{self, Lanes, Pieces, Selection};
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::recipe::SignalRecipe;
 use crate::model::recording::{Header, Kind};
@@ -99,9 +99,13 @@ pub fn peak_bytes(recipe: &SignalRecipe, header: &Header, selection: &Selection,
         Kind::Bdf => 4,
     };
     let raw = selection.picks.iter().map(|pick| samples(*pick).saturating_mul(width)).sum();
-    let Some(rate) = header.signals[selection.lead].rate else { return 0 };
-    let whole = [(Seconds::ZERO, samples(selection.lead))];
-    dsp::peak_bytes(recipe, selection, raw, (&whole, rate), lanes).unwrap_or(0)
+    let pieces = |signal: usize| {
+        let rate = header.signals[signal].rate?;
+        Some(Pieces { stretches: vec![(Seconds::ZERO, samples(signal))], rate })
+    };
+    let Some(lead) = pieces(selection.lead) else { return 0 };
+    let others: Vec<Pieces> = selection.picks.iter().filter_map(|pick| pieces(*pick)).collect();
+    dsp::peak_bytes(recipe, selection, raw, (&lead, &others), lanes).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -111,8 +111,12 @@ impl Cut<'_> {
         let of_part = |part: &Part| {
             let is_copied = part.stretches.len() < recording.stretches.len();
             let copied = if is_copied { raw / all * records(&part.stretches) } else { 0 };
-            let pieces = self.raw.pieces(lead, &part.stretches);
-            dsp::peak_bytes(recipe, selection, raw + copied, (&pieces, lead.rate), lanes)
+            let pieces = |channel: &RawChannel| dsp::Pieces {
+                stretches: self.raw.pieces(channel, &part.stretches),
+                rate: channel.rate,
+            };
+            let all: Vec<_> = recording.channels.iter().map(pieces).collect();
+            dsp::peak_bytes(recipe, selection, raw + copied, (&pieces(lead), &all), lanes)
         };
         self.parts.iter().map(of_part).try_fold(0, |most, bytes| Ok(bytes?.max(most)))
     }
