@@ -26,8 +26,18 @@ pub(crate) struct Folded {
     before: Vec<[f64; 2]>,
     /// e^(−2πi·j·κ/m), likewise.
     after: Vec<[f64; 2]>,
-    /// e^(−πi·k/a) for bin k of a class, where the samples are also delayed by half a sample; else empty.
-    delay: Vec<[f64; 2]>,
+    change: Change,
+}
+
+/// What happens to the bins.
+#[derive(Debug)]
+enum Change {
+    /// Both lengths are the same.
+    Nothing,
+    /// Bins are cut off or added.
+    Length,
+    /// The samples are delayed by half a sample: e^(−πi·k/a) for bin k of a class.
+    Delay(Vec<[f64; 2]>),
 }
 
 impl Folded {
@@ -46,7 +56,8 @@ impl Folded {
         let (common, from, to) = (Fft::new(g), Fft::new(n / g), Fft::new(m / g));
         let before = turns(n, from.len(), g, 0.5 / n as f64, |column| column);
         let after = turns(m, to.len(), g, 1.0, |column| column);
-        Some(Self { lengths: [n, m], common, from, to, before, after, delay: Vec::new() })
+        let change = if n == m { Change::Nothing } else { Change::Length };
+        Some(Self { lengths: [n, m], common, from, to, before, after, change })
     }
 
     /// Prepares what takes samples at j to the values at j − 1/2 of the wave through them, halved: a wave at half the rate, which
@@ -59,7 +70,15 @@ impl Folded {
         let after = turns(n, to.len(), g, 1.0, |column| column);
         let roots = Roots::new(2 * from.len() as u64);
         let delay = (0..from.len()).map(|bin| roots.get(bin as u64)).map(|[cos, sin]| [cos, -sin]).collect();
-        Some(Self { lengths: [n, n], common: Fft::new(g), from, to, before, after, delay })
+        Some(Self {
+            lengths: [n, n],
+            common: Fft::new(g),
+            from,
+            to,
+            before,
+            after,
+            change: Change::Delay(delay),
+        })
     }
 
     /// Brings the samples to the new length.
@@ -122,38 +141,47 @@ impl Folded {
         }
     }
 
-    /// Cuts off or adds bins of each class in the batch, and exchanges the parts of those that stay.
+    /// Changes the bins of each class in the batch, and exchanges the parts of those that stay.
     fn recast<L: Lane>(&self, bins: &[Complex<L>], batch: &Range<usize>, to: &mut [Complex<L>]) {
         let ([n, m], g) = (self.lengths, self.common.len());
-        let (a, b, size) = (self.from.len(), self.to.len(), batch.len());
-        let shorter = n.min(m);
+        let half = n.min(m).div_ceil(2);
         for (lane, class) in batch.clone().enumerate() {
             // Bins κ + g·i below half of the shorter length, and those that many below the end.
-            let low = (shorter.div_ceil(2).saturating_sub(class)).div_ceil(g);
-            let high = (shorter.div_ceil(2) - 1 + class) / g;
-            if !self.delay.is_empty() {
-                delayed(bins, &self.delay, to, [low, high], [lane, size]);
-                continue;
+            let kept = [half.saturating_sub(class).div_ceil(g), (half - 1 + class) / g];
+            let place = [lane, batch.len()];
+            match &self.change {
+                Change::Nothing => exchange(bins, 0, to, 0, self.from.len(), place),
+                Change::Length => self.cut(bins, to, class, kept, place),
+                Change::Delay(delay) => delayed(bins, delay, to, kept, place),
             }
-            if n == m {
-                exchange(bins, 0, to, 0, a, [lane, size]);
-                continue;
-            }
-            exchange(bins, 0, to, 0, low, [lane, size]);
-            (low..b - high).for_each(|bin| to[bin * size + lane] = [L::default(); 2]);
-            exchange(bins, a - high, to, b - high, high, [lane, size]);
-            if shorter.is_multiple_of(2) && (shorter / 2) % g == class {
-                // The bin at half the lower rate stands for both of its signs on the side that has only one.
-                let at = |length: usize| [(shorter / 2 - class) / g, (length - shorter / 2 - class) / g];
-                let ([up, down], [to_up, to_down]) = (at(n), at(m));
-                let [upper, lower] = [bins[up * size + lane], bins[down * size + lane]];
-                let half = |bin: Complex<L>| [bin[1] * 0.5, bin[0] * 0.5];
-                if m < n {
-                    to[to_up * size + lane] = [upper[1] + lower[1], upper[0] + lower[0]];
-                } else {
-                    to[to_up * size + lane] = half(upper);
-                    to[to_down * size + lane] = half(upper);
-                }
+        }
+    }
+
+    /// Cuts off or adds bins of one class.
+    fn cut<L: Lane>(
+        &self,
+        bins: &[Complex<L>],
+        to: &mut [Complex<L>],
+        class: usize,
+        [low, high]: [usize; 2],
+        [lane, size]: [usize; 2],
+    ) {
+        let ([n, m], g) = (self.lengths, self.common.len());
+        let (a, b, shorter) = (self.from.len(), self.to.len(), n.min(m));
+        exchange(bins, 0, to, 0, low, [lane, size]);
+        (low..b - high).for_each(|bin| to[bin * size + lane] = [L::default(); 2]);
+        exchange(bins, a - high, to, b - high, high, [lane, size]);
+        if shorter.is_multiple_of(2) && (shorter / 2) % g == class {
+            // The bin at half the lower rate stands for both of its signs on the side that has only one.
+            let at = |length: usize| [(shorter / 2 - class) / g, (length - shorter / 2 - class) / g];
+            let ([up, down], [to_up, to_down]) = (at(n), at(m));
+            let [upper, lower] = [bins[up * size + lane], bins[down * size + lane]];
+            let half = |bin: Complex<L>| [bin[1] * 0.5, bin[0] * 0.5];
+            if m < n {
+                to[to_up * size + lane] = [upper[1] + lower[1], upper[0] + lower[0]];
+            } else {
+                to[to_up * size + lane] = half(upper);
+                to[to_down * size + lane] = half(upper);
             }
         }
     }
