@@ -183,7 +183,7 @@ fn flat_normalize<'a>(at: &Cursor<'a>) -> FlatStep<'a> {
 }
 
 fn flat_clip<'a>(at: &Cursor<'a>) -> FlatStep<'a> {
-    flat_step(at, || Some(Step::Clip { limit: at.positive()? }))
+    flat_step(at, || Some(Step::Clip { limit: steps::limit(at)? }))
 }
 
 fn channels(at: &Cursor<'_>) -> Option<Channels> {

@@ -120,13 +120,23 @@ fn parameters(name: &str, at: &Cursor<'_>, template: &str) -> Option<Step> {
             complete.iter().all(|given| *given).then_some(())?;
             Some(Step::Resample { rate_hz: rate_hz?, method: method? })
         }
-        "clip" => need("limit").then(|| at.at("limit").positive())?.map(|limit| Step::Clip { limit }),
+        "clip" => need("limit").then(|| limit(&at.at("limit")))?.map(|limit| Step::Clip { limit }),
         _ => {
             let epsilon =
                 if at.at("epsilon").is_given() { at.at("epsilon").positive() } else { Some(EPSILON) };
             Some(normaliser(name, epsilon?))
         }
     }
+}
+
+/// A limit that a stored number can reach.
+pub(crate) fn limit(at: &Cursor<'_>) -> Option<f64> {
+    let limit = at.positive()?;
+    if limit > f64::from(f32::MAX) {
+        let message = format!("`{}` is {limit:e}, more than any float32 ({:e})", at.key, f32::MAX);
+        return at.fail(message, "leave the step out, or write a limit such as 10");
+    }
+    Some(limit)
 }
 
 /// A band-pass, if its edges are in order.

@@ -185,6 +185,11 @@ const EXPERIMENT: &[(&str, &[&str])] = &[
         "preprocessing: {steps: [{clip: 10}]}\n",
         &["`preprocessing.steps[0].clip` must be a map", "- clip: {limit: 10}"],
     ),
+    (
+        "preprocessing: {steps: [{clip: {limit: 1.0e+39}}]}\n",
+        &["`preprocessing.steps[0].clip.limit` is 1e39", "float32"],
+    ),
+    ("preprocessing: {clip: 1.0e+39}\n", &["`preprocessing.clip` is 1e39", "float32"]),
     ("preprocessing: {steps: [{clip: {limit: -1}}]}\n", &["steps[0].clip.limit` must be above 0"]),
     (
         "preprocessing: {steps: [{clip: {limt: 1}}]}\n",
