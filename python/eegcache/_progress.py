@@ -10,7 +10,7 @@ _LINE_EVERY_S = 5.0
 
 
 class Progress(typing.NamedTuple):
-    """How far a build or another long verb is; `message` is something to hear now."""
+    """How far a build or another long verb is, in `items` (recordings, or files of the cache); `message` is something to hear now."""
 
     what: str
     done: int
@@ -19,10 +19,11 @@ class Progress(typing.NamedTuple):
     total_bytes: int
     linked: int
     message: str | None
+    items: str = "recordings"
 
 
 Callback = typing.Callable[[Progress], typing.Any]
-Observer = typing.Callable[[str, int, int, int, int, int, "list[str]"], None]
+Observer = typing.Callable[[str, int, int, int, int, int, "list[str]", str], None]
 
 
 class Display:
@@ -50,22 +51,22 @@ class Display:
         if self._bar is not None:
             self._bar.close()
 
-    def _call(self, what, done, total, bytes, total_bytes, linked, messages) -> None:
+    def _call(self, what, done, total, bytes, total_bytes, linked, messages, items) -> None:
         for message in messages or [None]:
-            self._callback(Progress(what, done, total, bytes, total_bytes, linked, message))
+            self._callback(Progress(what, done, total, bytes, total_bytes, linked, message, items))
 
-    def _bars(self, what, done, total, bytes, total_bytes, linked, messages) -> None:
+    def _bars(self, what, done, total, bytes, total_bytes, linked, messages, items) -> None:
         for message in messages:
             self._tqdm.write(message, file=sys.stderr)
         if what != self._what:
             if self._bar is not None:
                 self._bar.close()
             self._what = what
-            self._bar = self._tqdm(total=total, desc=what, unit="recording") if total else None
+            self._bar = self._tqdm(total=total, desc=what, unit=items.removesuffix("s")) if total else None
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
 
-    def _lines(self, what, done, total, bytes, total_bytes, linked, messages) -> None:
+    def _lines(self, what, done, total, bytes, total_bytes, linked, messages, items) -> None:
         for message in messages:
             print(message, file=sys.stderr, flush=True)
         now = time.monotonic()
@@ -75,7 +76,7 @@ class Display:
         if total and (is_last or now >= self._next_line):
             self._next_line = now + _LINE_EVERY_S
             mebibytes = f", {bytes / 2**20:.1f} of {total_bytes / 2**20:.1f} MiB" if total_bytes else ""
-            print(f"{what}: {done}/{total} recordings{mebibytes}", file=sys.stderr, flush=True)
+            print(f"{what}: {done}/{total} {items}{mebibytes}", file=sys.stderr, flush=True)
 
 
 def _tqdm() -> typing.Any:

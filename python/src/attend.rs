@@ -24,6 +24,7 @@ struct Facts {
     bytes: u64,
     total_bytes: u64,
     linked: u64,
+    items: &'static str,
 }
 
 #[derive(Default)]
@@ -69,8 +70,13 @@ impl Board {
 impl Progress for Board {
     fn start(&self, what: &str, items: Items, bytes: u64) {
         let mut state = self.lock();
-        state.facts =
-            Facts { what: what.to_owned(), total: items.count(), total_bytes: bytes, ..Facts::default() };
+        state.facts = Facts {
+            what: what.to_owned(),
+            total: items.count(),
+            total_bytes: bytes,
+            items: items.name(),
+            ..Facts::default()
+        };
         state.is_new = true;
     }
 
@@ -134,8 +140,8 @@ pub(crate) fn attend<R: Send>(
 fn beat(py: Python<'_>, board: &Board, observer: Option<&Py<PyAny>>) -> PyResult<()> {
     py.check_signals()?;
     let (Some(observer), Some((facts, messages))) = (observer, board.news()) else { return Ok(()) };
-    let Facts { what, done, total, bytes, total_bytes, linked } = facts;
-    observer.call1(py, (what, done, total, bytes, total_bytes, linked, messages)).map(drop)
+    let Facts { what, done, total, bytes, total_bytes, linked, items } = facts;
+    observer.call1(py, (what, done, total, bytes, total_bytes, linked, messages, items)).map(drop)
 }
 
 fn settle<R>(py: Python<'_>, outcome: Result<R>, raised: Option<PyErr>) -> PyResult<R> {

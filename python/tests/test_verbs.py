@@ -124,6 +124,8 @@ def test_plain_lines_where_there_is_no_terminal(project, capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert re.search(r"^smoke: \d+/\d+ recordings, [\d.]+ of [\d.]+ MiB$", err, re.M), err
+    eegcache.verify(None, "smoke", **project.where)
+    assert re.search(r": \d+/\d+ files, [\d.]+ of [\d.]+ MiB$", capfd.readouterr().err, re.M)
 
 
 INTERRUPTED = """
