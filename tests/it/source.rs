@@ -1,6 +1,7 @@
 //! The raw side on real directories: what is listed, who it is, and what is refused.
 
 use eegcache::error::Error;
+use eegcache::exchange;
 use eegcache::model::dataset::{AnnotationFiles, DatasetSpec, SplitRule};
 use eegcache::model::inventory::SourceRecording;
 use eegcache::model::{Digest, FailureClass, Split};
@@ -54,6 +55,21 @@ fn spec(root: &Path) -> DatasetSpec {
         allow_no_seizures: false,
         split_policy: None,
         generate: None,
+    }
+}
+
+#[test]
+fn exports_say_the_datasets_word_for_its_splits_or_how_they_were_made() {
+    let subjects = SplitRule::BySubject { seed: "1".to_owned(), train: 1.0, val: 0.0, pin: BTreeMap::new() };
+    let directories = spec(Path::new("data")).splits;
+    for (splits, made_by) in [(directories, "directory"), (subjects, "by_subject")] {
+        for word in [None, Some("official")] {
+            let split_policy = word.map(str::to_owned);
+            let spec = DatasetSpec { splits: splits.clone(), split_policy, ..spec(Path::new("data")) };
+            let said: serde_json::Value = serde_json::from_str(&exchange::metadata(&spec).unwrap()).unwrap();
+            assert_eq!(said["split_policy"], word.unwrap_or(made_by));
+            assert_eq!(said["splits"], made_by);
+        }
     }
 }
 
