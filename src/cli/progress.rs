@@ -48,7 +48,7 @@ pub(crate) fn line(text: &str) {
 }
 
 impl State {
-    /// `12/60 recordings, 3 linked, 24.1 MiB of 98.0 MiB, 4.2/s, 11 s left`
+    /// `12/60 recordings, 3 linked, 24.1 MiB of 98.0 MiB, 4.2 recordings/s, 11 s left`
     fn summary(&self) -> String {
         let name = self.items.map_or("", Items::name);
         let mut parts = vec![format!("{}/{} {name}", self.done, self.total)];

@@ -91,7 +91,12 @@ fn growth(place: &Place, table: &mut Table) {
     let build = |corpus: &'static str| move || vec![place.build_with(1, corpus, &[])];
     let name = format!("CPU s a recording: {twice} / {once} recordings");
     let (each, other) = (build("twice"), build("corpus"));
-    table.pair_of(&name, 1.2, (&each, |cost| cost.cpu / 24.0), (&other, |cost| cost.cpu / 12.0));
+    table.pair_of(
+        &name,
+        1.2,
+        (&each, |cost| cost.cpu / twice as f64),
+        (&other, |cost| cost.cpu / once as f64),
+    );
     place.recordings("long", |root| corpus::write_long(root, LONG));
     place.recordings("short", |root| corpus::write_long(root, SHORT));
     let name = format!("CPU s an hour, 36 × 512 Hz: {LONG} h / {SHORT} h");

@@ -15,7 +15,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(runs: usize) -> Self {
         let head =
-            format!("{:<56} {:>9} {:>9} {:>7} {:>7}", "ours / theirs", "ours", "theirs", "ratio", "at most");
+            format!("{:<56} {:>9} {:>9} {:>7} {:>7}", "ours / theirs", "ours", "theirs", "ratio", "aim");
         Self { runs, rows: vec![head] }
     }
 
