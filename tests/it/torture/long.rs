@@ -1,7 +1,8 @@
-//! Ten hours of 36 channels at 512 Hz in 2 GiB of address space: only in `make torture`, since it writes two gigabytes.
+//! Bounded address space: ten hours of 36 channels at 512 Hz in 2 GiB, only in `make torture`, since that writes two gigabytes.
 
 use crate::project::{Project, Run};
 use crate::tally;
+use crate::torture::{has, shell};
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -45,6 +46,28 @@ fn ten_hours_of_36_channels_are_built_in_2_gib() {
     assert_eq!(report["built"], 1, "{report}");
     let entry = &project.manifest("cache/full/long_v1")["entries"][0];
     assert_eq!(entry["samples"], seconds * 256);
+}
+
+/// The allocator that reserves a gigabyte ahead is not taken where addresses are bounded: half of two would be gone.
+#[test]
+fn where_addresses_are_bounded_none_are_reserved_ahead() {
+    if !has(&["strace", "-f", "-e", "trace=none", "true"]) {
+        return;
+    }
+    let project = Project::bare();
+    for (limit, reserves) in [("unlimited", true), ("2097152", false)] {
+        let traced = format!("ulimit -v {limit}; exec strace -f -qq -o trace -e trace=mmap \"$0\" --version");
+        shell(&project, &traced).expect(0);
+        let trace = fs_err::read_to_string(project.path("trace")).unwrap();
+        let sizes: Vec<u64> = trace.lines().filter_map(mapped).collect();
+        assert!(!sizes.is_empty(), "{trace}");
+        assert_eq!(sizes.iter().any(|size| *size >= 1 << 30), reserves, "{limit}: {trace}");
+    }
+}
+
+/// The bytes that a traced `mmap` asks for.
+fn mapped(line: &str) -> Option<u64> {
+    line.split_once("mmap(")?.1.split(", ").nth(1)?.parse().ok()
 }
 
 /// One second of noise and mains, again and again.
