@@ -90,13 +90,11 @@ fn text(report: &ExportReport) -> String {
             .filter(|(number, _)| *number > 0)
             .map(|(number, what)| format!("{number} {what}"))
             .collect();
-    let mut text = format!(
-        "{}: {} of {} ({})\n\n",
-        report.layout,
-        if report.left == 0 { "complete, all" } else { "interrupted," },
-        count(all, "recording"),
-        parts.join(", ")
-    );
+    let done = if report.left == 0 { "complete, all" } else { "interrupted," };
+    let mut text = match all {
+        0 => format!("{}: no recording with labels is there to export\n\n", report.layout),
+        _ => format!("{}: {done} of {} ({})\n\n", report.layout, count(all, "recording"), parts.join(", ")),
+    };
     let mut table = Table::new(&[
         ("SPLIT", Align::Left),
         ("RECORDINGS", Align::Right),

@@ -1,6 +1,7 @@
 //! Reports as text for people and as JSON for machines. The JSON is one object with `"schema": 1`.
 
 use crate::cli::table::{Align, Table, bytes, count, duration, lines, plain, share};
+use crate::model::failure::FailureClass;
 use crate::model::id::Split;
 use crate::model::manifest::Entry;
 use crate::model::quality::Quality;
@@ -80,12 +81,30 @@ pub(crate) fn build(report: &BuildReport) -> String {
     if report.left > 0 {
         let _ = writeln!(text, "hint: run the same command again to go on; what is finished is kept");
     } else if report.has_unknown_failures() {
-        let _ = writeln!(
-            text,
-            "hint: mend the recordings, or acknowledge them in `known_defects` of the dataset file"
-        );
+        let _ = writeln!(text, "hint: {}", remedy(report));
     }
     text
+}
+
+/// What to do about failures: where every recording fails alike, it is rather the configuration that is wrong.
+fn remedy(report: &BuildReport) -> &'static str {
+    let mut classes = report.quarantine.iter().filter(|line| !line.known).map(|line| line.class);
+    let first = classes.next();
+    let are_alike = report.quarantine.len() == report.members && classes.all(|class| Some(class) == first);
+    match first.filter(|_| are_alike) {
+        Some(FailureClass::MissingChannels) => {
+            "none has these channels: compare `preprocessing.channels` with what `eegcache inspect FILE` shows"
+        }
+        Some(FailureClass::NoAnnotation) => {
+            "none has an annotation: compare `dataset.annotations` and `dataset.root` with the names of the files"
+        }
+        Some(FailureClass::BadName) => "no path fits: correct `dataset.id` and `dataset.subject`",
+        Some(FailureClass::TooLong) => "allow more with `--memory`",
+        Some(FailureClass::RateTooLow | FailureClass::OddRate) => {
+            "all fail alike: correct the steps of the recipe"
+        }
+        _ => "mend the recordings, or acknowledge them in `known_defects` of the dataset file",
+    }
 }
 
 fn warnings(warnings: &[String]) -> String {
@@ -463,7 +482,7 @@ fn made(e: &Explanation, entry: &Entry, text: &mut String) {
         "  content      {} samples at {} Hz, {}",
         entry.samples,
         entry.rate_hz,
-        count(e.seizures, "seizure")
+        e.seizures.map_or("not labelled".to_owned(), |seizures| count(seizures, "seizure"))
     );
     for mark in &e.marks {
         let _ = writeln!(text, "  seizure      {}", seizure(mark));

@@ -126,7 +126,7 @@ fn duration(ours: &Cursor<'_>, theirs: &Cursor<'_>, rate: Option<Rate>) -> Optio
         return Some(seconds);
     };
     let exact = (seconds.as_f64() * rate.as_f64() * 1e6).round() / 1e6;
-    let near = (exact.round().max(1.0) / rate.as_f64() * 1e6).round() / 1e6;
+    let near = nearest(exact.round().max(1.0) as i64, rate);
     at.fail(
         format!(
             "`{}` is {seconds} s, which is {exact} samples at {rate} Hz and not a whole number from 1",
@@ -134,6 +134,15 @@ fn duration(ours: &Cursor<'_>, theirs: &Cursor<'_>, rate: Option<Rate>) -> Optio
         ),
         format!("write for instance {near}, or another rate"),
     )
+}
+
+/// About so many samples: where they last no decimal, a whole number of seconds.
+fn nearest(samples: i64, rate: Rate) -> Seconds {
+    let near = Seconds::of_sample(samples, rate);
+    if whole_samples(near, rate).is_some() {
+        return near;
+    }
+    Seconds::whole((near.as_f64().round() as i64).max(1))
 }
 
 fn seconds(at: &Cursor<'_>) -> Option<Seconds> {

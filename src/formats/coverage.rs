@@ -27,8 +27,10 @@ pub(super) fn check(
     let signal = length_attoseconds(samples, rate);
     let (end, note) = match table.duration.map(attoseconds) {
         Some(claimed) if claimed.abs_diff(signal) > DIFFERENCE.unsigned_abs() => {
+            let what = if claimed < signal { "a partial download?" } else { "is the recording cut off?" };
             let (claimed, signal) = (shown(claimed), shown(signal));
-            return Err(incomplete(&format!("the annotations last {claimed} s, the signal {signal} s")));
+            let message = format!("the annotations last {claimed} s, the signal {signal} s ({what})");
+            return Err(Failure::new(FailureClass::AnnotationIncomplete, message));
         }
         Some(claimed) => (claimed, None),
         None => {

@@ -56,9 +56,9 @@ fn length_attoseconds(samples: u64, rate: Rate) -> i128 {
     whole.saturating_mul(ATTOSECONDS).saturating_add(rest * ATTOSECONDS / i128::from(rate.numerator()))
 }
 
-/// Returns attoseconds as seconds for a message.
+/// Returns attoseconds as seconds for a message, to the nanosecond.
 fn shown(attoseconds: i128) -> f64 {
-    attoseconds as f64 / ATTOSECONDS as f64
+    (attoseconds as f64 / 1e9).round() / 1e9
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub fn records_to_read(header: &Header, truncated: TruncationPolicy) -> Result<u
         let trailing = header.trailing_bytes;
         let message = format!(
             "the header promises {promised} records, the file holds {held} and {trailing} bytes: {what} \
-             (`truncated: keep_whole_records` uses the whole records)"
+             (`truncated: keep_whole_records` uses the whole records, where the annotations end with them)"
         );
         Err(Failure::new(class, message))
     };

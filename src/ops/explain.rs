@@ -4,7 +4,7 @@ use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::model::id::Split;
 use crate::model::inventory::Inventory;
-use crate::model::manifest::{Entry, Quarantined};
+use crate::model::manifest::{Entry, LabelStatus, Quarantined};
 use crate::model::stem::Stem;
 use crate::ops::library::Library;
 use crate::ops::load::Resolved;
@@ -46,8 +46,8 @@ pub struct Explanation {
     pub files: Vec<FileExplanation>,
     /// The remembered failure.
     pub failure: Option<String>,
-    /// How many stretches of seizure there are; events of single channels may overlap in one.
-    pub seizures: usize,
+    /// How many stretches of seizure there are, where it was labelled; events of single channels may overlap in one.
+    pub seizures: Option<usize>,
     /// The stretches, in seconds from the recording's sample 0.
     pub marks: Vec<Mark>,
     /// What the manifest holds: the entry of the recording, or of its first part.
@@ -122,7 +122,7 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         mismatch: survey.mismatch.clone(),
         files,
         failure: survey.own.held.quarantine.get(recording.name()).map(failure),
-        seizures: marks(&entries).len(),
+        seizures: seizures(&entries),
         marks: marks(&entries),
         entry: entries.first().copied().cloned(),
         parts: parts(&entries),
@@ -159,7 +159,7 @@ fn recorded(survey: &Survey, name: &str) -> Result<Explanation> {
         configured: Vec::new(),
         files: Vec::new(),
         failure: failed.map(failure),
-        seizures: marks(&entries).len(),
+        seizures: seizures(&entries),
         marks: marks(&entries),
         entry: entries.first().copied().cloned(),
         parts: parts(&entries),
@@ -227,6 +227,12 @@ fn file(name: &'static str, decision: &Decision, shelves: &[Shelf]) -> FileExpla
         Action::Nothing => "none: unlabelled".to_owned(),
     };
     FileExplanation { file: name, verdict, action, because: because(&decision.reason) }
+}
+
+/// How many seizures a recording has; nothing where it is not there, or nobody labelled it.
+fn seizures(entries: &[&Entry]) -> Option<usize> {
+    let first = entries.first()?;
+    (first.annotation.status != LabelStatus::Unlabelled).then(|| marks(entries).len())
 }
 
 /// A reason in words.

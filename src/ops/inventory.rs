@@ -72,6 +72,11 @@ impl Taken {
     }
 }
 
+/// Says so where the root of the dataset can be read, and holds no recording: a glob may be wrong, or a disk not mounted.
+pub fn nothing_matches(settings: &Settings) -> Result<Option<String>> {
+    Ok(source::is_reachable(&settings.dataset)?.then(|| no_recordings(settings).to_string()))
+}
+
 /// The error of a command that needs recordings where the root is there and holds none.
 #[must_use]
 pub fn no_recordings(settings: &Settings) -> Error {

@@ -10,7 +10,7 @@ use crate::ops::build::{self, BuildOptions};
 use crate::ops::library::Library;
 use crate::ops::status::{self, SplitStatus};
 use crate::ops::survey::{Options, State, Survey, survey, walk};
-use crate::ops::{ledger, mismatch};
+use crate::ops::{inventory, ledger, mismatch};
 use crate::plan::Kind;
 use crate::store::{Hold, Store, Wait};
 use serde::Serialize;
@@ -23,8 +23,12 @@ const LINK_WAIT: Duration = Duration::from_secs(30);
 
 /// What the notes that training should hear of say of a recording.
 const TRANSIENT: &str =
-    "begin with a filter transient that outweighs the signal: `preprocessing.init: first_sample` avoids it";
-const OTHER_MAINS: &str = "show mains at another frequency than is configured: see `dataset.mains_hz` and `preprocessing.notch_freq`";
+    "a filter transient at the beginning outweighs the signal: `preprocessing.init: first_sample` avoids it";
+const OTHER_MAINS: &str =
+    "mains at another frequency than is configured: see `dataset.mains_hz` and `preprocessing.notch_freq`";
+
+const OTHER_SEIZURES: &str = "seizure time differs by more than 1 s from what the cross-checking annotation file says: one of the two files may \
+     be cut off; `eegcache explain ID` shows both";
 
 /// The verdict on a cache.
 #[derive(Debug, Serialize)]
@@ -183,6 +187,7 @@ fn judge(
 ) -> Result<PreflightReport> {
     if survey.inventory.is_none() {
         warnings.push("sources not reachable: not checked".to_owned());
+        warnings.extend(inventory::nothing_matches(&survey.settings)?);
     }
     let splits = status::splits(survey);
     let gates = gates(survey, &splits)?;
@@ -235,6 +240,7 @@ fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Result<Vec<G
     let noted = |code, what| noted(&entries, code, what);
     gates.extend(noted("dc-transient", TRANSIENT).map(|verdict| gate("dc-transient", verdict)));
     gates.extend(noted("mains-mismatch", OTHER_MAINS).map(|verdict| gate("mains-mismatch", verdict)));
+    gates.extend(noted("cross-check", OTHER_SEIZURES).map(|verdict| gate("cross-check", verdict)));
     Ok(gates)
 }
 
@@ -299,6 +305,19 @@ fn windows(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>, entries: &[&E
                 unfit.count()
             ),
             hint: "choose `windows` that are, or give all recordings one rate with `preprocessing.sampling_rate`"
+                .to_owned(),
+        };
+    }
+    let unpeopled: Vec<&str> =
+        splits.iter().filter(|(_, status)| status.members == 0).map(|(split, _)| split.as_str()).collect();
+    if !unpeopled.is_empty() {
+        return Verdict::Data {
+            message: format!(
+                "there is no recording in {}: training or validating there would see nothing",
+                unpeopled.join(" and ")
+            ),
+            hint: "take a larger profile, correct `dataset.splits` (of `by_subject` the seed, the shares or `pin`), or leave the \
+                   split out with `data.splits`"
                 .to_owned(),
         };
     }
@@ -483,5 +502,6 @@ fn noted(entries: &[&Entry], code: &str, what: &str) -> Option<Verdict> {
         .collect();
     marked.dedup();
     let first = marked.first()?;
-    Some(Verdict::Warn { message: format!("{} recordings, `{first}` among them, {what}", marked.len()) })
+    let others = if marked.len() > 1 { format!(" and {} more", marked.len() - 1) } else { String::new() };
+    Some(Verdict::Warn { message: format!("`{first}`{others}: {what}") })
 }

@@ -5,6 +5,7 @@ use crate::model::id::{ProfileName, Split};
 use crate::model::manifest::{Entry, History, LabelStatus, Member};
 use crate::model::settings::Settings;
 use crate::model::window::WindowCounts;
+use crate::ops::inventory;
 use crate::ops::ledger::{QuarantineLine, quarantine_lines};
 use crate::ops::library::Library;
 use crate::ops::mismatch::Mismatch;
@@ -122,12 +123,16 @@ pub fn status(settings: &Settings, only: Option<&ProfileName>) -> Result<StatusR
         let survey = survey(settings.for_profile(&profile), &library, taken.as_ref(), Options::LOOK)?;
         profiles.push(of(&survey));
     }
+    let mut warnings = settings.warnings.clone();
+    if taken.is_none() {
+        warnings.extend(inventory::nothing_matches(settings)?);
+    }
     Ok(StatusReport {
         dataset: settings.dataset.name.clone(),
         dataset_root: settings.dataset.root.clone(),
         sources_reachable: taken.is_some(),
         profiles,
-        warnings: settings.warnings.clone(),
+        warnings,
     })
 }
 

@@ -479,6 +479,73 @@ fn a_deleted_annotation_file_is_noticed_where_unlabelled_recordings_are_kept() {
 }
 
 #[test]
+fn an_annotation_that_lost_its_seizures_is_heard_of_before_training() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let warning = "seizure time differs by more than 1 s";
+    assert!(!project.run(&["preflight"]).expect(0).stderr.contains(warning));
+    let manifest = project.manifest(FULL);
+    let entries = manifest["entries"].as_array().unwrap();
+    let entry = entries.iter().find(|entry| !entry["events"].as_array().unwrap().is_empty()).unwrap();
+    let path = format!("data/{}", entry["annotation"]["files"][0]["path"].as_str().unwrap());
+    let is_seizure =
+        |line: &&str| entry["events"][0]["code"].as_str().is_some_and(|code| line.contains(code));
+    let background = |line: &str| {
+        let mut fields: Vec<&str> = line.split(',').collect();
+        fields[3] = "bckg";
+        fields.join(",") + "\n"
+    };
+    let text = project.read(&path);
+    let cut: String = text
+        .lines()
+        .map(|line| if is_seizure(&line) { background(line) } else { format!("{line}\n") })
+        .collect();
+    project.write(&path, &cut);
+    build(&project, &[]);
+    let id = entry["id"].as_str().unwrap();
+    project.run(&["preflight"]).expect(0).says(&[warning, id, "eegcache explain"]);
+}
+
+#[test]
+fn what_nobody_labelled_has_not_zero_seizures() {
+    let project = Project::mini();
+    let unlabelled = ["--set", "labels.unlabelled=keep", "--set", "cache.version=bare_v1"];
+    let report = build(&project, &unlabelled);
+    assert!(count(&report, "built") > 0);
+    let id = project.manifest("cache/full/bare_v1")["entries"][0]["id"].as_str().unwrap().to_owned();
+    let recorded =
+        |arguments: &[&str]| project.run(&[&["explain", &id, "--json"], arguments].concat()).json();
+    assert!(recorded(&unlabelled)["seizures"].is_u64());
+    let path = format!("data/{}", recorded(&unlabelled)["path"].as_str().unwrap());
+    for annotation in [path.replace(".edf", ".csv"), path.replace(".edf", ".csv_bi")] {
+        fs_err::remove_file(project.path(&annotation)).unwrap();
+    }
+    build(&project, &unlabelled);
+    assert!(recorded(&unlabelled)["seizures"].is_null());
+    project.run(&[&["explain", &id], &unlabelled[..]].concat()).expect(0).says(&["not labelled"]);
+}
+
+#[test]
+fn where_every_recording_fails_alike_the_hint_is_about_the_configuration() {
+    let project = Project::mini();
+    let channels = ["--set", "preprocessing.channels.order=[Fp1, Cx]", "--set", "cache.version=other_v1"];
+    let run = project.run(&[&["build"], &channels[..]].concat()).expect(5);
+    assert!(!run.stderr.contains("mend the recordings") && !run.stdout.contains("mend the recordings"));
+    run.says(&["missing-channels", "compare `preprocessing.channels`"]);
+}
+
+#[test]
+fn a_glob_that_matches_nothing_is_not_taken_for_a_missing_dataset_alone() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let dataset = project.read("configs/datasets/mini.yaml");
+    project.write("configs/datasets/mini.yaml", &dataset.replace("**/*.edf", "**/*.edff"));
+    for command in ["status", "preflight"] {
+        project.run(&[command, "--profile", "full"]).expect(0).says(&["no recording", "`**/*.edff`"]);
+    }
+}
+
+#[test]
 fn a_half_moved_split_converges_and_leaves_one_name() {
     let project = Project::mini();
     build(&project, &[]);

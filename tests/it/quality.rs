@@ -140,7 +140,7 @@ fn other_mains_than_the_dataset_says_are_noted_and_training_hears_of_it() {
     project.run(&["explain", "a"]).expect(0).says(&[words, "the dataset file says 60 Hz"]);
     project.run(&["inspect", "data/a.edf"]).expect(0).says(&[words]);
     let gates = ["preflight", "--set", "data.splits=[train]", "--set", "windows.length_s=5"];
-    project.run(&gates).expect(0).says(&["mains-mismatch", "1 recordings, `a` among them"]);
+    project.run(&gates).expect(0).says(&["mains-mismatch", "`a`: mains at another frequency"]);
     // It follows from the dataset file, so it goes with the next build, and nothing is made again.
     write_dataset(&project, Some(50));
     project.run(&["build"]).expect(0).says(&["1 already there"]);

@@ -245,7 +245,11 @@ const EXPERIMENT: &[(&str, &[&str])] = &[
     ),
     // Windows, labels, storage.
     ("windows: {length_s: 0}\n", &["x.yaml:1: `windows.length_s` must be above 0"]),
-    ("windows: {stride_s: 0.001}\n", &["0.256 samples at 256 Hz", "0.003906"]),
+    ("windows: {stride_s: 0.001}\n", &["0.256 samples at 256 Hz", "write for instance 0.00390625,"]),
+    (
+        "windows: {stride_s: 0.1}\n",
+        &["`windows.stride_s` is 0.1 s", "25.6 samples", "write for instance 0.1015625,"],
+    ),
     ("windows: {length_s: sixty}\n", &["`windows.length_s` must be a number"]),
     (
         "data: {window_size: 30}\n",
