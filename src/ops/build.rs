@@ -236,7 +236,7 @@ fn lock(cx: &Context<'_>, store: &Store, settings: &Settings, options: BuildOpti
     }
 }
 
-fn refuse_mismatch(survey: &Survey) -> Result<()> {
+pub(super) fn refuse_mismatch(survey: &Survey) -> Result<()> {
     if let Some(reason) = survey.later() {
         let manifest = survey.settings.cache_dir().join("manifest.json");
         return Err(Error::NotReady {

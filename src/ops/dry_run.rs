@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::model::id::ProfileName;
 use crate::model::settings::Settings;
-use crate::ops::build::BuildOptions;
+use crate::ops::build::{self, BuildOptions};
 use crate::ops::library::Library;
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, survey};
@@ -52,6 +52,9 @@ pub fn dry_run(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> 
         Some(&taken),
         Options { retry: options.retry(), shard: options.shard, ..Options::LOOK },
     )?;
+    if survey.later().is_some() {
+        build::refuse_mismatch(&survey)?;
+    }
     let bytes_free = library.store().free_bytes()?;
     let mut dry = DryRun {
         profile: settings.profile.clone(),

@@ -13,7 +13,7 @@ use crate::model::units::{Rate, Seconds};
 use crate::model::window::Span;
 use crate::ops::process::{Artifact, Bench, Existing, Trouble};
 use crate::ops::reading::{Cut, Part};
-use crate::plan::Decision;
+use crate::plan::{Action, Decision};
 use crate::source;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -147,7 +147,9 @@ impl Bench<'_> {
             return Ok(labelled);
         }
         names.iter().try_for_each(|name| self.writer.remove(name))?;
-        self.refuse_making()?;
+        if decision.action != Action::Nothing {
+            self.refuse_making()?;
+        }
         self.make_labels(recording, id, time, made)
     }
 

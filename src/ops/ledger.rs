@@ -88,6 +88,10 @@ impl Ledger {
     /// `data.splits` limits what is built and demanded, not what is kept: the other splits stay as they were.
     fn carry_over(&mut self, survey: &Survey, held: &Held) {
         let ManifestState::Read(manifest) = &held.manifest else { return };
+        if manifest.identity.splits != survey.wanted.splits {
+            // They stay where a rule put them that is not in force any more: in this manifest a subject could be in two splits.
+            return;
+        }
         let is_aside = |name: &str, split: Split| {
             !survey.settings.splits.contains(&split) && !survey.members.contains(name)
         };

@@ -54,8 +54,8 @@ pub struct Damage {
 /// The content of a file, or why it is damaged.
 type Content = std::result::Result<Digest, String>;
 
-/// What is known about each inode that was read.
-type Seen = Mutex<HashMap<(u64, u64), Content>>;
+/// What is known about each inode that was read, by the name under which it was: what a file says of itself fits one name only.
+type Seen = Mutex<HashMap<(u64, u64, String), Content>>;
 
 /// What became of looking at a file.
 enum Verdict {
@@ -238,11 +238,11 @@ impl Check<'_> {
         })
     }
 
-    /// The content of a file, read once for all its names; nothing where it is gone.
+    /// The content of a file, read once for all profiles that hold it; nothing where it is gone.
     fn content(&self, name: &str) -> Result<Option<Content>> {
         let path = self.store.version_dir(self.profile, self.version).join(name);
         let inode = match fs_err::symlink_metadata(&path) {
-            Ok(metadata) => (metadata.dev(), metadata.ino()),
+            Ok(metadata) => (metadata.dev(), metadata.ino(), name.to_owned()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", path)(error)),
         };

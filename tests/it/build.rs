@@ -2,6 +2,7 @@
 
 use crate::project::Project;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const SMOKE: &str = "cache/smoke/mini_v1";
 const FULL: &str = "cache/full/mini_v1";
@@ -237,8 +238,17 @@ fn unacknowledged_failures_end_with_5_and_are_remembered() {
         run.says(&["truncated", "missing-channels", "no-annotation", "flat", "NEW"]);
     }
     project.run(&["preflight"]).expect(4).says(&["4 of 16 recordings are in quarantine"]);
-    let retried = project.run(&["build", "--retry-failed", "--json"]).expect(5).json();
-    assert_eq!(retried["quarantine"].as_array().unwrap().len(), 4);
+    // What processing would never say stays until somebody asks for another try.
+    let path = format!("{FULL}/manifest.json");
+    let text = project.read(&path);
+    let (_, body) = text.split_once("\",\n").unwrap();
+    let body = body.replacen("the header promises", "somebody promised", 1);
+    let seal = eegcache::model::Digest::of(body.as_bytes());
+    project.write(&path, &format!("{{\"checksum\":\"{seal}\",\n{body}"));
+    project.run(&["build"]).expect(5).says(&["somebody promised"]);
+    let retried = project.run(&["build", "--retry-failed"]).expect(5);
+    assert!(!retried.stdout.contains("somebody") && !retried.stderr.contains("somebody"));
+    retried.says(&["the header promises"]);
 }
 
 #[test]
@@ -546,6 +556,65 @@ fn a_glob_that_matches_nothing_is_not_taken_for_a_missing_dataset_alone() {
 }
 
 #[test]
+fn a_build_of_one_split_keeps_no_recording_where_an_older_rule_put_it() {
+    let project = Project::mini();
+    let directories = "{directory: {train: train, val: dev, eval: eval}}";
+    let by = |seed: u32| format!("{{by_subject: {{seed: {seed}, train: 0.4, val: 0.3}}}}");
+    let path = "configs/datasets/mini.yaml";
+    let original = project.read(path);
+    let places = || -> BTreeMap<String, String> {
+        let manifest = project.manifest(FULL);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        manifest["entries"].as_array().unwrap().iter().map(|e| (text(&e["id"]), text(&e["split"]))).collect()
+    };
+    project.write(path, &original.replace(directories, &by(1)));
+    build(&project, &[]);
+    for seed in 2..5 {
+        let before = places();
+        project.write(path, &original.replace(directories, &by(seed)));
+        build(&project, &["--set", "data.splits=[train]"]);
+        let some = places();
+        build(&project, &[]);
+        let all = places();
+        assert!(before != all && before.len() == all.len(), "seed {seed}: the splits are others");
+        assert!(some.iter().all(|(id, split)| all[id] == *split), "seed {seed}: {some:?} {all:?}");
+    }
+}
+
+#[test]
+fn preflight_links_recordings_without_labels() {
+    let project = Project::mini();
+    let path = "configs/datasets/mini.yaml";
+    let dataset = project.read(path);
+    let annotations = "annotations: {format: tusz_csv, file: \"{stem}.csv\", cross_check: \"{stem}.csv_bi\"}";
+    project.write(path, &dataset.replace(annotations, "annotations: {format: none}"));
+    let keep = ["--set", "labels.unlabelled=keep", "--set", "cache.version=bare_v1"];
+    project.run(&[&["build"], &keep[..]].concat());
+    let smoke = project.run(&[&["preflight", "--profile", "smoke"], &keep[..]].concat());
+    assert!(!smoke.stderr.contains("was not"), "{}", smoke.stderr);
+    smoke.says(&["linked"]);
+    project.run(&[&["status", "--profile", "smoke"], &keep[..]].concat()).expect(0).says(&["VALID"]);
+}
+
+#[test]
+fn a_name_that_is_not_the_files_own_harms_no_other_name() {
+    let project = Project::mini();
+    build(&project, &[]);
+    let name = project.entries(FULL).into_keys().find(|name| name.starts_with("train/")).unwrap();
+    for other in ["eval/aaa.npz", "val/zzz.npz"] {
+        let other = project.path(&format!("{FULL}/{other}"));
+        fs_err::hard_link(project.path(&format!("{FULL}/{name}")), &other).unwrap();
+        let report = project.run(&["verify", "--json"]).expect(3).json();
+        let damaged: Vec<&str> =
+            report["damaged"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(damaged, [other.strip_prefix(project.path(FULL)).unwrap().to_str().unwrap()]);
+        project.run(&["verify", "--repair"]).expect(3);
+        assert!(project.path(&format!("{FULL}/{name}")).exists());
+        project.run(&["verify"]).expect(0);
+    }
+}
+
+#[test]
 fn a_half_moved_split_converges_and_leaves_one_name() {
     let project = Project::mini();
     build(&project, &[]);
@@ -616,6 +685,7 @@ fn a_manifest_of_a_later_program_is_not_replaced() {
         .run(&["build", "--profile", "smoke"])
         .expect(1)
         .says(&["later eegcache", "another `cache.version`"]);
+    project.run(&["build", "--dry-run", "--profile", "smoke"]).expect(1).says(&["later eegcache"]);
     project.run(&["status", "--profile", "smoke"]).expect(1).says(&["VERSION_MISMATCH", "later eegcache"]);
     assert!(project.read(&format!("{SMOKE}/manifest.json")) == later);
 }
