@@ -57,6 +57,12 @@ pub fn main() -> u8 {
 }
 
 fn run(command: Command) -> Result<u8> {
+    let has_jobs = matches!(command, Command::Build(_) | Command::Export(_) | Command::Adopt(_));
+    if !has_jobs && !matches!(command, Command::Config(_) | Command::Completions { .. }) {
+        // Where no second thread can be started, this one does.
+        let is_alone = std::thread::Builder::new().spawn(|| ()).is_err();
+        start_threads(is_alone.then_some(1))?;
+    }
     match command {
         Command::Build(args) => build(&args),
         Command::Status(args) => status(&args),

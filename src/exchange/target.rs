@@ -146,15 +146,19 @@ impl Target {
         }
     }
 
-    /// Removes finished files that nobody wants any more and writes the record in order of names. Returns what went.
-    pub fn finish(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
-        let old: Vec<String> = self.records().keys().filter(|name| !is_wanted(name)).cloned().collect();
-        for name in &old {
+    /// Removes finished files that nobody wants any more and writes the record in order of names.
+    pub fn finish(&self, unwanted: &[String]) -> Result<()> {
+        for name in unwanted {
             self.remove(name)?;
             self.records().remove(name);
         }
-        self.write_records()?;
-        Ok(old)
+        self.write_records()
+    }
+
+    /// The names of finished files, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.records().keys().cloned().collect()
     }
 
     /// Returns the bytes that this user may still write here.

@@ -109,8 +109,13 @@ pub fn label_parts(
     let says_nothing = |table: &AnnotationTable| {
         table.rows.is_empty() && !table.says_none && recipe.no_row_means == NoRowMeans::Unlabelled
     };
+    let missing = if table.is_some() {
+        "the annotation file has no row for it"
+    } else {
+        "no annotation file belongs to it"
+    };
     let Some(mut table) = table.filter(|table| !says_nothing(table)) else {
-        return without_table(recipe, fixes).map(|labels| vec![labels; pieces.len()]);
+        return without_table(recipe, fixes, missing).map(|labels| vec![labels; pieces.len()]);
     };
     check_codes(&table, recipe)?;
     clock::settle(&mut table, recorded)?;
@@ -141,11 +146,13 @@ fn length(pieces: &[Piece], rate: Rate) -> i128 {
         .map_or(0, |last| attoseconds(last.start).saturating_add(length_attoseconds(last.samples, rate)))
 }
 
-fn without_table(recipe: &LabelRecipe, fixes: &[Fix]) -> Result<Labels, Failure> {
+fn without_table(recipe: &LabelRecipe, fixes: &[Fix], missing: &str) -> Result<Labels, Failure> {
     let (status, notes) = match recipe.unlabelled {
         Unlabelled::Error => {
-            let message =
-                "no annotations for this recording (`labels.unlabelled: keep` takes it without labels)";
+            let message = format!(
+                "no annotations for this recording: {missing} (see `dataset.annotations`; `labels.unlabelled: keep` takes it \
+                 without labels)"
+            );
             return Err(Failure::new(FailureClass::NoAnnotation, message));
         }
         Unlabelled::Keep => (LabelStatus::Unlabelled, Vec::new()),

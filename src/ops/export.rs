@@ -246,8 +246,9 @@ impl Run<'_> {
         let (kept, open): (Vec<&Job<'_>>, Vec<&Job<'_>>) = jobs.iter().partition(|job| is_done(job));
         let needed: u64 = open.iter().map(|job| job.bytes).sum();
         self.refuse_full_disk(needed)?;
-        if !open.is_empty() {
-            self.remove_listings()?;
+        let unwanted = self.unwanted(&jobs);
+        if !open.is_empty() || !unwanted.is_empty() {
+            self.remove_listings(&unwanted)?;
         }
         let written = self.write(&open)?;
         let done = || written.iter().flatten();
@@ -268,15 +269,16 @@ impl Run<'_> {
             warnings: self.survey.settings.warnings.clone(),
         };
         if report.left == 0 {
-            report.removed = self.remove_unwanted(&jobs)?;
+            self.target.finish(&unwanted)?;
+            report.removed = unwanted;
             self.write_listings(&[&jobs[..], &short[..]].concat())?;
         }
         Ok(report)
     }
 
-    /// What is no recording of a split any more goes, and what moved to another split; splits that this run does
+    /// What is no recording of a split any more, and what moved to another split; splits that this run does
     /// not look at keep the rest of their files.
-    fn remove_unwanted(&self, jobs: &[&Job<'_>]) -> Result<Vec<String>> {
+    fn unwanted(&self, jobs: &[&Job<'_>]) -> Vec<String> {
         let directories: BTreeSet<&str> =
             self.survey.settings.splits.iter().map(|split| self.layout.directory(*split)).collect();
         let wanted: BTreeMap<&str, &str> = jobs
@@ -285,10 +287,13 @@ impl Run<'_> {
             .filter_map(|name| name.split_once('/'))
             .map(|(d, l)| (l, d))
             .collect();
-        self.target.finish(|name| {
+        let is_wanted = |name: &String| {
             let (directory, leaf) = name.split_once('/').unwrap_or_default();
             wanted.get(leaf).map_or(!directories.contains(directory), |right| *right == directory)
-        })
+        };
+        let mut names = self.target.names();
+        names.retain(|name| !is_wanted(name));
+        names
     }
 
     fn splits(&self, jobs: &[&Job<'_>]) -> BTreeMap<&'static str, SplitExport> {
@@ -383,17 +388,18 @@ impl Run<'_> {
         }
     }
 
-    fn listing_names(&self) -> Vec<String> {
+    /// A listing never describes other files than those beside it, also in a split that only loses files.
+    fn remove_listings(&self, unwanted: &[String]) -> Result<()> {
         if self.layout != Layout::BrainBrr {
-            return Vec::new();
+            return Ok(());
         }
         let splits = self.survey.settings.splits.iter().map(|split| self.layout.directory(*split));
-        splits.flat_map(|split| exchange::LISTINGS.map(|name| format!("{split}/{name}"))).collect()
-    }
-
-    /// A listing never describes other files than those beside it.
-    fn remove_listings(&self) -> Result<()> {
-        self.listing_names().iter().try_for_each(|name| self.target.remove(name))
+        let losing = unwanted.iter().filter_map(|name| name.split_once('/')).map(|(directory, _)| directory);
+        let directories: BTreeSet<&str> = splits.chain(losing).collect();
+        directories
+            .iter()
+            .flat_map(|directory| exchange::LISTINGS.map(|name| format!("{directory}/{name}")))
+            .try_for_each(|name| self.target.remove(&name))
     }
 
     fn write_listings(&self, jobs: &[&Job<'_>]) -> Result<()> {

@@ -133,6 +133,36 @@ fn what_is_no_recording_of_a_split_any_more_goes() {
     }
 }
 
+/// Whatever a listing names lies beside it.
+fn listings_are_true(project: &Project, directory: &str) -> usize {
+    let mut found = 0;
+    for split in ["train", "dev", "eval"] {
+        let place = project.path(&format!("{directory}/{split}"));
+        let Ok(text) = fs_err::read_to_string(place.join("manifest.json")) else { continue };
+        let listed: BTreeMap<String, Vec<Value>> = serde_json::from_str(&text).unwrap();
+        for window in listed.values().flatten() {
+            assert!(place.join(window["cache_file"].as_str().unwrap()).exists(), "{split}: {window}");
+        }
+        found += 1;
+    }
+    found
+}
+
+#[test]
+fn no_listing_names_what_moved_to_another_split() {
+    let project = built();
+    export(&project, "brain-brr", "out", &[]);
+    assert_eq!(listings_are_true(&project, "out"), 3);
+    let path = "configs/datasets/mini.yaml";
+    let moved = project
+        .read(path)
+        .replace("{train: train, val: dev, eval: eval}", "{train: dev, val: train, eval: eval}");
+    project.write(path, &moved);
+    project.run(&["build"]).expect(0);
+    export(&project, "brain-brr", "out", &["--set", "data.splits=[train]"]);
+    assert_eq!(listings_are_true(&project, "out"), 2);
+}
+
 #[test]
 fn an_export_goes_nowhere_it_should_not() {
     let project = built();

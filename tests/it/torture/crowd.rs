@@ -174,6 +174,10 @@ fn no_thread_and_little_memory_end_with_74_or_a_death_and_nothing_is_lost() {
         let inject = format!("inject=clone,clone3:error=EAGAIN:when={thread}");
         let strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", &inject];
         check(&inject, &strace, &[0, 74]);
+        for command in ["status", "preflight", "verify"] {
+            let run = Run::of(&behind(&project, &strace, &[command]).output().unwrap());
+            assert!([0, 74].contains(&run.code), "{inject}, {command}: exit {}: {}", run.code, run.stderr);
+        }
     }
     // A refused allocation ends the program (SIGABRT), as the kernel does where memory is short.
     for megabytes in (8..80).step_by(tally::stride(12) * 2) {
