@@ -9,7 +9,7 @@ use crate::model::manifest::{Entry, Event, LabelStatus, Manifest};
 use crate::model::settings::{Settings, WindowSpec};
 use crate::model::stem::Stem;
 use crate::model::window::{self, Span, WindowClass};
-use crate::ops::preflight;
+use crate::ops::preflight::{self, Verdict};
 use crate::ops::reader::Reader;
 use crate::store::{ArrayPlace, Held, Hold, ManifestState, Store};
 use serde::Serialize;
@@ -79,6 +79,7 @@ pub fn open_directory(directory: &Path) -> Result<Opened> {
     let reader = Reader::open(directory)?;
     let held = reader.held();
     let entries = complete(&reader, manifest(held, directory)?)?;
+    refuse_leaks(&entries)?;
     Ok(Opened {
         cache_dir: reader.directory(),
         profile: reader.profile().clone(),
@@ -88,6 +89,17 @@ pub fn open_directory(directory: &Path) -> Result<Opened> {
         warnings: held.notes.clone(),
         hold: reader.store().hold(reader.profile(), reader.version())?,
     })
+}
+
+/// Nothing says here what is wanted; but no training wants a patient, or a recording, on both sides.
+fn refuse_leaks(entries: &[Entry]) -> Result<()> {
+    let entries: Vec<&Entry> = entries.iter().collect();
+    for verdict in [preflight::subjects(&entries), preflight::recordings(&entries)] {
+        if let Verdict::Data { message, hint } = verdict {
+            return Err(Error::Gate { message, hint });
+        }
+    }
+    Ok(())
 }
 
 /// Returns where the arrays of a file lie, `train/<id>.npz`, in the directory of a version; no sample is read.

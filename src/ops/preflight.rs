@@ -378,7 +378,7 @@ fn expected_share(survey: &Survey, split: Split, status: &SplitStatus) -> Option
     })
 }
 
-fn subjects(entries: &[&Entry]) -> Verdict {
+pub(super) fn subjects(entries: &[&Entry]) -> Verdict {
     let mut seen: HashMap<&str, &Entry> = HashMap::new();
     for entry in entries {
         let first = seen.entry(&entry.subject).or_insert(entry);
@@ -394,7 +394,7 @@ fn subjects(entries: &[&Entry]) -> Verdict {
     Verdict::Pass
 }
 
-fn recordings(entries: &[&Entry]) -> Verdict {
+pub(super) fn recordings(entries: &[&Entry]) -> Verdict {
     let mut seen: HashMap<Digest, &Entry> = HashMap::new();
     for entry in entries {
         let first = seen.entry(entry.source.sha256).or_insert(entry);

@@ -1,8 +1,31 @@
 //! Finished files through a reader that is not ours: `ndarray-npy`, as a Rust program would read them.
 
 use crate::project::Project;
+use eegcache::ops::open::open_directory;
 use ndarray::{Array0, Array1, Array2, Axis};
 use ndarray_npy::NpzReader;
+
+#[test]
+fn a_directory_with_a_patient_on_both_sides_is_not_opened() {
+    let project = Project::mini();
+    project.run(&["build"]).expect(0);
+    let directory = project.path("cache/full/mini_v1");
+    assert!(!open_directory(&directory).unwrap().entries.is_empty());
+    let manifest = project.manifest("cache/full/mini_v1");
+    let entries = manifest["entries"].as_array().unwrap();
+    let subject = |split: &str| {
+        let entry = entries.iter().find(|entry| entry["split"] == split).unwrap();
+        format!("\"subject\":{}", entry["subject"])
+    };
+    let text = project.read("cache/full/mini_v1/manifest.json");
+    let (_, body) = text.split_once("\",\n").unwrap();
+    let body = body.replace(&subject("val"), &subject("train"));
+    let seal = eegcache::model::Digest::of(body.as_bytes());
+    project.write("cache/full/mini_v1/manifest.json", &format!("{{\"checksum\":\"{seal}\",\n{body}"));
+    let error = open_directory(&directory).unwrap_err();
+    assert!(matches!(&error, eegcache::error::Error::Gate { .. }), "{error}");
+    assert!(error.to_string().contains("is in two splits"), "{error}");
+}
 
 #[test]
 fn another_reader_opens_signal_scale_and_labels() {
