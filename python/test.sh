@@ -5,6 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv="$PWD/target/python"
+# Unpacked, with its archives beside it for a while.
+torch_gigabytes=10
 
 skip() { echo "skipped: the Python package was not tested: $1" >&2; exit 0; }
 
@@ -17,8 +19,13 @@ if ! "$venv/bin/python" -c 'import maturin, numpy, pandas, pytest, tqdm' 2>/dev/
         skip "pip could not install maturin, NumPy and pytest"
 fi
 if [ -n "${EEGCACHE_TORCH:-}" ] && ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
-    timeout 300 "$venv/bin/pip" install --quiet --disable-pip-version-check 'torch>=2.1' ||
-        echo "skipped: pip could not install PyTorch in time: what needs it is not tested" >&2
+    free=$(df -Pk "$venv" | awk 'NR == 2 { print int($4 / 1048576) }')
+    if [ "$free" -lt "$torch_gigabytes" ]; then
+        echo "skipped: PyTorch takes $torch_gigabytes GB of disk, $free GB are free: what needs it is not tested" >&2
+    else
+        timeout 300 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir 'torch>=2.1' ||
+            echo "skipped: pip could not install PyTorch in time: what needs it is not tested" >&2
+    fi
 fi
 
 rm -rf target/wheels

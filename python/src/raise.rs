@@ -1,7 +1,7 @@
 //! From the library's errors to Python's exceptions, and from reports to JSON text.
 
 use eegcache::error::{Error, Result};
-use eegcache::ops::preflight::Refusal;
+use eegcache::ops::gates::Refusal;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use serde::Serialize;

@@ -50,6 +50,18 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// The worker threads that the command was told to start.
+    pub(crate) fn jobs(&self) -> Option<u16> {
+        match self {
+            Self::Build(args) => args.jobs,
+            Self::Export(args) => args.jobs,
+            Self::Adopt(args) => args.jobs,
+            _ => None,
+        }
+    }
+}
+
 /// Where the configuration comes from.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {

@@ -3,7 +3,7 @@
 use super::args::{AdoptArgs, ExportArgs};
 use super::progress::Talk;
 use super::table::{Align, Table, bytes, count, duration, plain};
-use super::{current_directory, exit, out, render, settings, start_threads, stop_flag};
+use super::{current_directory, exit, out, render, settings, stop_flag};
 use crate::error::{Error, Result};
 use crate::ops::Context;
 use crate::ops::adopt::{self, AdoptOptions, AdoptReport, Finding, Verdict};
@@ -15,7 +15,6 @@ pub(super) fn export(args: &ExportArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
     let layout = Layout::from_name(&args.layout)
         .ok_or_else(|| Error::usage(format!("`{}` is no layout", args.layout), ""))?;
-    start_threads(args.jobs)?;
     let (talk, stop) = (Talk::new(), stop_flag());
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     let directory = current_directory()?.join(&args.directory);
@@ -27,7 +26,6 @@ pub(super) fn export(args: &ExportArgs) -> Result<u8> {
 /// Runs `eegcache adopt`.
 pub(super) fn adopt(args: &AdoptArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
-    start_threads(args.jobs)?;
     let (talk, stop) = (Talk::new(), stop_flag());
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     let directory = current_directory()?.join(&args.directory);

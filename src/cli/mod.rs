@@ -57,11 +57,8 @@ pub fn main() -> u8 {
 }
 
 fn run(command: Command) -> Result<u8> {
-    let has_jobs = matches!(command, Command::Build(_) | Command::Export(_) | Command::Adopt(_));
-    if !has_jobs && !matches!(command, Command::Config(_) | Command::Completions { .. }) {
-        // Where no second thread can be started, this one does.
-        let is_alone = std::thread::Builder::new().spawn(|| ()).is_err();
-        start_threads(is_alone.then_some(1))?;
+    if !matches!(command, Command::Config(_) | Command::Completions { .. }) {
+        start_threads(command.jobs())?;
     }
     match command {
         Command::Build(args) => build(&args),
@@ -148,11 +145,13 @@ fn stop_flag() -> Arc<AtomicBool> {
     flag
 }
 
-/// Starts so many worker threads, or one a core.
+/// Starts so many worker threads; where nobody says how many one a core, or none where none can be started.
 fn start_threads(jobs: Option<u16>) -> Result<()> {
+    let can_start = || std::thread::Builder::new().spawn(|| ()).is_ok();
+    let jobs = jobs.or_else(|| (!can_start()).then_some(1));
     let mut pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from));
     if jobs == Some(1) {
-        // No second thread where one is enough: it works where no thread can be started.
+        // No second thread where one is enough.
         pool = pool.use_current_thread();
     }
     pool.build_global().map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
@@ -160,7 +159,6 @@ fn start_threads(jobs: Option<u16>) -> Result<()> {
 
 fn build(args: &BuildArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
-    start_threads(args.jobs)?;
     let (talk, stop) = (Talk::new(), stop_flag());
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     let options = BuildOptions {

@@ -9,11 +9,13 @@ use crate::ops::build::BuildReport;
 use crate::ops::demo::Corpus;
 use crate::ops::dry_run::DryRun;
 use crate::ops::explain::Explanation;
+use crate::ops::gates::Verdict;
 use crate::ops::gc::GcReport;
+use crate::ops::inventory::NOT_CHECKED;
 use crate::ops::ledger::QuarantineLine;
 use crate::ops::marks::Mark;
 use crate::ops::mismatch::FieldDifference;
-use crate::ops::preflight::{PreflightReport, Verdict};
+use crate::ops::preflight::PreflightReport;
 use crate::ops::status::{ProfileStatus, SplitStatus, StatusReport};
 use crate::ops::survey::State;
 use crate::ops::verify::VerifyReport;
@@ -190,12 +192,9 @@ fn paint(state: State, colour: bool) -> String {
 
 /// The state of every profile on one screen.
 pub(crate) fn status(report: &StatusReport, colour: bool) -> String {
-    let mut text = format!(
-        "dataset {} at {}{}\n\n",
-        plain(&report.dataset),
-        plain(&report.dataset_root.display().to_string()),
-        if report.sources_reachable { "" } else { " (sources not reachable: not checked)" }
-    );
+    let checked = if report.sources_reachable { String::new() } else { format!(" ({NOT_CHECKED})") };
+    let root = report.dataset_root.display().to_string();
+    let mut text = format!("dataset {} at {}{checked}\n\n", plain(&report.dataset), plain(&root));
     let mut table = Table::new(&[
         ("PROFILE", Align::Left),
         ("STATE", Align::Left),
@@ -433,9 +432,7 @@ pub(crate) fn explain(e: &Explanation) -> String {
     for annotation in &e.annotations {
         let _ = writeln!(text, "  annotation   {}", plain(annotation));
     }
-    let place = e.position.map_or("sources not reachable: not checked".to_owned(), |place| {
-        format!("place {place} in the order")
-    });
+    let place = e.position.map_or(NOT_CHECKED.to_owned(), |place| format!("place {place} in the order"));
     let member = if e.is_member { "a member" } else { "not a member" };
     let _ = writeln!(text, "  profile      {member} ({place}), version is {}", e.state.as_str());
     for field in e.mismatch.iter().flat_map(|mismatch| &mismatch.fields) {

@@ -136,13 +136,14 @@ fn duration(ours: &Cursor<'_>, theirs: &Cursor<'_>, rate: Option<Rate>) -> Optio
     )
 }
 
-/// About so many samples: where they last no decimal, a whole number of seconds.
+/// About so many samples: where they last no decimal, seconds that any number of samples in them makes whole.
 fn nearest(samples: i64, rate: Rate) -> Seconds {
     let near = Seconds::of_sample(samples, rate);
     if whole_samples(near, rate).is_some() {
         return near;
     }
-    Seconds::whole((near.as_f64().round() as i64).max(1))
+    let period = rate.denominator() as i64;
+    Seconds::whole(((near.as_f64() / period as f64).round() as i64).max(1) * period)
 }
 
 fn seconds(at: &Cursor<'_>) -> Option<Seconds> {

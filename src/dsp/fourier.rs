@@ -68,8 +68,8 @@ impl Fourier {
         // The spectrum; another buffer where a length is even, else what the complex transform is made of and becomes.
         let most = |is_odd: usize| [from, to].into_iter().filter(|len| len % 2 == is_odd).max().unwrap_or(0);
         // A convolution of up to 2.2 times as many complex points, twice, beside two buffers of a split transform.
-        let convolved = [from, to].map(convolved).into_iter().max().unwrap_or(0);
-        (longer + 2 + most(0) + 4 * most(1) + 13 * convolved) as u64
+        let prime = convolved(from).max(convolved(to));
+        (longer + 2 + most(0) + 4 * most(1) + 13 * prime) as u64
     }
 
     /// Returns how many twiddles at most are kept for the change.

@@ -26,7 +26,8 @@ pub struct Pieces {
 
 /// Returns the most memory that `apply_in` needs, its result and the `raw_bytes` of what was read included, somewhat rounded up.
 ///
-/// `lead` is the rate of the leading channel, `others` are the rates of all that are picked. Fails as [`shape`] does.
+/// `lead` are the pieces of the leading channel, `others` those of the picked channels that have another rate. Fails as [`shape`]
+/// does.
 pub fn peak_bytes(
     recipe: &SignalRecipe,
     selection: &Selection,
@@ -119,7 +120,10 @@ mod tests {
         };
         let channels = recording(selection.picks.iter().map(read).collect());
         let recording = Recording { stretches: in_stretches(lengths), ..channels };
-        let [lead, others @ ..] = rates.map(|rate| pieces(rate, &recording.stretches));
+        let lead = pieces(rates[0], &recording.stretches);
+        let other = |rate: &&u64| **rate != rates[0];
+        let others: Vec<_> =
+            rates.iter().filter(other).map(|rate| pieces(*rate, &recording.stretches)).collect();
         let (made, counted) = most_bytes(|| apply_in(lanes, &recipe, &selection, &recording));
         made.unwrap();
         let estimate = peak_bytes(&recipe, &selection, 0, (&lead, &others), lanes).unwrap();

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 const HOLE: i128 = ATTOSECONDS / 1000;
 /// The file's duration and the signal's may differ by this much: 1 s.
 const DIFFERENCE: i128 = ATTOSECONDS;
+/// Why rows are missing, most likely.
+const PARTIAL: &str = "a partial download?";
 
 /// Checks that the rows tile 0 … duration for each channel, and that the duration is the signal's.
 ///
@@ -27,10 +29,10 @@ pub(super) fn check(
     let signal = length_attoseconds(samples, rate);
     let (end, note) = match table.duration.map(attoseconds) {
         Some(claimed) if claimed.abs_diff(signal) > DIFFERENCE.unsigned_abs() => {
-            let what = if claimed < signal { "a partial download?" } else { "is the recording cut off?" };
-            let (claimed, signal) = (shown(claimed), shown(signal));
-            let message = format!("the annotations last {claimed} s, the signal {signal} s ({what})");
-            return Err(Failure::new(FailureClass::AnnotationIncomplete, message));
+            let message =
+                format!("the annotations last {} s, the signal {} s", shown(claimed), shown(signal));
+            let cause = if claimed < signal { PARTIAL } else { "is the recording cut off?" };
+            return Err(incomplete(&message, cause));
         }
         Some(claimed) => (claimed, None),
         None => {
@@ -44,13 +46,15 @@ pub(super) fn check(
         channels.entry(row.channel.as_deref()).or_default().push(stretch);
     }
     if channels.is_empty() && end > HOLE {
-        return Err(incomplete(&format!("no row at all, although the recording lasts {} s", shown(signal))));
+        let message = format!("no row at all, although the recording lasts {} s", shown(signal));
+        return Err(incomplete(&message, PARTIAL));
     }
     for (channel, mut stretches) in channels {
         stretches.sort_unstable();
         if let Some((from, to)) = first_hole(&stretches, end) {
             let of = channel.map_or(String::new(), |channel| format!(" of channel `{channel}`"));
-            return Err(incomplete(&format!("no row{of} from {} s to {} s", shown(from), shown(to))));
+            let message = format!("no row{of} from {} s to {} s", shown(from), shown(to));
+            return Err(incomplete(&message, PARTIAL));
         }
     }
     Ok(note)
@@ -68,6 +72,6 @@ fn first_hole(stretches: &[(i128, i128)], end: i128) -> Option<(i128, i128)> {
     (end > covered.saturating_add(HOLE)).then_some((covered, end))
 }
 
-fn incomplete(message: &str) -> Failure {
-    Failure::new(FailureClass::AnnotationIncomplete, format!("{message} (a partial download?)"))
+fn incomplete(message: &str, cause: &str) -> Failure {
+    Failure::new(FailureClass::AnnotationIncomplete, format!("{message} ({cause})"))
 }

@@ -200,6 +200,13 @@ impl AnnotationFormat {
     pub fn is_tiling(self) -> bool {
         matches!(self, Self::TuszCsv | Self::TuszCsvBi | Self::TuhTse)
     }
+
+    /// The format of the file that cross-checks this one, where the dataset names none: of a file per channel the one of two
+    /// classes that lies beside it, else its own.
+    #[must_use]
+    pub fn cross_check(self) -> Self {
+        if self == Self::TuszCsv { Self::TuszCsvBi } else { self }
+    }
 }
 
 /// The state of a causal filter before the first sample.

@@ -104,7 +104,9 @@ pub fn peak_bytes(recipe: &SignalRecipe, header: &Header, selection: &Selection,
         Some(Pieces { stretches: vec![(Seconds::ZERO, samples(signal))], rate })
     };
     let Some(lead) = pieces(selection.lead) else { return 0 };
-    let others: Vec<Pieces> = selection.picks.iter().filter_map(|pick| pieces(*pick)).collect();
+    let is_other = |signal: &&usize| header.signals[**signal].rate != Some(lead.rate);
+    let others: Vec<Pieces> =
+        selection.picks.iter().filter(is_other).filter_map(|pick| pieces(*pick)).collect();
     dsp::peak_bytes(recipe, selection, raw, (&lead, &others), lanes).unwrap_or(0)
 }
 

@@ -14,7 +14,7 @@ use crate::model::settings::Settings;
 use crate::model::window::{WindowClass, WindowCounts, Windowing};
 use crate::ops::library::Library;
 use crate::ops::survey::{Options, Survey, survey, walk};
-use crate::ops::{Context, Items, Kind, Step, preflight};
+use crate::ops::{Context, Items, Kind, Step, inventory, preflight};
 use crate::store::Store;
 use crate::store::npz::Archive;
 use rayon::prelude::*;
@@ -101,7 +101,7 @@ pub fn export(
     let mut report = run.all(&jobs)?;
     report.unlabelled = unlabelled;
     if taken.is_none() {
-        report.warnings.push("sources not reachable: not checked".to_owned());
+        report.warnings.extend(inventory::unchecked(settings)?);
     }
     if !report.unlabelled.is_empty() {
         report.warnings.push(format!(

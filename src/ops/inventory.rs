@@ -72,9 +72,19 @@ impl Taken {
     }
 }
 
+/// What reading commands say where no recording of the dataset is found.
+pub const NOT_CHECKED: &str = "sources not reachable: not checked";
+
 /// Says so where the root of the dataset can be read, and holds no recording: a glob may be wrong, or a disk not mounted.
 pub fn nothing_matches(settings: &Settings) -> Result<Option<String>> {
     Ok(source::is_reachable(&settings.dataset)?.then(|| no_recordings(settings).to_string()))
+}
+
+/// The warnings of a command that judged a cache without its sources.
+pub fn unchecked(settings: &Settings) -> Result<Vec<String>> {
+    let mut warnings = vec![NOT_CHECKED.to_owned()];
+    warnings.extend(nothing_matches(settings)?);
+    Ok(warnings)
 }
 
 /// The error of a command that needs recordings where the root is there and holds none.

@@ -279,17 +279,12 @@ impl Bench<'_> {
         Ok((bytes, Source { path: file.path.clone(), bytes: stamp.bytes, sha256 }))
     }
 
-    /// The cross-checking file has the format that the dataset names, else the two-class one beside a per-channel file,
-    /// else the deciding file's. It decides nothing: one that cannot be understood is noted.
+    /// Reads the cross-checking file. It decides nothing: one that cannot be understood is noted.
     fn cross_check(&self, recording: &SourceRecording) -> Result<CrossCheck, Failure> {
-        use crate::model::recipe::AnnotationFormat::{TuszCsv, TuszCsvBi};
         let Some(file) = &recording.cross_check else { return Ok(CrossCheck::default()) };
         let recipe = &self.settings.recipe.labels;
-        let format = match (self.settings.dataset.annotations.cross_check_format, recipe.format) {
-            (Some(format), _) => format,
-            (None, TuszCsv) => TuszCsvBi,
-            (None, other) => other,
-        };
+        let named = self.settings.dataset.annotations.cross_check_format;
+        let format = named.unwrap_or_else(|| recipe.format.cross_check());
         let (bytes, source) = match self.annotation_bytes(file) {
             Ok(read) => read,
             Err(failure) if failure.class.is_transient() => return Err(failure),

@@ -9,7 +9,8 @@ use crate::model::manifest::{Entry, Event, LabelStatus, Manifest};
 use crate::model::settings::{Settings, WindowSpec};
 use crate::model::stem::Stem;
 use crate::model::window::{self, Span, WindowClass};
-use crate::ops::preflight::{self, Verdict};
+use crate::ops::gates::{self, Verdict};
+use crate::ops::preflight;
 use crate::ops::reader::Reader;
 use crate::store::{ArrayPlace, Held, Hold, ManifestState, Store};
 use serde::Serialize;
@@ -94,7 +95,7 @@ pub fn open_directory(directory: &Path) -> Result<Opened> {
 /// Nothing says here what is wanted; but no training wants a patient, or a recording, on both sides.
 fn refuse_leaks(entries: &[Entry]) -> Result<()> {
     let entries: Vec<&Entry> = entries.iter().collect();
-    for verdict in [preflight::subjects(&entries), preflight::recordings(&entries)] {
+    for verdict in [gates::subjects(&entries), gates::recordings(&entries)] {
         if let Verdict::Data { message, hint } = verdict {
             return Err(Error::Gate { message, hint });
         }

@@ -115,8 +115,9 @@ impl Cut<'_> {
                 stretches: self.raw.pieces(channel, &part.stretches),
                 rate: channel.rate,
             };
-            let all: Vec<_> = recording.channels.iter().map(pieces).collect();
-            dsp::peak_bytes(recipe, selection, raw + copied, (&pieces(lead), &all), lanes)
+            let is_other = |channel: &&RawChannel| channel.rate != lead.rate;
+            let others: Vec<_> = recording.channels.iter().filter(is_other).map(pieces).collect();
+            dsp::peak_bytes(recipe, selection, raw + copied, (&pieces(lead), &others), lanes)
         };
         self.parts.iter().map(of_part).try_fold(0, |most, bytes| Ok(bytes?.max(most)))
     }

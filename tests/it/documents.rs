@@ -289,7 +289,7 @@ fn the_table_of_classes_is_the_codes() {
 
 #[test]
 fn the_table_of_gates_is_the_codes() {
-    let source = read("src/ops/preflight.rs");
+    let source = read("src/ops/gates.rs");
     let gate = Regex::new(r#"gate\("([a-z-]+)""#).unwrap();
     let in_code: BTreeSet<String> = gate.captures_iter(&source).map(|found| found[1].to_owned()).collect();
     assert_eq!(names("Pre-flight gates").into_iter().collect::<BTreeSet<_>>(), in_code);

@@ -106,6 +106,15 @@ fn an_export_is_resumed_and_a_changed_cache_is_exported_anew() {
     assert_eq!(files(&project, "out"), before);
 }
 
+/// Builds after the directories of the dataset became other splits.
+fn build_with_splits(project: &Project, directories: &str) {
+    let (path, before) = ("configs/datasets/mini.yaml", "{train: train, val: dev, eval: eval}");
+    let text = project.read(path);
+    assert!(text.contains(before), "{text}");
+    project.write(path, &text.replace(before, directories));
+    project.run(&["build"]).expect(0);
+}
+
 #[test]
 fn what_is_no_recording_of_a_split_any_more_goes() {
     let project = built();
@@ -114,12 +123,7 @@ fn what_is_no_recording_of_a_split_any_more_goes() {
     let report = export(&project, "npy", "out", &["--set", "data.splits=[train]"]);
     assert_eq!((report["removed"].as_array().unwrap().len(), files(&project, "out")), (0, before.clone()));
     // Recordings change places: a copy in the old split would leak.
-    let path = "configs/datasets/mini.yaml";
-    let moved = project
-        .read(path)
-        .replace("{train: train, val: dev, eval: eval}", "{train: train, val: eval, eval: dev}");
-    project.write(path, &moved);
-    project.run(&["build"]).expect(0);
+    build_with_splits(&project, "{train: train, val: eval, eval: dev}");
     export(&project, "npy", "out", &[]);
     let after = files(&project, "out");
     assert_eq!(after.len(), before.len());
@@ -153,12 +157,7 @@ fn no_listing_names_what_moved_to_another_split() {
     let project = built();
     export(&project, "brain-brr", "out", &[]);
     assert_eq!(listings_are_true(&project, "out"), 3);
-    let path = "configs/datasets/mini.yaml";
-    let moved = project
-        .read(path)
-        .replace("{train: train, val: dev, eval: eval}", "{train: dev, val: train, eval: eval}");
-    project.write(path, &moved);
-    project.run(&["build"]).expect(0);
+    build_with_splits(&project, "{train: dev, val: train, eval: eval}");
     export(&project, "brain-brr", "out", &["--set", "data.splits=[train]"]);
     assert_eq!(listings_are_true(&project, "out"), 2);
 }

@@ -65,6 +65,30 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
+/// The text of a manifest with a right checksum.
+pub(crate) fn sealed(body: &str) -> String {
+    format!("{{\"checksum\":\"{}\",\n{body}", eegcache::model::Digest::of(body.as_bytes()))
+}
+
+/// Writes into a version a manifest with a right checksum and something else in it.
+pub(crate) fn forge(version: &Path, change: impl FnOnce(&str) -> String) {
+    let path = version.join("manifest.json");
+    let text = fs_err::read_to_string(&path).unwrap();
+    let body = change(text.split_once('\n').unwrap().1);
+    // Other versions may hold the same file.
+    fs_err::remove_file(&path).unwrap();
+    fs_err::write(&path, sealed(&body)).unwrap();
+}
+
+/// The same, with some text replaced.
+#[track_caller]
+pub(crate) fn forge_text(version: &Path, from: &str, to: &str) {
+    forge(version, |body| {
+        assert!(body.contains(from), "{from} is not in\n{body}");
+        body.replace(from, to)
+    });
+}
+
 impl Project {
     /// The shipped configurations and nothing else.
     pub(crate) fn bare() -> Self {

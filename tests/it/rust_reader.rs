@@ -1,6 +1,6 @@
 //! Finished files through a reader that is not ours: `ndarray-npy`, as a Rust program would read them.
 
-use crate::project::Project;
+use crate::project::{Project, forge_text};
 use eegcache::ops::open::open_directory;
 use ndarray::{Array0, Array1, Array2, Axis};
 use ndarray_npy::NpzReader;
@@ -17,11 +17,7 @@ fn a_directory_with_a_patient_on_both_sides_is_not_opened() {
         let entry = entries.iter().find(|entry| entry["split"] == split).unwrap();
         format!("\"subject\":{}", entry["subject"])
     };
-    let text = project.read("cache/full/mini_v1/manifest.json");
-    let (_, body) = text.split_once("\",\n").unwrap();
-    let body = body.replace(&subject("val"), &subject("train"));
-    let seal = eegcache::model::Digest::of(body.as_bytes());
-    project.write("cache/full/mini_v1/manifest.json", &format!("{{\"checksum\":\"{seal}\",\n{body}"));
+    forge_text(&directory, &subject("val"), &subject("train"));
     let error = open_directory(&directory).unwrap_err();
     assert!(matches!(&error, eegcache::error::Error::Gate { .. }), "{error}");
     assert!(error.to_string().contains("is in two splits"), "{error}");

@@ -6,6 +6,7 @@
     reason = "a test stops where it cannot go on, and says what it skips"
 )]
 
+use crate::project::sealed;
 use eegcache::error::Error;
 use eegcache::model::artifact::{Facts, LabelFacts, SignalFacts};
 use eegcache::model::failure::{FailureClass, Note};
@@ -834,8 +835,7 @@ fn hostile_manifests_are_damaged() {
     ] {
         assert!(body.contains(from), "{from}");
         let body = body.replace(from, to);
-        let sealed = format!("{{\"checksum\":\"{}\",\n{body}", Digest::of(body.as_bytes()));
-        fs_err::write(&path, sealed).unwrap();
+        fs_err::write(&path, sealed(&body)).unwrap();
         match bench.store.load(&profile(), &version()).unwrap().manifest {
             ManifestState::Damaged(reason) | ManifestState::Later(reason) => {
                 found.extend([&reason[..], "\n"]);

@@ -250,6 +250,10 @@ const EXPERIMENT: &[(&str, &[&str])] = &[
         "windows: {stride_s: 0.1}\n",
         &["`windows.stride_s` is 0.1 s", "25.6 samples", "write for instance 0.1015625,"],
     ),
+    (
+        "preprocessing: {sampling_rate: 250.7}\nwindows: {length_s: 1}\n",
+        &["250.7 samples at 2507/10 Hz", "write for instance 10,"],
+    ),
     ("windows: {length_s: sixty}\n", &["`windows.length_s` must be a number"]),
     (
         "data: {window_size: 30}\n",

@@ -1,9 +1,8 @@
 //! Hostile hands in the cache and in the dataset: nothing outside of the cache is made, followed or changed.
 
 use super::{FULL, behind, converges};
-use crate::project::{Project, Run};
+use crate::project::{Project, Run, forge, forge_text};
 use crate::tally;
-use eegcache::model::id::Digest;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -38,24 +37,6 @@ fn outside(project: &Project) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Writes a manifest with a right checksum and something else in it.
-fn forge(version: &Path, change: impl FnOnce(&str) -> String) {
-    let path = version.join("manifest.json");
-    let text = fs_err::read_to_string(&path).unwrap();
-    let body = change(text.split_once('\n').unwrap().1);
-    let seal = Digest::of(body.as_bytes());
-    fs_err::remove_file(&path).unwrap();
-    fs_err::write(&path, format!("{{\"checksum\":\"{seal}\",\n{body}")).unwrap();
-}
-
-/// Replaces text in an entry of a manifest.
-fn replaced(version: &Path, from: &str, to: &str) {
-    forge(version, |body| {
-        assert!(body.contains(from), "{from} is not in\n{body}");
-        body.replace(from, to)
-    });
-}
-
 /// Rewrites a finished file.
 fn rewrite(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs_err::read(file).unwrap();
@@ -78,12 +59,12 @@ type Attack = (&'static str, fn(&Path, &Path));
 
 const ATTACKS: &[Attack] = &[
     ("a path out of the cache in an entry", |version, _| {
-        replaced(version, ENTRY, "../../../../outside/x.npz");
+        forge_text(version, ENTRY, "../../../../outside/x.npz");
     }),
-    ("an absolute path in an entry", |version, _| replaced(version, ENTRY, "/tmp/x.npz")),
-    ("a hostile id", |version, _| replaced(version, "\"id\":\"a_1\"", "\"id\":\"../a_1\"")),
-    ("a NUL in a name", |version, _| replaced(version, ENTRY, "train/a_1\\u0000.npz")),
-    ("the same entry twice", |version, _| replaced(version, "\"id\":\"a_2\"", "\"id\":\"a_1\"")),
+    ("an absolute path in an entry", |version, _| forge_text(version, ENTRY, "/tmp/x.npz")),
+    ("a hostile id", |version, _| forge_text(version, "\"id\":\"a_1\"", "\"id\":\"../a_1\"")),
+    ("a NUL in a name", |version, _| forge_text(version, ENTRY, "train/a_1\\u0000.npz")),
+    ("the same entry twice", |version, _| forge_text(version, "\"id\":\"a_2\"", "\"id\":\"a_1\"")),
     ("an absurd size", |version, _| {
         forge(version, |body| body.replace("\"bytes\":", "\"bytes\":1844674407370955"));
     }),
