@@ -167,6 +167,7 @@ mod tests {
             rate: Rate::new(1, 1).unwrap(),
             start: Start { day: Some(10), second: Some(start) },
             offset: Seconds::parse(offset).unwrap(),
+            is_cut_off: false,
         };
         let (first, last) = (Seconds::whole(row.0), Some(Seconds::whole(row.1)));
         let row = AnnotationRow { channel: None, start: first, end: last, code: "s".to_owned(), line: 1 };

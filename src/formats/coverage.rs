@@ -4,8 +4,9 @@
 //! `annotation-incomplete`. Rows may overlap; only holes matter.
 
 use crate::formats::annotation::{AnnotationRow, AnnotationTable};
+use crate::formats::label::Recorded;
 use crate::formats::{ATTOSECONDS, attoseconds, length_attoseconds, shown};
-use crate::model::{Failure, FailureClass, Note, Rate};
+use crate::model::{Failure, FailureClass, Note};
 use std::collections::BTreeMap;
 
 /// A hole as wide as this is the printing of a number, not a missing row: 1 ms, a quarter sample at 256 Hz.
@@ -18,16 +19,17 @@ const PARTIAL: &str = "a partial download?";
 /// Checks that the rows tile 0 … duration for each channel, and that the duration is the signal's.
 ///
 /// `corrected` are rows of the same table that a fix moved; they cover as well as the recorded ones. Where the file names no
-/// duration the signal's own length, less 1 s, has to be reached, which is noted where it `names_durations` otherwise.
+/// duration the signal's own length, less 1 s, has to be reached, which is noted where it `names_durations` otherwise. Annotations
+/// may last longer than a recording that is cut off.
 pub(super) fn check(
     table: &AnnotationTable,
     corrected: &[AnnotationRow],
-    samples: u64,
-    rate: Rate,
+    recorded: &Recorded<'_>,
     names_durations: bool,
 ) -> Result<Option<Note>, Failure> {
-    let signal = length_attoseconds(samples, rate);
+    let signal = length_attoseconds(recorded.samples, recorded.rate);
     let (end, note) = match table.duration.map(attoseconds) {
+        Some(claimed) if recorded.is_cut_off && claimed > signal => (claimed, None),
         Some(claimed) if claimed.abs_diff(signal) > DIFFERENCE.unsigned_abs() => {
             let message =
                 format!("the annotations last {} s, the signal {} s", shown(claimed), shown(signal));

@@ -37,6 +37,8 @@ pub struct Recorded<'a> {
     pub start: Start,
     /// Onset of sample 0 behind that start.
     pub offset: Seconds,
+    /// True where it ended before its header says: annotations may go on behind the end.
+    pub is_cut_off: bool,
 }
 
 /// The labels of one piece.
@@ -96,7 +98,8 @@ pub fn label(
 /// As [`label`], for a recording in pieces, which lie in order: returns the labels of each.
 ///
 /// Times in annotations count from the recording's sample 0 and run on through gaps. An event is cut to the pieces that it
-/// meets, which is noted; one that meets none is noted as `event-in-gap`.
+/// meets, which is noted; one that meets none is noted as `event-in-gap`, or as `event-cut` behind the end of a recording that
+/// is cut off.
 pub fn label_parts(
     table: Option<AnnotationTable>,
     cross_check: Option<AnnotationTable>,
@@ -125,7 +128,7 @@ pub fn label_parts(
     notes.extend(order::check(&table, &seizures, recipe)?);
     if recipe.format.is_tiling() {
         let names_durations = recipe.format != AnnotationFormat::TuhTse;
-        notes.extend(coverage::check(&table, &seizures, samples, rate, names_durations)?);
+        notes.extend(coverage::check(&table, &seizures, recorded, names_durations)?);
     } else {
         notes.extend(order::notes(&table, &seizures, samples, rate));
     }
@@ -136,7 +139,7 @@ pub fn label_parts(
         events,
         notes: notes.iter().cloned().chain(own).chain(cross_check.clone()).collect(),
     };
-    Ok(place(&seizures, pieces, rate)?.into_iter().map(labels).collect())
+    Ok(place(&seizures, pieces, recorded)?.into_iter().map(labels).collect())
 }
 
 /// From sample 0 to the end of the last piece, in attoseconds.
@@ -215,7 +218,12 @@ type Placed<'a> = BTreeMap<(u64, u64, &'a str), BTreeSet<&'a str>>;
 type Found = (Vec<Event>, Vec<Note>);
 
 /// Returns the events of every piece, with notes. Rows of several channels with equal times and code are one event.
-fn place(seizures: &[AnnotationRow], pieces: &[Piece], rate: Rate) -> Result<Vec<Found>, Failure> {
+fn place(
+    seizures: &[AnnotationRow],
+    pieces: &[Piece],
+    recorded: &Recorded<'_>,
+) -> Result<Vec<Found>, Failure> {
+    let end_of_all = length(pieces, recorded.rate);
     let mut rows: BTreeMap<(Seconds, Seconds, &str), (usize, BTreeSet<&str>)> = BTreeMap::new();
     for row in seizures {
         let end = row.end.unwrap_or(row.start);
@@ -225,7 +233,12 @@ fn place(seizures: &[AnnotationRow], pieces: &[Piece], rate: Rate) -> Result<Vec
     let mut placed: Vec<(Placed<'_>, Vec<Note>)> = vec![Default::default(); pieces.len()];
     for ((start, end, code), (line, channels)) in rows {
         let said = |what: &str| format!("line {line}: `{code}` {start} s to {end} s {what}");
-        let spans = to_spans(start, end, pieces, rate)
+        if recorded.is_cut_off && attoseconds(start) >= end_of_all {
+            let note = Note::new("event-cut", said("lies behind the end of what the file holds"));
+            placed.last_mut().map(|(_, notes)| notes.push(note));
+            continue;
+        }
+        let spans = to_spans(start, end, pieces, recorded)
             .map_err(|what| Failure::new(FailureClass::EventOutside, said(&what)))?;
         if spans.is_empty() {
             let before = pieces.iter().rposition(|piece| piece.start <= start).unwrap_or(0);
@@ -251,10 +264,17 @@ type InPiece = (usize, (u64, u64), Option<(&'static str, String)>);
 
 /// Returns [⌊(start − s)·rate⌋, ⌊(end − s)·rate⌋) cut to every piece that it meets, where s is the piece's start; or what is
 /// wrong with the event.
-fn to_spans(start: Seconds, end: Seconds, pieces: &[Piece], rate: Rate) -> Result<Vec<InPiece>, String> {
-    let length = length(pieces, rate);
-    let overhang = (-attoseconds(start)).max(0).saturating_add((attoseconds(end) - length).max(0));
-    if overhang > OVERHANG {
+fn to_spans(
+    start: Seconds,
+    end: Seconds,
+    pieces: &[Piece],
+    recorded: &Recorded<'_>,
+) -> Result<Vec<InPiece>, String> {
+    let (rate, length) = (recorded.rate, length(pieces, recorded.rate));
+    let (before, behind) = ((-attoseconds(start)).max(0), (attoseconds(end) - length).max(0));
+    let overhang = before.saturating_add(behind);
+    let refused = if recorded.is_cut_off { before } else { overhang };
+    if refused > OVERHANG {
         return Err(format!("reaches {} s out of the signal's {} s", shown(overhang), shown(length)));
     }
     let mut spans = Vec::new();
@@ -325,7 +345,7 @@ mod tests {
     fn recorded(id: &RecordingId, samples: u64) -> Recorded<'_> {
         let rate = Rate::new(HZ, 1).unwrap();
         let start = Start { day: Some(0), second: Some(3600) };
-        Recorded { id, samples, rate, start, offset: Seconds::ZERO }
+        Recorded { id, samples, rate, start, offset: Seconds::ZERO, is_cut_off: false }
     }
 
     fn run(table: Option<&AnnotationTable>, recipe: &LabelRecipe, samples: u64) -> Result<Labels, Failure> {
@@ -363,6 +383,39 @@ mod tests {
             };
             assert_eq!(shown, expected, "{rows:?}");
         }
+    }
+
+    #[test]
+    fn annotations_go_on_behind_the_end_of_a_recording_that_is_cut_off() {
+        let id = RecordingId::new("a").unwrap();
+        let label = |rows: &[&str], format, is_cut_off| {
+            let recipe = LabelRecipe { format, ..recipe() };
+            let recorded = Recorded { is_cut_off, ..recorded(&id, 12 * HZ) };
+            shape(&label(Some(table(rows)), None, &recipe, &recorded))
+        };
+        let (tiling, marking) = (AnnotationFormat::TuszCsv, AnnotationFormat::None);
+        for (rows, cut_off) in [
+            (&["A,0,5,bckg", "A,5,9,fnsz", "A,9,30,bckg"][..], "500-900 fnsz A|"),
+            (&["A,0,5,bckg", "A,5,20,fnsz", "A,20,30,bckg"], "500-1200 fnsz A|event-cut"),
+            (&["A,0,12,bckg", "A,12,20,fnsz", "A,20,30,bckg"], "|event-cut"),
+            (&["A,0,12,bckg", "A,-2,5,fnsz", "A,5,30,bckg"], "event-outside"),
+        ] {
+            assert_eq!(label(rows, tiling, true), cut_off, "{rows:?}");
+            assert_eq!(label(rows, tiling, false), "annotation-incomplete", "{rows:?}");
+            // `table` names a duration, which is only noted where rows mark what happened.
+            let noted = if cut_off.contains('|') {
+                let (events, notes) = cut_off.split_once('|').unwrap();
+                let notes: Vec<&str> =
+                    std::iter::once("duration-differs").chain((!notes.is_empty()).then_some(notes)).collect();
+                format!("{events}|{}", notes.join(","))
+            } else {
+                cut_off.to_owned()
+            };
+            assert_eq!(label(rows, marking, true), noted, "{rows:?}");
+        }
+        // A hole is one, wherever the recording ends.
+        assert_eq!(label(&["A,0,5,bckg", "A,9,30,bckg"], tiling, true), "annotation-incomplete");
+        assert_eq!(label(&["A,0,20,bckg"], tiling, true), "annotation-incomplete");
     }
 
     /// `start-end code channels`, the codes of the notes behind `|`; or the class.

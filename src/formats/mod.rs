@@ -35,7 +35,7 @@ pub use date::{Start, iso_start, start};
 pub use edf_annotations::own_annotations;
 pub use header::read_header;
 pub use label::{Labels, Piece, Recorded, has_seizures, label, label_parts};
-pub use records::{read_recording, records_to_read};
+pub use records::{is_cut_off, read_recording, records_to_read};
 pub use samples::{Annotated, TimeGap, visit_samples};
 
 use crate::model::units::{Rate, Seconds};

@@ -17,6 +17,8 @@ use std::ops::Range;
 
 /// Bytes read at once, unless a single record is longer.
 const BLOCK_BYTES: u64 = 1 << 20;
+/// The code of the note of a recording that holds fewer records than its header promises.
+const CUT_OFF: &str = "truncated";
 
 /// Returns how many records are used.
 ///
@@ -30,7 +32,7 @@ pub fn records_to_read(header: &Header, truncated: TruncationPolicy) -> Result<u
         let trailing = header.trailing_bytes;
         let message = format!(
             "the header promises {promised} records, the file holds {held} and {trailing} bytes: {what} \
-             (`truncated: keep_whole_records` uses the whole records, where the annotations end with them)"
+             (`truncated: keep_whole_records` uses the whole records)"
         );
         Err(Failure::new(class, message))
     };
@@ -217,9 +219,15 @@ pub(super) fn recorded_length(header: &Header, stretches: &[Stretch]) -> Option<
     Some(attoseconds(last.onset).saturating_add(length_attoseconds(samples, signal.rate?)))
 }
 
+/// Says by the notes of a reading whether the recording ended before its header's count of records did.
+#[must_use]
+pub fn is_cut_off(notes: &[Note]) -> bool {
+    notes.iter().any(|note| note.code == CUT_OFF)
+}
+
 fn count_note(header: &Header, records: u64) -> Option<Note> {
     let promised = header.records_promised.filter(|promised| *promised != records)?;
-    let code = if promised > records { "truncated" } else { "size-mismatch" };
+    let code = if promised > records { CUT_OFF } else { "size-mismatch" };
     let text =
         format!("the header promises {promised} records, the {records} whole ones in the file are used");
     Some(Note::new(code, text))

@@ -402,8 +402,7 @@ impl Examiner<'_> {
             None => None,
         };
         let time = Timeline::of_cut(&remade.cut);
-        let (samples, rate, offset) = (time.samples(), remade.cut.rate, time.offset);
-        let recorded = formats::Recorded { id, samples, rate, start: told.start, offset };
+        let recorded = time.recorded(id, told.start);
         let labels = formats::label_parts(table, None, recipe, &recorded, &time.places())?;
         Ok(labels.into_iter().nth(remade.part).filter(|labels| labels.status != LabelStatus::Unlabelled))
     }

@@ -28,6 +28,8 @@ pub(super) struct Timeline {
     gaps: Vec<Span>,
     /// Onset of sample 0 behind the start in the header.
     pub(super) offset: Seconds,
+    /// The file ends before its header says.
+    pub(super) is_cut_off: bool,
     /// What the recording says itself, where it was read just now.
     pub(super) told: Option<Told>,
 }
@@ -81,6 +83,7 @@ impl Timeline {
             pieces: signals.iter().map(piece).collect(),
             gaps: first.gaps.clone(),
             offset: first.offset_s,
+            is_cut_off: formats::is_cut_off(&first.notes),
             told: None,
         }
     }
@@ -96,6 +99,12 @@ impl Timeline {
         last.samples.saturating_add_signed(last.place().start.floor_samples(self.rate))
     }
 
+    /// The recording as its labels depend on it.
+    pub(super) fn recorded<'a>(&self, id: &'a RecordingId, start: formats::Start) -> formats::Recorded<'a> {
+        let (samples, rate, offset) = (self.samples(), self.rate, self.offset);
+        formats::Recorded { id, samples, rate, start, offset, is_cut_off: self.is_cut_off }
+    }
+
     /// The timeline of a recording that was read.
     pub(super) fn of_cut(cut: &Cut<'_>) -> Self {
         let piece =
@@ -107,6 +116,7 @@ impl Timeline {
             pieces: cut.parts.iter().map(piece).collect(),
             gaps,
             offset: cut.offset(),
+            is_cut_off: formats::is_cut_off(cut.notes()),
             told: Some(cut.told()),
         }
     }
@@ -182,8 +192,7 @@ impl Bench<'_> {
         let cross = self.cross_check(recording)?;
         let files: Vec<Source> = first.into_iter().chain(cross.source).collect();
         let places = time.places();
-        let (samples, rate) = (time.samples(), time.rate);
-        let recorded = formats::Recorded { id, samples, rate, start: told.start, offset: time.offset };
+        let recorded = time.recorded(id, told.start);
         let labels = formats::label_parts(deciding, cross.table, recipe, &recorded, &places)?;
         let mut all = Vec::with_capacity(labels.len());
         for (mut labels, piece) in labels.into_iter().zip(&time.pieces) {

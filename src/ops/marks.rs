@@ -76,8 +76,9 @@ pub(super) fn look(
     let labelled = || {
         let table = table(settings, &found, recording)?;
         let (start, offset) = (formats::start(header), recording.offset);
-        let labels =
-            formats::label(table, None, recipe, &Recorded { id: &id, samples, rate, start, offset })?;
+        let is_cut_off = formats::is_cut_off(&recording.notes);
+        let recorded = Recorded { id: &id, samples, rate, start, offset, is_cut_off };
+        let labels = formats::label(table, None, recipe, &recorded)?;
         let annotated = Annotated {
             file: found.annotation.as_ref().map(|file| file.path.clone()),
             format: recipe.format.as_str(),

@@ -1,7 +1,7 @@
 //! One recording from its bytes to its signal file: read once, forward, hashed on the way; then processed.
 
 use crate::model::artifact::SignalFacts;
-use crate::model::failure::{Failure, FailureClass};
+use crate::model::failure::{Failure, FailureClass, Note};
 use crate::model::id::{Digest, RecordingId};
 use crate::model::inventory::SourceRecording;
 use crate::model::quality::Quality;
@@ -141,6 +141,11 @@ impl Cut<'_> {
     /// Onset of sample 0 behind the start in the header.
     pub(super) fn offset(&self) -> Seconds {
         self.raw.recording.offset
+    }
+
+    /// What was odd about it while it was read.
+    pub(super) fn notes(&self) -> &[Note] {
+        &self.raw.recording.notes
     }
 
     /// What the recording says itself that its labels may need.

@@ -55,7 +55,8 @@ fn events(table: AnnotationTable, recipe: &LabelRecipe, start: u32, seconds: u64
     let id = RecordingId::new("x").unwrap();
     let start = Start { day: Some(0), second: Some(start) };
     let rate = Rate::new(256, 1).unwrap();
-    let recorded = Recorded { id: &id, samples: seconds * 256, rate, start, offset: Seconds::ZERO };
+    let recorded =
+        Recorded { id: &id, samples: seconds * 256, rate, start, offset: Seconds::ZERO, is_cut_off: false };
     let labels = label(Some(table), None, recipe, &recorded).unwrap();
     labels.events.iter().map(|event| (event.start, event.end)).collect()
 }
@@ -125,7 +126,14 @@ fn tables_of_events_say_what_another_parser_reads() {
         let id = RecordingId::new("x").unwrap();
         let rate = Rate::new(256, 1).unwrap();
         let start = Start::default();
-        let recorded = Recorded { id: &id, samples: seconds * 256, rate, start, offset: Seconds::ZERO };
+        let recorded = Recorded {
+            id: &id,
+            samples: seconds * 256,
+            rate,
+            start,
+            offset: Seconds::ZERO,
+            is_cut_off: false,
+        };
         let recipe = recipe(format, &["sz*"], &["bckg", "impd"]);
         let labels = label(Some(table), None, &recipe, &recorded).unwrap();
         let events: Vec<_> = labels.events.iter().map(|event| (event.start, event.end)).collect();
@@ -226,7 +234,7 @@ fn survive(format: AnnotationFormat, bytes: &[u8], name: &str) {
         let start = Start { day: Some(7053), second: Some(58_380) };
         let rate = Rate::new(512, 3).unwrap();
         let offset = Seconds::parse(offset).unwrap();
-        let recorded = Recorded { id: &id, samples, rate, start, offset };
+        let recorded = Recorded { id: &id, samples, rate, start, offset, is_cut_off: false };
         if let Ok(labels) = label(Some(table.clone()), None, &recipe, &recorded) {
             assert!(labels.events.iter().all(|event| event.start < event.end && event.end <= samples));
             assert_eq!(labels.events.is_empty(), seizures == 0, "{format:?}");
@@ -316,7 +324,7 @@ proptest! {
         let format = if tiling { AnnotationFormat::TuszCsv } else { AnnotationFormat::None };
         let recipe = recipe(format, &["seiz", "fnsz"], &["bckg"]);
         let (id, rate) = (RecordingId::new("a").unwrap(), Rate::new(rate.0, rate.1).unwrap());
-        let recorded = Recorded { id: &id, samples, rate, start: Start::default(), offset: Seconds::ZERO };
+        let recorded = Recorded { id: &id, samples, rate, start: Start::default(), offset: Seconds::ZERO, is_cut_off: false };
         if let Ok(labels) = label(Some(table.clone()), Some(table), &recipe, &recorded) {
             let marked: std::collections::BTreeSet<u64> =
                 labels.events.iter().flat_map(|event| event.start..event.end).collect();

@@ -511,6 +511,31 @@ fn an_annotation_that_lost_its_seizures_is_heard_of_before_training() {
     project.run(&["preflight"]).expect(0).says(&[warning, id, "eegcache explain"]);
 }
 
+/// The demo's recording that is cut off has annotations of its whole length.
+#[test]
+fn labels_are_cut_to_the_whole_records_that_are_kept() {
+    let project = Project::mini();
+    let keep = ["--set", "preprocessing.truncated=keep_whole_records"];
+    build(&project, &keep);
+    let manifest = project.manifest(FULL);
+    let is_cut = |entry: &&serde_json::Value| {
+        entry["notes"].as_array().unwrap().iter().any(|note| note["code"] == "truncated")
+    };
+    let entry = manifest["entries"].as_array().unwrap().iter().find(is_cut).unwrap();
+    let path = format!("data/{}", entry["annotation"]["files"][0]["path"].as_str().unwrap());
+    let text = project.read(&path);
+    let claimed = text.lines().find_map(|line| line.strip_prefix("# duration = ")).unwrap();
+    let claimed: f64 = claimed.split(' ').next().unwrap().parse().unwrap();
+    let samples = entry["samples"].as_u64().unwrap();
+    assert!(claimed > samples as f64 / 256.0 + 1.0, "{claimed} s, {samples} samples");
+    let inside = |event: &serde_json::Value| event["end"].as_u64().unwrap() <= samples;
+    assert!(entry["events"].as_array().unwrap().iter().all(inside));
+    // The signal files alone say so as well: nothing but labels is made again.
+    project.write(&path, &text.replace(",1.0000", ",0.9000"));
+    let report = build(&project, &keep);
+    assert_eq!((count(&report, "built"), count(&report, "relabelled")), (0, 1));
+}
+
 #[test]
 fn what_nobody_labelled_has_not_zero_seizures() {
     let project = Project::mini();
