@@ -177,7 +177,7 @@ impl Error {
             ),
             Self::Busy { .. } => "wait for it, or leave out `--no-wait`".to_owned(),
             Self::Io { .. } => {
-                "what is finished is kept: run the same command again when this is mended".to_owned()
+                "mend this and run the same command again: nothing that is finished is lost".to_owned()
             }
             Self::Damaged { .. } => "run `eegcache verify`".to_owned(),
             Self::Interrupted { .. } => "run the same command again to go on".to_owned(),
@@ -194,7 +194,7 @@ impl Error {
     /// Wraps a system error with what was tried and where.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io { action, path, source: without_path(source) }
     }
 
     /// Returns a configuration error with a single problem.
@@ -204,6 +204,13 @@ impl Error {
             Problem { message: message.into(), origin: None, hint: (!hint.is_empty()).then_some(hint) };
         Self::Config(ConfigError { problems: vec![problem] })
     }
+}
+
+/// The system's own error, where a library put words and the path around it.
+fn without_path(error: std::io::Error) -> std::io::Error {
+    let inner = error.get_ref().and_then(|wrapped| wrapped.source());
+    let code = inner.and_then(|inner| inner.downcast_ref::<std::io::Error>()?.raw_os_error());
+    code.map_or(error, std::io::Error::from_raw_os_error)
 }
 
 /// Everything that is wrong with a configuration, found in one pass.
@@ -231,5 +238,19 @@ impl std::fmt::Display for Problem {
             write!(f, "{origin}: ")?;
         }
         write!(f, "{}", self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_named_once() {
+        let error = fs_err::read("/nowhere/x").map_err(Error::io("read", "/nowhere/x")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read `/nowhere/x`: No such file or directory (os error 2)");
+        assert!(error.is_absence());
+        let own = Error::io("start", "it")(std::io::Error::other("no reason"));
+        assert_eq!(own.to_string(), "cannot start `it`: no reason");
     }
 }

@@ -17,7 +17,9 @@ pub(crate) fn text(report: &Inspection) -> String {
         }
     }
     text.push('\n');
-    text.push_str(&signals(report));
+    if !report.signals.is_empty() {
+        text.push_str(&signals(report));
+    }
     list(&mut text, &report.annotations, "annotation", annotation);
     list(&mut text, &report.gaps, "gap", |gap| {
         let what = if gap.seconds < 0.0 { "overlap" } else { "gap" };

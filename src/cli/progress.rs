@@ -1,7 +1,8 @@
 //! How far the work is: a bar on a terminal, plain lines elsewhere, always on stderr.
 
+use super::table::bytes;
 use crate::ops::{Items, Kind, Progress, Step};
-use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -48,7 +49,7 @@ pub(crate) fn line(text: &str) {
 }
 
 impl State {
-    /// `12/60 recordings, 3 linked, 24.1 MiB of 98.0 MiB, 4.2 recordings/s, 11 s left`
+    /// `12/60 recordings, 3 linked, 24.1 MB of 98.0 MB, 4.2 recordings/s, 11 s left`
     fn summary(&self) -> String {
         let name = self.items.map_or("", Items::name);
         let mut parts = vec![format!("{}/{} {name}", self.done, self.total)];
@@ -56,7 +57,7 @@ impl State {
             parts.push(format!("{} linked", self.linked));
         }
         if self.total_bytes > 0 {
-            parts.push(format!("{} of {}", HumanBytes(self.bytes), HumanBytes(self.total_bytes)));
+            parts.push(format!("{} of {}", bytes(self.bytes), bytes(self.total_bytes)));
         }
         let seconds = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
         if self.done > 0 && seconds > 0.2 {

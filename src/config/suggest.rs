@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest of the names that would have been right.
 
-/// Returns the candidate that `word` was probably meant to be.
+/// Returns the candidate that `word` was probably meant to be. What differs in its digits alone was meant as it stands.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let score = |candidate: &str| {
@@ -11,7 +11,10 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         let likeness = strsim::jaro_winkler(&lower, &other);
         (typo || related || likeness > 0.84).then_some(likeness + f64::from(u8::from(typo)))
     };
-    let scored = candidates.into_iter().filter_map(|candidate| Some((score(candidate)?, candidate)));
+    let letters = |name: &str| name.to_lowercase().replace(|c: char| c.is_ascii_digit(), "");
+    let differs = |candidate: &&str| lower == candidate.to_lowercase() || letters(word) != letters(candidate);
+    let candidates = candidates.into_iter().filter(differs);
+    let scored = candidates.filter_map(|candidate| Some((score(candidate)?, candidate)));
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }
 
@@ -58,5 +61,8 @@ mod tests {
         {
             assert!(!ours.iter().any(|ours| is_typo(other, ours)), "{other}");
         }
+        assert_eq!(nearest("float64", ["float32", "float16"]), None);
+        assert_eq!(nearest("Float32", ["float32", "float16"]), Some("float32"));
+        assert_eq!(nearest("flaot16", ["float32", "float16"]), Some("float16"));
     }
 }

@@ -235,7 +235,9 @@ fn place(
         let said = |what: &str| format!("line {line}: `{code}` {start} s to {end} s {what}");
         if recorded.is_cut_off && attoseconds(start) >= end_of_all {
             let note = Note::new("event-cut", said("lies behind the end of what the file holds"));
-            placed.last_mut().map(|(_, notes)| notes.push(note));
+            if let Some((_, notes)) = placed.last_mut() {
+                notes.push(note);
+            }
             continue;
         }
         let spans = to_spans(start, end, pieces, recorded)

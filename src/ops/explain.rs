@@ -3,7 +3,7 @@
 use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::model::id::Split;
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{Inventory, SourceFile};
 use crate::model::manifest::{Entry, LabelStatus, Quarantined};
 use crate::model::stem::Stem;
 use crate::ops::library::Library;
@@ -109,10 +109,7 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         path: recording.file.path.clone(),
         sha256: recording.file.sha256.map(|sha256| sha256.to_string()),
         annotations: annotations
-            .map(|file| match file.sha256 {
-                Some(sha256) => format!("{} ({sha256})", file.path),
-                None => format!("{} (not readable)", file.path),
-            })
+            .map(|file| annotation(file, entries.first().copied()))
             .chain(settings.annotations_inside().then(|| "in the recording itself".to_owned()))
             .collect(),
         position: Some(index + 1),
@@ -127,6 +124,16 @@ pub fn explain(resolved: &Resolved, name: &str) -> Result<Explanation> {
         entry: entries.first().copied().cloned(),
         parts: parts(&entries),
     })
+}
+
+/// An annotation file with its content, and with the content that the cache was made from where it was another one.
+fn annotation(file: &SourceFile, entry: Option<&Entry>) -> String {
+    let Some(sha256) = file.sha256 else { return format!("{} (not readable)", file.path) };
+    let mut recorded = entry.into_iter().flat_map(|entry| &entry.annotation.files);
+    match recorded.find(|source| source.path == file.path).filter(|source| source.sha256 != sha256) {
+        Some(before) => format!("{} ({sha256}, built from {})", file.path, before.sha256),
+        None => format!("{} ({sha256})", file.path),
+    }
 }
 
 /// What the cache alone knows of a recording, where the dataset cannot be reached.

@@ -193,7 +193,8 @@ impl Bench<'_> {
         let files: Vec<Source> = first.into_iter().chain(cross.source).collect();
         let places = time.places();
         let recorded = time.recorded(id, told.start);
-        let labels = formats::label_parts(deciding, cross.table, recipe, &recorded, &places)?;
+        let labels = formats::label_parts(deciding, cross.table, recipe, &recorded, &places)
+            .map_err(|failure| self.looked_for(recording, id, failure))?;
         let mut all = Vec::with_capacity(labels.len());
         for (mut labels, piece) in labels.into_iter().zip(&time.pieces) {
             labels.notes.extend(cross.note.clone());
@@ -201,6 +202,16 @@ impl Bench<'_> {
             all.push(self.write_labels(recording, time, piece, &files, labels, made)?);
         }
         Ok(all)
+    }
+
+    /// Adds the names that a missing annotation file could have had.
+    fn looked_for(&self, recording: &SourceRecording, id: &RecordingId, failure: Failure) -> Failure {
+        let names = source::annotation_names(&self.settings.dataset, &recording.file.path, id.as_str());
+        if failure.class != FailureClass::NoAnnotation || recording.annotation.is_some() || names.is_empty() {
+            return failure;
+        }
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        Failure::new(failure.class, format!("{}; looked for {}", failure.message, names.join(", ")))
     }
 
     fn write_labels(

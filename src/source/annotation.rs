@@ -80,6 +80,12 @@ impl<'a> Shelf<'a> {
     }
 }
 
+/// Returns the paths under which the annotation file of a recording is looked for; wildcards stand as they are.
+#[must_use]
+pub fn annotation_names(spec: &DatasetSpec, recording: &str, id: &str) -> Vec<String> {
+    spec.annotations.file.iter().filter_map(|pattern| beside(recording, Some(id), pattern)).collect()
+}
+
 fn is_wild(pattern: &str) -> bool {
     pattern.contains(['*', '?'])
 }

@@ -12,6 +12,7 @@ mod inventory;
 mod reader;
 mod walk;
 
+pub use annotation::annotation_names;
 pub use inventory::{is_reachable, look_again, recording, recordings};
 pub use reader::{ANNOTATION_BYTES_LIMIT, SourceReader, hash, open, read_small};
 

@@ -151,7 +151,15 @@ fn a_changed_annotation_or_recording_is_stale_until_the_next_build() {
     project.run(&["status", "--profile", "full"]).expect(1).says(&["STALE"]);
     project.run(&["preflight"]).expect(1).says(&["STALE"]);
     let id = entries[0]["id"].as_str().unwrap();
-    project.run(&["explain", id]).expect(0).says(&["stale", "annotation changed"]);
+    let explained =
+        project.run(&["explain", id, "--json"]).expect(0).says(&["stale", "annotation changed"]).json();
+    let changed: Vec<bool> = explained["annotations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file.as_str().unwrap().contains(", built from "))
+        .collect();
+    assert_eq!(changed, [true, false]);
     let report = build(&project, &[]);
     assert_eq!((count(&report, "relabelled"), count(&report, "built")), (1, 0), "{report}");
 
@@ -238,6 +246,8 @@ fn unacknowledged_failures_end_with_5_and_are_remembered() {
         run.says(&["truncated", "missing-channels", "no-annotation", "flat", "NEW"]);
     }
     project.run(&["preflight"]).expect(4).says(&["4 of 16 recordings are in quarantine"]);
+    let quarantine = project.run(&["build", "--json"]).expect(5).json()["quarantine"].to_string();
+    assert!(quarantine.contains("; looked for `") && quarantine.contains(".csv`"), "{quarantine}");
     // What processing would never say stays until somebody asks for another try.
     forge_text(&project.path(FULL), "the header promises", "somebody promised");
     project.run(&["build"]).expect(5).says(&["somebody promised"]);

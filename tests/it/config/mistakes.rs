@@ -293,7 +293,7 @@ const EXPERIMENT: &[(&str, &[&str])] = &[
         &["`labels.expected_share.windows`", "from 0 to 1"],
     ),
     ("labels: {expected_share: [0.1, 0.2]}\n", &["`labels.expected_share` must be a map"]),
-    ("storage: {dtype: float64}\n", &["none of `float32`, `float16`", "did you mean"]),
+    ("storage: {dtype: float64}\n", &["none of `float32`, `float16`"]),
     (
         "storage: {dtype: float16}\npreprocessing: {clip: 100}\n",
         &["x.yaml:1: `storage.dtype: float16` needs a clip of at most 64"],
