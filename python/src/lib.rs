@@ -101,7 +101,7 @@ fn verify(
     let report = attend(py, observer, 0, |cx| {
         let (settings, only) = place.with_only()?;
         if repair {
-            ops::verify::repair(cx, &settings, only.as_ref(), false)
+            ops::verify::repair(cx, &settings, false)
         } else {
             ops::verify::verify(cx, &settings, only.as_ref(), quick)
         }

@@ -142,7 +142,7 @@ pub(crate) struct VerifyArgs {
     /// Look at sizes and structure only
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Move damaged files to `.damaged/`, so that `build` makes them again
+    /// Move damaged files of all profiles to `.damaged/`, so that `build` makes them again
     #[arg(long, conflicts_with = "quick")]
     pub(crate) repair: bool,
     /// Repair also where locks do not exclude: nobody else uses the cache now

@@ -252,7 +252,7 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
     let (talk, stop) = (Talk::new(), AtomicBool::new(false));
     let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
     let report = if args.repair {
-        ops::verify::repair(&cx, &settings, only.as_ref(), args.assume_exclusive)?
+        ops::verify::repair(&cx, &settings, args.assume_exclusive)?
     } else {
         ops::verify::verify(&cx, &settings, only.as_ref(), args.quick)?
     };

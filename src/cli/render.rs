@@ -174,6 +174,9 @@ pub(crate) fn dry_run(plan: &DryRun) -> String {
     ] {
         let _ = writeln!(text, "{number:>8}  {what}");
     }
+    if plan.unchecked > 0 {
+        let _ = writeln!(text, "{:>8}  of them unchecked: right size, content not looked at", plan.unchecked);
+    }
     let _ = writeln!(text, "bytes needed {}, free {}", bytes(plan.bytes_needed), bytes(plan.bytes_free));
     if plan.to_build > 0 {
         let _ = writeln!(text, "expected time roughly {}", duration(plan.expected_seconds));
@@ -474,10 +477,19 @@ fn made(e: &Explanation, entry: &Entry, text: &mut String) {
         entry.made.signal,
         entry.made.labels.as_deref().unwrap_or("none")
     );
+    let samples = match e.parts.len() {
+        0 => format!("{} samples", entry.samples),
+        parts => {
+            format!(
+                "{} samples in {}",
+                e.parts.iter().map(|part| part.samples).sum::<u64>(),
+                count(parts, "part")
+            )
+        }
+    };
     let _ = writeln!(
         text,
-        "  content      {} samples at {} Hz, {}",
-        entry.samples,
+        "  content      {samples} at {} Hz, {}",
         entry.rate_hz,
         e.seizures.map_or("not labelled".to_owned(), |seizures| count(seizures, "seizure"))
     );

@@ -239,7 +239,7 @@ impl<'a> Cursor<'a> {
             Datum::Real(number) if number.is_finite() => Some(*number),
             Datum::Real(_) => self.wrong("a finite number", "write a plain number"),
             _ if self.is_broken() => None,
-            Datum::Text(text) if text.trim().parse::<f64>().is_ok() => {
+            Datum::Text(text) if is_plain_number(text.trim()) => {
                 self.wrong("a number", format!("remove the quotes: `{}: {}`", self.name(), text.trim()))
             }
             _ => self.wrong("a number", ""),
@@ -299,4 +299,10 @@ impl<'a> Cursor<'a> {
             self.fail(message, did_you_mean(&text, names()).trim_end().to_owned())
         })
     }
+}
+/// True for a text that YAML reads as a number where it has no quotes.
+fn is_plain_number(text: &str) -> bool {
+    let digits = text.trim_start_matches(['-', '+']);
+    let is_octal = digits.starts_with('0') && digits[1..].starts_with(|c: char| c.is_ascii_digit());
+    !is_octal && text.parse::<f64>().is_ok_and(f64::is_finite)
 }

@@ -87,6 +87,7 @@ impl Layer {
     pub fn from_environment(env: &Environment) -> Result<Self, Vec<Problem>> {
         let mut layer = Self::empty(LayerKind::Environment, "environment");
         let mut problems = Vec::new();
+        let mut spellings: BTreeMap<KeyPath, (&String, &String)> = BTreeMap::new();
         for (name, text) in env {
             let lower = name.to_lowercase();
             let Some(rest) = lower.strip_prefix("eegcache_").filter(|rest| rest.contains("__")) else {
@@ -94,6 +95,15 @@ impl Layer {
             };
             let path: KeyPath = rest.split("__").map(str::to_owned).collect();
             let origin = format!("environment variable {name}");
+            if let Some((other, before)) = spellings.insert(path.clone(), (name, text))
+                && before != text
+            {
+                problems.push(Problem {
+                    message: format!("`{name}={text}` and `{other}={before}` are two spellings of one key"),
+                    origin: Some(origin.clone()),
+                    hint: Some(format!("unset `{name}` or `{other}`")),
+                });
+            }
             problems.extend(layer.set(path, text, origin).err());
         }
         layer.expand(env);

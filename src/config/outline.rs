@@ -31,6 +31,8 @@ pub struct Outline {
     pub cache_root: Option<PathBuf>,
     /// `<cache.root>/<profile>/<cache.version>`.
     pub cache_dir: Option<PathBuf>,
+    /// Which recordings the profile takes, for instance `first_50_files`.
+    pub subset: Option<String>,
     /// The dataset's root, absolute.
     pub dataset_root: Option<PathBuf>,
     /// The signal fingerprint.

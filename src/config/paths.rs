@@ -34,5 +34,9 @@ pub(crate) fn lexical(path: &Path) -> PathBuf {
 /// Shows a path as people write it: relative where it lies below the project root.
 pub(crate) fn shown(path: &Path, project_root: &Path) -> String {
     let path = lexical(path);
-    path.strip_prefix(lexical(project_root)).unwrap_or(&path).display().to_string()
+    match path.strip_prefix(lexical(project_root)) {
+        Ok(root) if root.as_os_str().is_empty() => ".".to_owned(),
+        Ok(below) => below.display().to_string(),
+        Err(_) => path.display().to_string(),
+    }
 }

@@ -189,6 +189,7 @@ fn outline(
                 .join(cache.version.as_ref()?.as_str()),
         )
     };
+    let subset = || Some(cache.profiles.as_ref()?.get(cache.profile.as_ref()?)?.subset.to_string());
     Outline {
         project_root: around.project_root.to_owned(),
         dataset: name.map(str::to_owned),
@@ -196,6 +197,7 @@ fn outline(
         version: cache.version.as_ref().map(ToString::to_string),
         cache_root: cache.root.clone(),
         cache_dir: directory(),
+        subset: subset(),
         dataset_root: dataset.root.clone(),
         signal: signal.map(SignalRecipe::fingerprint),
         labels: labels.map(LabelRecipe::fingerprint),

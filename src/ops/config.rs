@@ -114,6 +114,7 @@ pub fn check(env: &Environment, cwd: &Path, files: &[PathBuf]) -> Result<CheckRe
     conflicts.extend(same_data_twice(&outlines));
     conflicts.extend(one_data_many_names(&outlines));
     conflicts.extend(one_name_many_data(&outlines));
+    conflicts.extend(one_place_different_members(&outlines));
     let warnings: BTreeSet<String> = cases.iter().flat_map(|(_, case)| case.warnings.clone()).collect();
     let rows = cases.iter().map(|(file, case)| row(file, case)).collect();
     Ok(CheckReport { rows, conflicts, warnings: warnings.into_iter().collect() })
@@ -214,6 +215,26 @@ fn one_place_different_data(cases: &[Case<'_>]) -> Vec<Conflict> {
                 cases,
                 message,
                 "give each meaning a `cache.version` of its own, or make the recipes equal",
+            )
+        })
+        .collect()
+}
+
+/// One directory for different recordings: each build would make the other incomplete.
+fn one_place_different_members(cases: &[Case<'_>]) -> Vec<Conflict> {
+    let groups = group(cases, |case| case.outline.subset.as_ref().and(case.outline.cache_dir.as_deref()));
+    let subset = |case: &Case<'_>| case.outline.subset.clone().unwrap_or_default();
+    let different = |cases: &Vec<Case<'_>>| cases.iter().map(subset).collect::<BTreeSet<_>>().len() > 1;
+    let conflicting = groups.iter().filter(|(_, cases)| different(cases));
+    conflicting
+        .map(|(path, cases)| {
+            let shown = shown_path(path, &cases[0].outline.project_root);
+            let takes = listed(cases, |case| format!("takes `{}`", subset(case)));
+            let message = format!("`{shown}` is to hold different recordings: {takes}");
+            conflict(
+                cases,
+                message,
+                "give each choice of recordings a profile of its own, or make `subset` equal",
             )
         })
         .collect()

@@ -30,6 +30,8 @@ pub struct DryRun {
     pub to_build: usize,
     /// Recordings in quarantine.
     pub quarantined: usize,
+    /// Recordings of the recorded size whose content was not looked at, counted as present.
+    pub unchecked: usize,
     /// Bytes that would be written.
     pub bytes_needed: u64,
     /// Bytes free.
@@ -50,7 +52,12 @@ pub fn dry_run(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> 
         settings.clone(),
         &library,
         Some(&taken),
-        Options { retry: options.retry(), shard: options.shard, ..Options::LOOK },
+        Options {
+            retry: options.retry(),
+            shard: options.shard,
+            settle: options.paranoid.then_some(*cx),
+            ..Options::LOOK
+        },
     )?;
     if survey.later().is_some() {
         build::refuse_mismatch(&survey)?;
@@ -64,6 +71,7 @@ pub fn dry_run(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> 
         to_relabel: 0,
         to_build: 0,
         quarantined: 0,
+        unchecked: 0,
         bytes_needed: 0,
         bytes_free,
         expected_seconds: 0.0,
@@ -78,6 +86,7 @@ pub fn dry_run(cx: &Context<'_>, settings: &Settings, options: BuildOptions) -> 
     dry.to_relabel = plan.count(Kind::Relabel);
     dry.to_build = plan.count(Kind::Build);
     dry.quarantined = plan.count(Kind::Quarantined);
+    dry.unchecked = survey.unchecked();
     let to_read: u64 =
         plan.of(Kind::Build).map(|task| inventory.recordings[task.recording].file.stamp.bytes).sum();
     dry.bytes_needed = estimate::bytes_needed(&survey.settings, plan, inventory);

@@ -2,22 +2,38 @@
 
 use crate::error::{Error, Result};
 use crate::model::inventory::{Inventory, SourceRecording};
+use crate::model::manifest::FileRecord;
 use crate::model::recipe::Dtype;
-use crate::model::settings::Settings;
+use crate::model::settings::{LinkMethod, Settings};
 use crate::model::stem::Stem;
 use crate::ops::survey::Survey;
-use crate::plan::{self, Kind, Plan};
+use crate::plan::{self, Action, Kind, Plan, Task, Work};
 use crate::{dsp, formats, source};
 use rayon::prelude::*;
 
 /// Recording bytes a second and thread that a two-core machine of 2026 processes; only `--dry-run` shows what follows from it.
 const BYTES_PER_SECOND: f64 = 60e6;
 
-/// Bytes that building will write. Links are free, labels next to nothing; copies are not foreseen.
+/// Bytes that a build will write. Labels are next to nothing, links are free; where nothing but copying is allowed, copies
+/// count. That the system will refuse links is not foreseen.
 #[must_use]
 pub fn bytes_needed(settings: &Settings, plan: &Plan, inventory: &Inventory) -> u64 {
     let sources: Vec<_> = plan.of(Kind::Build).map(|task| &inventory.recordings[task.recording]).collect();
-    sources.par_iter().map(|source| result_bytes(settings, source)).sum()
+    let built: u64 = sources.par_iter().map(|source| result_bytes(settings, source)).sum();
+    let are_copied = settings.link.iter().all(|method| *method == LinkMethod::Copy);
+    built + if are_copied { plan.tasks.iter().flat_map(linked).map(|record| record.bytes).sum() } else { 0 }
+}
+
+/// The files that a task links.
+fn linked(task: &Task) -> impl Iterator<Item = &FileRecord> {
+    let decisions = match &task.work {
+        Work::Files(work) => [Some(&work.signal), Some(&work.labels)],
+        Work::Quarantined(_) => [None, None],
+    };
+    decisions.into_iter().flatten().flat_map(|decision| match &decision.action {
+        Action::Link { records, .. } => records.as_slice(),
+        _ => &[],
+    })
 }
 
 /// Turns the system's word for a full disk into bytes: what is still to be written, and what is free.
@@ -38,7 +54,10 @@ pub fn explain_full_disk(survey: &Survey, error: Error) -> Error {
         source.id.as_ref().is_ok_and(|id| !is_done(id) && !is_done(&Stem::of_part(id.clone(), 0)))
     };
     let sources = plan.of(Kind::Build).map(|task| &inventory.recordings[task.recording]);
-    let needed = sources.filter(is_open).map(|source| result_bytes(settings, source)).sum();
+    let built: u64 = sources.filter(is_open).map(|source| result_bytes(settings, source)).sum();
+    // Links take nothing: who ran out of space over one was copying.
+    let copied = plan.tasks.iter().flat_map(linked).filter(|record| !done.contains_key(&record.name));
+    let needed = built + copied.map(|record| record.bytes).sum::<u64>();
     let free = survey.store.free_bytes().unwrap_or_default();
     if needed <= free {
         // Bytes are there: inodes or a quota are used up, which the system's own words say best.
@@ -76,10 +95,10 @@ fn result_bytes(settings: &Settings, recording: &SourceRecording) -> u64 {
 /// Refuses a build that cannot fit.
 pub fn refuse_full_disk(survey: &Survey) -> Result<()> {
     let (plan, inventory) = survey.plan()?;
-    if plan.count(Kind::Build) == 0 {
+    let needed = bytes_needed(&survey.settings, plan, inventory);
+    if needed == 0 {
         return Ok(());
     }
-    let needed = bytes_needed(&survey.settings, plan, inventory);
     let free = survey.store.free_bytes()?;
     if needed > free {
         return Err(Error::NoSpace { path: survey.settings.cache_root.clone(), needed, free });

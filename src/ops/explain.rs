@@ -6,6 +6,7 @@ use crate::model::id::Split;
 use crate::model::inventory::{Inventory, SourceFile};
 use crate::model::manifest::{Entry, LabelStatus, Quarantined};
 use crate::model::stem::Stem;
+use crate::model::units::Seconds;
 use crate::ops::library::Library;
 use crate::ops::load::Resolved;
 use crate::ops::marks::{self, Mark};
@@ -194,7 +195,8 @@ fn configured(resolved: &Resolved, mismatch: &Mismatch) -> Vec<Configured> {
 }
 
 fn marks(entries: &[&Entry]) -> Vec<Mark> {
-    entries.iter().flat_map(|entry| marks::marks(&entry.events, entry.rate_hz)).collect()
+    let begin = |entry: &Entry| entry.part.map_or(Seconds::ZERO, |part| part.start_s);
+    entries.iter().flat_map(|entry| marks::marks(&entry.events, entry.rate_hz, begin(entry))).collect()
 }
 
 fn parts(entries: &[&Entry]) -> Vec<Entry> {
@@ -231,7 +233,7 @@ fn file(name: &'static str, decision: &Decision, shelves: &[Shelf]) -> FileExpla
             format!("link {} from {}", names.join(", "), shelves[*shelf].place())
         }
         Action::Make => "make from the sources".to_owned(),
-        Action::Nothing => "none: unlabelled".to_owned(),
+        Action::Nothing => "do nothing: it is unlabelled".to_owned(),
     };
     FileExplanation { file: name, verdict, action, because: because(&decision.reason) }
 }

@@ -30,6 +30,9 @@ pub struct Gate {
     pub verdict: Verdict,
 }
 
+/// The splits that a profile demands, as `status` counts them.
+type Splits = BTreeMap<Split, SplitStatus>;
+
 /// The verdict of a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
@@ -104,7 +107,7 @@ impl Refusal {
 }
 
 /// Judges what a survey found, gate by gate. An error is the machine's, not a verdict.
-pub(super) fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Result<Vec<Gate>> {
+pub(super) fn gates(survey: &Survey, splits: &Splits) -> Result<Vec<Gate>> {
     let gate = |name, verdict| Gate { name, verdict };
     let mut gates = vec![gate("cache", cache(survey, splits))];
     if !matches!(gates[0].verdict, Verdict::Pass) && survey.own.held.entries.is_empty() {
@@ -112,12 +115,13 @@ pub(super) fn gates(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> R
         return Ok(gates);
     }
     let entries: Vec<&Entry> = survey.settings.splits.iter().flat_map(|s| survey.entries(*s)).collect();
-    gates.push(gate("windows", windows(survey, splits, &entries)));
-    // What is missing may hold the seizures; the first gate has said so.
-    let complete = || splits.iter().filter(|(_, status)| status.is_complete());
-    gates.extend(complete().map(|(split, status)| gate("seizures", seizures(survey, *split, status))));
+    // What is missing, or not in the manifest yet, may hold windows and seizures; the first gate has said so.
+    let mut whole = splits.clone();
+    whole.retain(|split, status| status.is_complete() && survey.is_split_on_record(*split));
+    gates.push(gate("windows", windows(survey, splits, &whole, &entries)));
+    gates.extend(whole.iter().map(|(split, status)| gate("seizures", seizures(survey, *split, status))));
     gates.extend(
-        splits.iter().filter_map(|(split, status)| {
+        whole.iter().filter_map(|(split, status)| {
             Some(gate("expected-share", expected_share(survey, *split, status)?))
         }),
     );
@@ -141,7 +145,7 @@ fn repair_hint(survey: &Survey) -> String {
     format!("run `{}`, then `{}`", survey.settings.repair_command(), survey.settings.build_command())
 }
 
-fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
+fn cache(survey: &Survey, splits: &Splits) -> Verdict {
     let settings = &survey.settings;
     let directory = settings.cache_dir().display().to_string();
     let not_ready = |message| Verdict::NotReady { message, hint: build_command(settings) };
@@ -170,7 +174,7 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
                 .collect();
             let what = if state == State::Stale { "made from older sources" } else { "missing" };
             let detail = if counts.is_empty() {
-                "the manifest was made for other recordings or splits".to_owned()
+                survey.off_record().unwrap_or_default()
             } else {
                 format!("recordings {what} ({})", counts.join(", "))
             };
@@ -180,10 +184,12 @@ fn cache(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>) -> Verdict {
 }
 
 /// Every split that is asked for has recordings, and every recording and split has windows.
-fn windows(survey: &Survey, splits: &BTreeMap<Split, SplitStatus>, entries: &[&Entry]) -> Verdict {
+fn windows(survey: &Survey, splits: &Splits, whole: &Splits, entries: &[&Entry]) -> Verdict {
+    // Where the dataset can be reached, it says which recordings there are; else only a manifest that fits.
+    let known = if survey.inventory.is_some() { splits } else { whole };
     unfit(survey.settings.windows, entries)
-        .or_else(|| without_recordings(splits))
-        .or_else(|| without_windows(survey.settings.windows, splits))
+        .or_else(|| without_recordings(known))
+        .or_else(|| without_windows(survey.settings.windows, whole))
         .unwrap_or(Verdict::Pass)
 }
 
@@ -204,7 +210,7 @@ fn unfit(windows: WindowSpec, entries: &[&Entry]) -> Option<Verdict> {
     Some(Verdict::Data { message, hint: hint.to_owned() })
 }
 
-fn without_recordings(splits: &BTreeMap<Split, SplitStatus>) -> Option<Verdict> {
+fn without_recordings(splits: &Splits) -> Option<Verdict> {
     let names = names(splits, |status| status.members == 0)?;
     let message = format!("there is no recording in {names}: training or validating there would see nothing");
     let hint = "take a larger profile, correct `dataset.splits` (of `by_subject` the seed, the shares or `pin`), or leave the \
@@ -212,9 +218,9 @@ fn without_recordings(splits: &BTreeMap<Split, SplitStatus>) -> Option<Verdict> 
     Some(Verdict::Data { message, hint: hint.to_owned() })
 }
 
-fn without_windows(windows: WindowSpec, splits: &BTreeMap<Split, SplitStatus>) -> Option<Verdict> {
+fn without_windows(windows: WindowSpec, splits: &Splits) -> Option<Verdict> {
     let is_empty = |status: &SplitStatus| status.windows.total() + status.unlabelled_windows == 0;
-    let names = names(splits, |status| status.is_complete() && is_empty(status))?;
+    let names = names(splits, is_empty)?;
     let length = windows.length_s;
     let message =
         format!("no window of {length} s in {names}: training or validating there would see nothing");
@@ -223,7 +229,7 @@ fn without_windows(windows: WindowSpec, splits: &BTreeMap<Split, SplitStatus>) -
 }
 
 /// The splits that are so, as a sentence names them.
-fn names(splits: &BTreeMap<Split, SplitStatus>, is_so: impl Fn(&SplitStatus) -> bool) -> Option<String> {
+fn names(splits: &Splits, is_so: impl Fn(&SplitStatus) -> bool) -> Option<String> {
     let names: Vec<&str> =
         splits.iter().filter(|(_, status)| is_so(status)).map(|(split, _)| split.as_str()).collect();
     (!names.is_empty()).then(|| names.join(" and "))
@@ -301,7 +307,8 @@ pub(super) fn recordings(entries: &[&Entry]) -> Verdict {
 /// The dataset's own counts: of what lies on disk where it can be reached, else of the recorded membership.
 fn expect(survey: &Survey) -> Option<Verdict> {
     let expected = &survey.settings.dataset.expect;
-    if expected.is_empty() || !is_full(&survey.settings) {
+    let is_known = survey.inventory.is_some() || survey.is_on_record();
+    if expected.is_empty() || !is_full(&survey.settings) || !is_known {
         return None;
     }
     let mut wrong = Vec::new();
@@ -365,7 +372,7 @@ fn channels(survey: &Survey, entries: &[&Entry]) -> Result<Verdict> {
 }
 
 fn quarantine(survey: &Survey) -> Verdict {
-    let unknown = survey.failures().filter(|failed| !ledger::is_known(&survey.settings, failed)).count();
+    let unknown = ledger::quarantine(survey).iter().filter(|line| !line.known).count();
     let members = survey.members.len();
     let share = (survey.settings.max_quarantined * members as f64).floor() as usize;
     let limit = share.max(2);

@@ -6,6 +6,8 @@
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, VersionName};
 use crate::model::settings::Settings;
+use crate::ops::inventory::{self, Taken};
+use crate::ops::survey::now_ns;
 use crate::store::{Claimed, Item, Store};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,10 +83,16 @@ pub struct Kept {
 /// Removes what is in the scope, or says what would be removed.
 pub fn gc(settings: &Settings, options: &GcOptions) -> Result<GcReport> {
     let store = Store::new(settings.cache_root.clone());
+    let taken = match options.scope {
+        Scope::Orphans => inventory::take(settings, &store.memo(&settings.dataset.name), now_ns())?,
+        Scope::Version(_) | Scope::OlderThan(_) => None,
+    };
     let mut run = Run {
         store: &store,
         options,
         links: BTreeMap::new(),
+        settings,
+        taken,
         report: GcReport { dry_run: options.dry_run, ..GcReport::default() },
     };
     let wanted = |profile: &&ProfileName| options.profile.as_ref().is_none_or(|only| only == *profile);
@@ -101,7 +109,7 @@ pub fn gc(settings: &Settings, options: &GcOptions) -> Result<GcReport> {
         }
     }
     if let (Scope::Version(version), false) = (&options.scope, is_known) {
-        return Err(no_version(settings, &store, version));
+        return Err(no_version(settings, &store, version, options.profile.as_ref()));
     }
     if options.scope == Scope::Orphans && options.profile.is_none() {
         run.damaged()?;
@@ -109,20 +117,34 @@ pub fn gc(settings: &Settings, options: &GcOptions) -> Result<GcReport> {
     Ok(run.report)
 }
 
-fn no_version(settings: &Settings, store: &Store, version: &VersionName) -> Error {
-    let all = settings.profiles.keys().filter_map(|profile| store.versions(profile).ok()).flatten();
-    let names: BTreeSet<String> = all.map(|version| format!("`{version}`")).collect();
+fn no_version(
+    settings: &Settings,
+    store: &Store,
+    version: &VersionName,
+    only: Option<&ProfileName>,
+) -> Error {
+    let mut names = BTreeSet::new();
+    for profile in settings.profiles.keys() {
+        let is_ours = |version: &VersionName| matches!(store.contents(profile, version), Ok(Some(_)));
+        let versions = store.versions(profile).unwrap_or_default();
+        names.extend(versions.iter().filter(|v| is_ours(v)).map(|version| format!("`{profile}/{version}`")));
+    }
     let hint = match names.len() {
         0 => "there is no version at all".to_owned(),
-        _ => format!("the versions there are {}", names.into_iter().collect::<Vec<_>>().join(", ")),
+        _ => format!("there are {}", names.into_iter().collect::<Vec<_>>().join(", ")),
     };
-    let message = format!("no profile has a version `{version}` below `{}`", settings.cache_root.display());
+    let who =
+        only.map_or_else(|| "no profile has".to_owned(), |only| format!("profile `{only}` does not have"));
+    let message = format!("{who} a version `{version}` below `{}`", settings.cache_root.display());
     Error::NotReady { message, hint }
 }
 
 struct Run<'a> {
     store: &'a Store,
     options: &'a GcOptions,
+    settings: &'a Settings,
+    /// What lies in the dataset, where orphans are asked for and it can be reached.
+    taken: Option<Taken>,
     /// How many names of each file have been removed.
     links: BTreeMap<(u64, u64), u64>,
     report: GcReport,
@@ -175,7 +197,7 @@ impl Run<'_> {
         claim: Option<crate::store::Claim>,
     ) -> Result<()> {
         if self.options.scope == Scope::Orphans {
-            let orphans = self.store.orphans(profile, version)?;
+            let orphans = self.store.orphans(profile, version, &self.members(profile))?;
             claim.map_or(Ok(()), |claim| claim.remove_orphans(&orphans))?;
             if !orphans.is_empty() {
                 self.count(place, "orphans", &orphans);
@@ -193,6 +215,13 @@ impl Run<'_> {
         }
         self.count(place, "version", &contents.ours);
         Ok(())
+    }
+
+    /// The recordings that a profile demands as it is configured now; none where the dataset cannot be reached.
+    fn members(&self, profile: &ProfileName) -> BTreeSet<String> {
+        let Some(taken) = &self.taken else { return BTreeSet::new() };
+        let inventory = taken.profile(&self.settings.for_profile(profile));
+        inventory.profile().iter().map(|recording| recording.name().to_owned()).collect()
     }
 
     fn damaged(&mut self) -> Result<()> {

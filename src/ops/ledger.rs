@@ -10,7 +10,8 @@ use crate::model::stem::Stem;
 use crate::ops::mismatch;
 use crate::ops::process::Outcome;
 use crate::ops::survey::Survey;
-use crate::plan::Kind;
+use crate::plan::{Kind, Task, Work};
+use crate::source;
 use crate::store::{Held, ManifestState, Merge};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -88,13 +89,18 @@ impl Ledger {
     /// `data.splits` limits what is built and demanded, not what is kept: the other splits stay as they were.
     fn carry_over(&mut self, survey: &Survey, held: &Held) {
         let ManifestState::Read(manifest) = &held.manifest else { return };
-        if manifest.identity.splits != survey.wanted.splits {
-            // They stay where a rule put them that is not in force any more: in this manifest a subject could be in two splits.
-            return;
-        }
         let is_aside = |name: &str, split: Split| {
             !survey.settings.splits.contains(&split) && !survey.members.contains(name)
         };
+        let spec = &survey.settings.dataset;
+        let is_moved = |e: &&Arc<Entry>| {
+            is_aside(e.id.recording().as_str(), e.split)
+                && !source::is_placed(spec, &e.source.path, &e.subject, e.split)
+        };
+        if manifest.identity.splits != survey.wanted.splits || held.entries.values().any(|e| is_moved(&e)) {
+            // They stay where a rule put them that is not in force any more: in this manifest a subject could be in two splits.
+            return;
+        }
         let members = manifest.membership.iter().filter(|member| is_aside(&member.name, member.split));
         self.aside.extend(members.cloned());
         let entries = held.entries.values().filter(|e| is_aside(e.id.recording().as_str(), e.split));
@@ -223,6 +229,24 @@ pub struct QuarantineLine {
     pub message: String,
     /// True where the dataset file acknowledges exactly this.
     pub known: bool,
+}
+
+/// The recordings of a profile that cannot be processed: by the plan, else by what is remembered.
+#[must_use]
+pub fn quarantine(survey: &Survey) -> Vec<QuarantineLine> {
+    let (Some(plan), Some(inventory)) = (&survey.plan, &survey.inventory) else {
+        return quarantine_lines(&survey.settings, survey.failures());
+    };
+    let line = |task: &Task| {
+        let Work::Quarantined(failure) = &task.work else { return None };
+        let name = inventory.recordings[task.recording].name();
+        let known = survey.settings.dataset.known_defects.get(name) == Some(&failure.class);
+        let (name, message) = (name.to_owned(), failure.message.clone());
+        Some(QuarantineLine { name, split: task.split, class: failure.class, message, known })
+    };
+    let mut lines: Vec<QuarantineLine> = plan.tasks.iter().filter_map(line).collect();
+    lines.sort_by(|a, b| a.name.cmp(&b.name));
+    lines
 }
 
 /// Failures as people and scripts see them.

@@ -39,12 +39,12 @@ pub struct Annotated {
     pub seizures: Vec<Mark>,
 }
 
-/// Merges events into stretches.
+/// Merges events into stretches; their sample 0 lies `begin` behind the recording's.
 #[must_use]
-pub fn marks(events: &[Event], rate: Rate) -> Vec<Mark> {
+pub fn marks(events: &[Event], rate: Rate, begin: Seconds) -> Vec<Mark> {
     let spans: Vec<Span> = events.iter().map(Event::span).collect();
-    let seconds =
-        |sample: u64| Seconds::of_sample(i64::try_from(sample).unwrap_or(i64::MAX), rate).to_string();
+    let time = |sample: u64| Seconds::of_sample(i64::try_from(sample).unwrap_or(i64::MAX), rate);
+    let seconds = |sample: u64| time(sample).plus(begin).to_string();
     let mark = |span: &Span| Mark {
         start_s: seconds(span.start),
         end_s: seconds(span.end),
@@ -83,7 +83,7 @@ pub(super) fn look(
             file: found.annotation.as_ref().map(|file| file.path.clone()),
             format: recipe.format.as_str(),
             status: labels.status,
-            seizures: marks(&labels.events, rate),
+            seizures: marks(&labels.events, rate, Seconds::ZERO),
         };
         Ok((annotated, labels.notes))
     };

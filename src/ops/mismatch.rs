@@ -12,12 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A version on disk means something else than the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Mismatch {
+    /// The profile that holds the version; not the one asked for where that holds none yet.
+    pub profile: ProfileName,
     /// What differs.
     pub fields: Vec<FieldDifference>,
     /// The version under which to go on: the next free one, or the one that already holds what is wanted.
     pub next_version: VersionName,
     /// True where `next_version` exists and means what the configuration means.
     pub exists: bool,
+    /// What to look at first, where a slip is likelier than another meaning.
+    #[serde(skip)]
+    pub suspect: Option<&'static str>,
 }
 
 /// A field of the recipe that differs.
@@ -48,23 +53,24 @@ pub fn mismatch_error(settings: &Settings, mismatch: &Mismatch) -> Error {
     Error::NotReady {
         message: format!(
             "VERSION_MISMATCH: `{}` was built from something else, and nothing was overwritten\n{}",
-            settings.cache_dir().display(),
+            settings.for_profile(&mismatch.profile).cache_dir().display(),
             fields.join("\n")
         ),
         hint: format!(
-            "version `{next}` {verb}: write `cache: {{version: {next}}}` or add `--set cache.version={next}`; \
+            "{}version `{next}` {verb}: write `cache: {{version: {next}}}` or add `--set cache.version={next}`; \
              files that did not change are linked, not made again",
+            mismatch.suspect.unwrap_or_default(),
             next = mismatch.next_version
         ),
     }
 }
 
-/// Compares what a version means with what is wanted; the split identity does not count.
+/// Compares what a version of `profile` means with what is wanted; the split identity does not count.
 #[must_use]
 pub fn compare(
     store: &Store,
-    settings: &Settings,
-    wanted: &Identity,
+    (settings, wanted): (&Settings, &Identity),
+    profile: &ProfileName,
     held: &Identity,
     held_recipe: Option<&Value>,
 ) -> Option<Mismatch> {
@@ -90,17 +96,28 @@ pub fn compare(
         differ(&mut fields, "label fingerprint", &held.labels.short(), &wanted.labels.short());
     }
     let (next_version, exists) = next_version(store, settings, wanted);
-    Some(Mismatch { fields, next_version, exists })
+    Some(Mismatch { profile: profile.clone(), fields, next_version, exists, suspect: None })
 }
 
-/// The version was made from other recordings under the same dataset name.
+/// The version was made from other recordings under the same dataset name; or from the same under other ids, where `renamed`
+/// is the path of one, its id in the cache and its id or name now.
 #[must_use]
-pub fn other_recordings(store: &Store, settings: &Settings, wanted: &Identity) -> Mismatch {
+pub fn other_recordings(
+    store: &Store,
+    (settings, wanted): (&Settings, &Identity),
+    renamed: Option<(&str, &str, &str)>,
+) -> Mismatch {
     let mut fields = Vec::new();
-    let root = settings.dataset.root.display().to_string();
-    differ(&mut fields, "dataset recordings", "none of those below the configured root", &root);
+    if let Some((path, held, wanted)) = renamed {
+        differ(&mut fields, &format!("id of `{path}`"), held, wanted);
+    } else {
+        let root = settings.dataset.root.display().to_string();
+        differ(&mut fields, "dataset recordings", "none of those below the configured root", &root);
+    }
+    let suspect =
+        renamed.map(|_| "correct `dataset.id` and `dataset.subject` if these are the same recordings; else ");
     let (next_version, exists) = next_version(store, settings, wanted);
-    Mismatch { fields, next_version, exists }
+    Mismatch { profile: settings.profile.clone(), fields, next_version, exists, suspect }
 }
 
 fn differ(fields: &mut Vec<FieldDifference>, field: &str, held: &str, wanted: &str) {

@@ -32,6 +32,8 @@ pub struct PreflightReport {
     pub gates: Vec<Gate>,
     /// Recordings linked just now.
     pub linked: usize,
+    /// Recordings of the recorded size whose content was not looked at.
+    pub unchecked: usize,
     /// The splits.
     pub splits: BTreeMap<Split, SplitStatus>,
     /// Things the user should hear about.
@@ -96,11 +98,18 @@ fn judge(
     if survey.inventory.is_none() {
         warnings.extend(inventory::unchecked(&survey.settings)?);
     }
+    let unchecked = survey.unchecked();
+    if unchecked > 0 {
+        warnings.push(format!(
+            "unchecked: {unchecked} of the recorded size whose content was not looked at; `{}` looks",
+            survey.settings.build_command()
+        ));
+    }
     let splits = status::splits(survey);
     let gates = gates(survey, &splits)?;
     let ready = gates.iter().all(|gate| gate.refusal().is_none());
     let (cache_dir, state) = (survey.settings.cache_dir(), survey.state);
-    Ok(PreflightReport { cache_dir, state, ready, gates, linked, splits, warnings, hold })
+    Ok(PreflightReport { cache_dir, state, ready, gates, linked, unchecked, splits, warnings, hold })
 }
 
 /// Fails with what the gate says that decides, where one is shut.

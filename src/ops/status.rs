@@ -6,7 +6,7 @@ use crate::model::manifest::{Entry, History, LabelStatus, Member};
 use crate::model::settings::Settings;
 use crate::model::window::WindowCounts;
 use crate::ops::inventory;
-use crate::ops::ledger::{QuarantineLine, quarantine_lines};
+use crate::ops::ledger::{QuarantineLine, quarantine};
 use crate::ops::library::Library;
 use crate::ops::mismatch::Mismatch;
 use crate::ops::survey::{Options, State, Survey, survey, walk};
@@ -157,8 +157,8 @@ pub fn of(survey: &Survey) -> ProfileStatus {
         reason: reason(survey, state),
         splits: splits(survey),
         linkable: plan.map_or(0, |plan| plan.count(Kind::Link)),
-        unchecked: plan.map_or(0, |plan| plan.tasks.iter().filter(|task| task.is_unchecked()).count()),
-        quarantine: quarantine_lines(&survey.settings, survey.failures()),
+        unchecked: survey.unchecked(),
+        quarantine: quarantine(survey),
         mismatch: survey.mismatch.clone(),
         durable: survey.own.held.durable,
         history,
@@ -169,11 +169,13 @@ pub fn of(survey: &Survey) -> ProfileStatus {
 fn reason(survey: &Survey, state: State) -> Option<String> {
     match state {
         State::Corrupt => survey.damage.clone(),
-        State::Incomplete if matches!(survey.own.held.manifest, ManifestState::Absent) => {
-            Some("the manifest is missing; what is finished is kept".to_owned())
-        }
-        State::Incomplete if splits(survey).values().all(|split| split.missing == 0) => {
-            Some("everything is there, but the manifest was made for other recordings or splits".to_owned())
+        State::Incomplete => {
+            let is_missing = splits(survey).values().any(|split| split.missing > 0);
+            match survey.own.held.manifest {
+                ManifestState::Read(_) if is_missing => None,
+                ManifestState::Read(_) => Some(format!("everything is there, but {}", survey.off_record()?)),
+                _ => survey.off_record(),
+            }
         }
         State::VersionMismatch if survey.later().is_some() => survey.later().map(str::to_owned),
         State::VersionMismatch => {

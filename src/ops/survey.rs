@@ -144,14 +144,7 @@ pub fn survey(
     let needed = Needed::new(inventory.as_ref(), options.shard);
     let own =
         load(library, (&settings.profile, &settings.version), &wanted, &|id| needed.has(id), options.depth)?;
-    let mismatch = own
-        .identity
-        .as_ref()
-        .and_then(|held| mismatch::compare(store, &settings, &wanted, held, own.held.recipe.as_ref()));
-    let mismatch = mismatch.or_else(|| {
-        let others = inventory.as_ref().is_some_and(|inventory| is_foreign(&own, inventory));
-        others.then(|| mismatch::other_recordings(store, &settings, &wanted))
-    });
+    let mismatch = find_mismatch(library, (&settings, &wanted), &own, inventory.as_ref())?;
     let mut survey = Survey {
         members: Members::new(&settings, inventory.as_ref(), &own.held.manifest),
         learned: Vec::new(),
@@ -172,8 +165,8 @@ pub fn survey(
     {
         survey.decide(library, inventory, options)?;
         if is_made_of_others(&survey.own, inventory) {
-            survey.mismatch =
-                Some(mismatch::other_recordings(&survey.store, &survey.settings, &survey.wanted));
+            let asked = (&survey.settings, &survey.wanted);
+            survey.mismatch = Some(mismatch::other_recordings(&survey.store, asked, None));
             survey.plan = None;
         }
     }
@@ -183,6 +176,48 @@ pub fn survey(
     survey.damage = survey.find_damage();
     survey.state = survey.find_state();
     Ok(survey)
+}
+
+/// Where the version means something else: in this profile, or where this one holds none yet, in another.
+fn find_mismatch(
+    library: &Library,
+    asked: (&Settings, &Identity),
+    own: &Loaded,
+    inventory: Option<&Inventory>,
+) -> Result<Option<Mismatch>> {
+    let (settings, wanted) = asked;
+    let store = library.store();
+    if let Some(held) = &own.identity {
+        let recipe = own.held.recipe.as_ref();
+        let mismatch = mismatch::compare(store, asked, &settings.profile, held, recipe);
+        if mismatch.is_some() {
+            return Ok(mismatch);
+        }
+    }
+    if let Some(inventory) = inventory.filter(|inventory| is_foreign(own, inventory)) {
+        return Ok(Some(mismatch::other_recordings(store, asked, renamed(own, inventory))));
+    }
+    if !own.is_empty() {
+        return Ok(None);
+    }
+    let others = settings.profiles.keys().filter(|profile| **profile != settings.profile);
+    for profile in others.filter(|profile| store.version_dir(profile, &settings.version).exists()) {
+        let other = load(library, (profile, &settings.version), wanted, &|_| false, Depth::Look)?;
+        let recipe = other.held.recipe.as_ref();
+        let mismatch =
+            other.identity.as_ref().and_then(|held| mismatch::compare(store, asked, profile, held, recipe));
+        if mismatch.is_some() {
+            return Ok(mismatch);
+        }
+    }
+    Ok(None)
+}
+
+/// A recording of the version that lies where it lay and has another id now: its path, its id then and now.
+fn renamed<'a>(own: &'a Loaded, inventory: &'a Inventory) -> Option<(&'a str, &'a str, &'a str)> {
+    let (_, entry) = own.held.entries.iter().next()?;
+    let now = inventory.recordings.iter().find(|recording| recording.file.path == entry.source.path)?;
+    Some((&entry.source.path, entry.id.recording().as_str(), now.name()))
 }
 
 /// True where a version was made for recordings of which the dataset holds none: another dataset under the same name.
@@ -343,7 +378,7 @@ impl Survey {
     }
 
     fn find_state(&self) -> State {
-        if self.own.is_empty() {
+        if self.own.is_empty() && self.mismatch.is_none() {
             return State::NotFound;
         }
         if self.damage.is_some() {
@@ -386,14 +421,60 @@ impl Survey {
 
     /// True where manifest and journals together list every file, for these members, in the configured split. A journal that
     /// is not merged yet is no defect: readers read both.
-    fn is_on_record(&self) -> bool {
-        let recorded = match &self.own.held.manifest {
-            ManifestState::Read(manifest) => Members::recorded(&self.settings, manifest) == self.members,
-            // Whoever trains reads the manifest: journals alone are not enough, and `build` merges them at once.
-            _ => false,
+    #[must_use]
+    pub fn is_on_record(&self) -> bool {
+        // Whoever found it valid has compared it already.
+        self.state == State::Valid || self.off_record().is_none()
+    }
+
+    /// True where the manifest lists a split as it is demanded, whatever it says of the others.
+    #[must_use]
+    pub fn is_split_on_record(&self, split: Split) -> bool {
+        if self.inventory.is_none() || self.state == State::Valid {
+            return self.is_on_record();
+        }
+        let ManifestState::Read(manifest) = &self.own.held.manifest else { return false };
+        let recorded = manifest.membership.iter().filter(|member| member.split == split);
+        self.own.adopted == 0
+            && self.own.identity.as_ref().is_some_and(|held| held.splits == self.wanted.splits)
+            && recorded.eq(self.members.iter().filter(|member| member.split == split))
+    }
+
+    /// Why the manifest is not one for what is asked for.
+    #[must_use]
+    pub fn off_record(&self) -> Option<String> {
+        // Whoever trains reads the manifest: journals alone are not enough, and `build` merges them at once.
+        let ManifestState::Read(manifest) = &self.own.held.manifest else {
+            return Some("the manifest is missing; what is finished is kept".to_owned());
         };
+        let wanted = self.settings.profile_spec().subset.to_string();
+        if self.inventory.is_none() && manifest.subset != wanted {
+            return Some(format!(
+                "the manifest was made for `{}`, `{wanted}` is configured",
+                manifest.subset
+            ));
+        }
+        let is_unknown = |split: &&Split| !manifest.membership.iter().any(|member| member.split == **split);
+        if let Some(split) = self.settings.splits.iter().find(is_unknown).filter(|_| self.inventory.is_none())
+        {
+            return Some(format!("the manifest was made without a recording of {split}"));
+        }
+        let is_moved = |e: &&std::sync::Arc<Entry>| {
+            !source::is_placed(&self.settings.dataset, &e.source.path, &e.subject, e.split)
+        };
+        if self.inventory.is_none()
+            && let Some(entry) = manifest.entries.iter().find(is_moved)
+        {
+            let path = &entry.source.path;
+            return Some(format!(
+                "the manifest was made under other rules: `{path}` has another subject or split now"
+            ));
+        }
         let same_split = |held: &Identity| held.splits == self.wanted.splits;
-        recorded && self.own.adopted == 0 && self.own.identity.as_ref().is_some_and(same_split)
+        let is_same = Members::recorded(&self.settings, manifest) == self.members
+            && self.own.adopted == 0
+            && self.own.identity.as_ref().is_some_and(same_split);
+        (!is_same).then(|| "the manifest was made for other recordings or splits".to_owned())
     }
 
     /// Members without files and without a remembered failure, judged by manifest and directory alone.
@@ -436,6 +517,13 @@ impl Survey {
     /// The remembered failures of the profile's members.
     pub fn failures(&self) -> impl Iterator<Item = &Quarantined> {
         self.own.held.quarantine.values().filter(|failed| self.members.contains(&failed.name))
+    }
+
+    /// How many recordings have the recorded size and were not looked at.
+    #[must_use]
+    pub fn unchecked(&self) -> usize {
+        let tasks = self.plan.iter().flat_map(|plan| &plan.tasks);
+        tasks.filter(|task| task.is_unchecked()).count()
     }
 
     /// The plan, or the error that says that the dataset cannot be reached.

@@ -77,6 +77,9 @@ pub fn verify(
     let seen = Seen::default();
     for profile in settings.profiles.keys().filter(|profile| only.is_none_or(|only| only == *profile)) {
         for version in store.versions(profile)? {
+            if !store.is_version(profile, &version)? {
+                continue;
+            }
             let check = Check { store: &store, profile, version: &version, quick, seen: &seen };
             check.run(cx, &mut report)?;
         }
@@ -85,23 +88,16 @@ pub fn verify(
     Ok(report)
 }
 
-/// Verifies everything and moves every name of what is damaged to `.damaged/`; nothing where some file could not be read,
-/// since it may share its bytes with what is damaged.
+/// Verifies all profiles, since a damaged file may have names in any, and moves every name of what is damaged to `.damaged/`;
+/// nothing where some file could not be read, since it may share its bytes with what is damaged.
 ///
 /// Refuses where locks do not exclude, unless `assume_exclusive` says that nobody else is there.
-pub fn repair(
-    cx: &Context<'_>,
-    settings: &Settings,
-    only: Option<&ProfileName>,
-    assume_exclusive: bool,
-) -> Result<VerifyReport> {
+pub fn repair(cx: &Context<'_>, settings: &Settings, assume_exclusive: bool) -> Result<VerifyReport> {
     let store = Store::new(settings.cache_root.clone());
-    // A damaged file may have names in any profile, so all are looked at whatever was asked for.
     let mut report = verify(cx, settings, None, false)?;
     if report.unread.is_empty() {
         report.moved = set_aside(cx, &store, &report.damaged, assume_exclusive)?;
     }
-    report.damaged.retain(|damage| only.is_none_or(|only| *only == damage.profile));
     Ok(report)
 }
 
@@ -219,6 +215,16 @@ impl Check<'_> {
 
     /// Judges a file. `Error::Io` where the machine would not read it.
     fn file(&self, name: &str, bytes: u64, listed: Option<&FileRecord>) -> Result<Verdict> {
+        let verdict = self.judged(name, bytes, listed)?;
+        let is_damaged = matches!(verdict, Verdict::Damaged(_));
+        if is_damaged && listed.is_none() && self.store.is_foreign(self.profile, self.version, name)? {
+            // Somebody else's, and none of our business.
+            return Ok(Verdict::Gone);
+        }
+        Ok(verdict)
+    }
+
+    fn judged(&self, name: &str, bytes: u64, listed: Option<&FileRecord>) -> Result<Verdict> {
         if let Some(record) = listed.filter(|record| record.bytes != bytes) {
             return Ok(Verdict::Damaged(format!("{bytes} bytes instead of {}", record.bytes)));
         }

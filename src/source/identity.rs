@@ -33,10 +33,25 @@ pub(super) fn identify(spec: &DatasetSpec, listed: &[Listed]) -> Result<Vec<Iden
     Ok(identities)
 }
 
+/// True where the rules of the dataset give a recording at that path this subject and this split.
+#[must_use]
+pub fn is_placed(spec: &DatasetSpec, path: &str, subject: &str, split: Split) -> bool {
+    let by_rule = alias(spec, written_subject(spec, path).unwrap_or_else(|| stem(path)));
+    by_rule == subject && spec.splits.split(path, subject) == Some(split)
+}
+
+/// The subject in a path; nothing where the regex finds none.
+fn written_subject<'a>(spec: &DatasetSpec, path: &'a str) -> Option<&'a str> {
+    spec.subject.as_ref().map_or_else(|| Some(stem(path)), |regex| group(regex, "subject", path))
+}
+
+fn alias<'a>(spec: &'a DatasetSpec, written: &'a str) -> &'a str {
+    spec.subject_aliases.get(written).map_or(written, String::as_str)
+}
+
 fn identity(spec: &DatasetSpec, listed: &Listed) -> Result<Identity> {
     let path = &listed.path;
-    let subject =
-        spec.subject.as_ref().map_or_else(|| Some(stem(path)), |regex| group(regex, "subject", path));
+    let subject = written_subject(spec, path);
     let id = if !listed.is_utf8 {
         Err(bad_name(format!("the name of `{path}` is not UTF-8")))
     } else if subject.is_none() {
@@ -44,8 +59,7 @@ fn identity(spec: &DatasetSpec, listed: &Listed) -> Result<Identity> {
     } else {
         recording_id(spec.id.as_ref(), path)
     };
-    let written = subject.unwrap_or_else(|| stem(path));
-    let subject = spec.subject_aliases.get(written).map_or(written, String::as_str).to_owned();
+    let subject = alias(spec, subject.unwrap_or_else(|| stem(path))).to_owned();
     let split = spec.splits.split(path, &subject).ok_or_else(|| {
         Error::usage(
             format!("`{path}` of dataset `{}` lies in none of the folders of `splits.directory`", spec.name),

@@ -13,6 +13,7 @@ mod reader;
 mod walk;
 
 pub use annotation::annotation_names;
+pub use identity::is_placed;
 pub use inventory::{is_reachable, look_again, recording, recordings};
 pub use reader::{ANNOTATION_BYTES_LIMIT, SourceReader, hash, open, read_small};
 

@@ -4,8 +4,12 @@ use super::dir::{Dir, fault, is_absent};
 use super::layout::{self, MANIFEST};
 use super::{Writer, setup};
 use crate::error::{Error, Result};
+use crate::model::Digest;
 use std::io::Write;
 use std::path::PathBuf;
+
+/// Bytes of a name that leave room for `.reason.txt` in the 255 of a file system.
+const LONGEST: usize = 240;
 
 impl Writer {
     /// Moves a finished file, or the manifest, to `.damaged/` below the root and writes the reason beside it.
@@ -24,15 +28,21 @@ impl Writer {
         let now_ns = setup::now_ns();
         let label = self.version_dir().path().strip_prefix(self.store().root()).unwrap_or(place.path());
         let target = format!("{}--{}--{now_ns}", label.display(), name).replace('/', "--");
+        // Names are legal that together are longer than one may be: then the reason tells what it was.
+        let target = if target.len() > LONGEST {
+            format!("{}--{now_ns}", Digest::of(target.as_bytes()))
+        } else {
+            target
+        };
         match place.rename(&leaf, &aside, &target) {
             Ok(()) => {}
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(place.error("move", &leaf)(error)),
         }
         let note = format!("{target}.reason.txt");
-        let text = format!("{name}\n{reason}\nmoved {now_ns} ns after 1970-01-01\n");
+        let text = format!("{}/{name}\n{reason}\nmoved {now_ns} ns after 1970-01-01\n", label.display());
         let written = aside
-            .create_new(&note)
+            .open_or_create(&note)
             .and_then(|file| fault::Watched(&file, "write reason").write_all(text.as_bytes()));
         written.map_err(aside.error("write", &note))?;
         place.sync()?;

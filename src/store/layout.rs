@@ -194,6 +194,11 @@ pub fn journal_name(writer: &str) -> String {
     format!("{JOURNAL_PREFIX}{writer}{JOURNAL_SUFFIX}")
 }
 
+/// The last part of a path below a version.
+pub(super) fn leaf(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// True for the name of a journal.
 #[must_use]
 pub fn is_journal_name(name: &str) -> bool {

@@ -46,7 +46,14 @@ impl Writer {
             }
         }
         let names: Vec<_> = methods.iter().map(|method| method.as_str()).collect();
-        let none = io::Error::other(format!("none of the link methods works here: {}", names.join(", ")));
+        let why = match names.len() {
+            0 => "only copies would do, which this command does not make: `eegcache build` does".to_owned(),
+            _ => format!(
+                "none of the link methods works here ({}): add `copy` to `cache.link`",
+                names.join(", ")
+            ),
+        };
+        let none = io::Error::other(why);
         Err(Error::io("link", from)(none))
     }
 

@@ -8,6 +8,8 @@ use crate::model::id::{Digest, ProfileName, VersionName};
 use crate::model::manifest::{Entry, MANIFEST_SCHEMA, Manifest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 
 const SEAL_START: &[u8] = b"{\"checksum\":\"";
@@ -130,6 +132,13 @@ fn later_schema(text: &[u8]) -> Option<u64> {
     }
     let schema = serde_json::from_slice::<Schema>(text).ok()?.schema;
     (schema > MANIFEST_SCHEMA).then_some(schema)
+}
+
+/// True where a file begins with a seal, whether or not it holds.
+pub(super) fn is_sealed(file: &File) -> std::io::Result<bool> {
+    let mut head = Vec::with_capacity(SEAL_START.len());
+    file.take(SEAL_START.len() as u64).read_to_end(&mut head)?;
+    Ok(head == SEAL_START)
 }
 
 fn check_seal(text: &[u8]) -> Result<(), String> {

@@ -11,7 +11,7 @@ use super::layout::{
 };
 use super::lock::{Lock, Patience};
 use super::merge::uncounted;
-use super::{Held, ManifestState, Store, Wait, setup};
+use super::{Held, ManifestState, Store, Wait, manifest, npz, setup};
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, Split, VersionName};
 use rustix::fs::Stat;
@@ -118,6 +118,32 @@ impl Store {
         Ok((!contents.ours.is_empty() || contents.foreign.is_empty()).then_some(contents))
     }
 
+    /// True where a version of ours lies: something of it besides a lock that a refused build has left.
+    pub fn is_version(&self, profile: &ProfileName, version: &VersionName) -> Result<bool> {
+        let components = Place::Version(profile, version).components();
+        let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(false) };
+        if is_own_manifest(&dir)? {
+            return Ok(true);
+        }
+        for split in Split::ALL {
+            let Some(files) = child(&dir, split.as_str())? else { continue };
+            for (name, kind) in files.list()? {
+                if !kind.is_dir() && is_finished(&files, &format!("{split}/{name}"))? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// True for an archive in a version that another program made.
+    pub fn is_foreign(&self, profile: &ProfileName, version: &VersionName, name: &str) -> Result<bool> {
+        let components = Place::Version(profile, version).components();
+        let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(false) };
+        let Some((split, _)) = name.split_once('/') else { return Ok(false) };
+        child(&dir, split)?.map_or(Ok(false), |files| is_finished(&files, name).map(|ours| !ours))
+    }
+
     /// Returns when the manifest of a version was written, or last found to need no change, in seconds since the epoch;
     /// nothing where there is none, nor one that a killed removal took away.
     pub fn committed_at(&self, profile: &ProfileName, version: &VersionName) -> Result<Option<i64>> {
@@ -162,7 +188,7 @@ impl Store {
         };
         let Ok(target) = dir.read_link(LATEST) else { return Ok(()) };
         if let Ok(version) = VersionName::new(target)
-            && stat(&dir, version.as_str())?.is_some()
+            && self.is_version(profile, &version)?
         {
             return Ok(());
         }
@@ -180,12 +206,18 @@ impl Store {
     }
 
     /// Returns what a version holds that nothing needs: files that neither manifest nor a journal lists and that are of no
-    /// member, unfinished files, and journals that say nothing more than the manifest. `is_alone` as in `setup::is_ended`.
-    pub fn orphans(&self, profile: &ProfileName, version: &VersionName) -> Result<Vec<Item>> {
+    /// member, neither of those on record nor of `members`, unfinished files, and journals that say nothing more than the
+    /// manifest.
+    pub fn orphans(
+        &self,
+        profile: &ProfileName,
+        version: &VersionName,
+        members: &BTreeSet<String>,
+    ) -> Result<Vec<Item>> {
         let components = Place::Version(profile, version).components();
         let Some(dir) = Dir::reach(self.root(), &components)? else { return Ok(Vec::new()) };
         let held = Held::read(Some(&dir), profile, version)?;
-        let needed = Needed::new(&held);
+        let needed = Needed::new(&held, members);
         let build = child(&dir, BUILD)?;
         let mut orphans = Vec::new();
         for item in contents(&dir)?.ours {
@@ -215,11 +247,13 @@ impl Claim {
     /// where it holds what is not ours.
     pub fn remove_version(self) -> Result<bool> {
         let dir = &self.version;
-        take_away_manifest(dir)?;
+        if is_own_manifest(dir)? {
+            take_away_manifest(dir)?;
+        }
         dir.sync()?;
         let contents = contents(dir)?;
         // Journals next: they list files as well.
-        let is_journal = |item: &&Item| item.name.rsplit('/').next().is_some_and(layout::is_journal_name);
+        let is_journal = |item: &&Item| layout::is_journal_name(layout::leaf(&item.name));
         let (journals, rest): (Vec<&Item>, Vec<&Item>) = contents.ours.iter().partition(is_journal);
         let (own, finished): (Vec<&Item>, Vec<&Item>) =
             rest.into_iter().partition(|item| item.name.starts_with(BUILD));
@@ -312,10 +346,10 @@ fn contents(dir: &Dir) -> Result<Contents> {
     let mut contents = Contents::default();
     for (name, kind) in dir.list()? {
         match (name.as_str(), kind.is_dir()) {
-            (MANIFEST, false) => contents.ours.push(item(dir, "", MANIFEST)?),
-            (BUILD, true) => list(dir, BUILD, &mut contents, is_builders)?,
+            (MANIFEST, false) if is_own_manifest(dir)? => contents.ours.push(item(dir, "", MANIFEST)?),
+            (BUILD, true) => list(dir, BUILD, &mut contents, |_, path| Ok(is_builders(path)))?,
             (split, true) if Split::from_name(split).is_some() => {
-                list(dir, split, &mut contents, |path| FileName::parse(path).is_some())?;
+                list(dir, split, &mut contents, is_finished)?;
             }
             _ => contents.foreign.push(name),
         }
@@ -323,14 +357,16 @@ fn contents(dir: &Dir) -> Result<Contents> {
     Ok(contents)
 }
 
-fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: fn(&str) -> bool) -> Result<()> {
-    let leaf = place.rsplit('/').next().unwrap_or(place);
-    let Some(dir) = child(above, leaf)? else { return Ok(()) };
+/// Says of a file by its directory and its path in the version whether it is ours.
+type IsOurs = fn(&Dir, &str) -> Result<bool>;
+
+fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: IsOurs) -> Result<()> {
+    let Some(dir) = child(above, layout::leaf(place))? else { return Ok(()) };
     for (name, kind) in dir.list()? {
         let path = format!("{place}/{name}");
         if place == BUILD && name == TEMPORARIES && kind.is_dir() {
-            list(&dir, &path, contents, |_| true)?;
-        } else if !kind.is_dir() && is_ours(&path) {
+            list(&dir, &path, contents, |_, _| Ok(true))?;
+        } else if !kind.is_dir() && is_ours(&dir, &path)? {
             contents.ours.push(item(&dir, place, &name)?);
         } else {
             contents.foreign.push(path);
@@ -339,8 +375,41 @@ fn list(above: &Dir, place: &str, contents: &mut Contents, is_ours: fn(&str) -> 
     Ok(())
 }
 
+/// True for a file of ours, whole or damaged: other programs call theirs `.npz` as well.
+fn is_finished(dir: &Dir, path: &str) -> Result<bool> {
+    if FileName::parse(path).is_none() {
+        return Ok(false);
+    }
+    let leaf = layout::leaf(path);
+    match dir.open_file(leaf) {
+        Ok(file) => npz::is_foreign(&file).map(|foreign| !foreign).map_err(dir.error("read", leaf)),
+        // No regular file: a link, a pipe. It is no file of anybody's.
+        Err(error) if error.kind() != std::io::ErrorKind::PermissionDenied => Ok(true),
+        Err(error) => Err(dir.error("read", leaf)(error)),
+    }
+}
+
+/// True where `manifest.json` has our seal, or whatever it holds, builds of ours have left their history beside it.
+fn is_own_manifest(dir: &Dir) -> Result<bool> {
+    if let Some(build) = child(dir, BUILD)?
+        && build.list()?.iter().any(|(name, _)| tells_history(name))
+    {
+        return Ok(true);
+    }
+    match dir.open_file(MANIFEST) {
+        Ok(file) => manifest::is_sealed(&file).map_err(dir.error("read", MANIFEST)),
+        // A link or a pipe is nobody's manifest.
+        Err(_) => Ok(false),
+    }
+}
+
+/// True for what a build leaves that began to write.
+fn tells_history(leaf: &str) -> bool {
+    [layout::IDENTITY, HISTORY, REMOVED].contains(&leaf) || layout::is_journal_name(leaf)
+}
+
 fn is_builders(path: &str) -> bool {
-    let leaf = path.rsplit('/').next().unwrap_or(path);
+    let leaf = layout::leaf(path);
     [LOCK, layout::MERGE, layout::IDENTITY, HISTORY, REMOVED].contains(&leaf)
         || layout::is_shard_name(leaf)
         || layout::is_journal_name(leaf)
@@ -367,30 +436,36 @@ fn says_nothing_new(build: &Dir, name: &str, held: &Held) -> Result<bool> {
 }
 
 /// What a version needs of its files.
-struct Needed {
+struct Needed<'a> {
     listed: BTreeSet<String>,
-    members: BTreeSet<String>,
+    recorded: BTreeSet<String>,
+    /// The members that the configuration in force demands.
+    members: &'a BTreeSet<String>,
     /// Without a manifest nobody knows what is needed.
     is_known: bool,
 }
 
-impl Needed {
-    fn new(held: &Held) -> Self {
+impl<'a> Needed<'a> {
+    fn new(held: &Held, members: &'a BTreeSet<String>) -> Self {
         let records = held.entries.values().flat_map(|entry| entry.files.iter());
         let listed = records.map(|record| record.name.clone()).collect();
-        let (members, is_known) = match &held.manifest {
+        let (recorded, is_known) = match &held.manifest {
             ManifestState::Read(manifest) => {
                 (manifest.membership.iter().map(|member| member.name.clone()).collect(), true)
             }
             _ => (BTreeSet::new(), false),
         };
-        Self { listed, members, is_known }
+        Self { listed, recorded, members, is_known }
     }
 
     fn needs(&self, name: &str) -> bool {
         let Some(file) = FileName::parse(name) else { return true };
+        let id = file.id.recording().as_str();
         // A member's file may be adopted by the next build.
-        !self.is_known || self.listed.contains(name) || self.members.contains(file.id.recording().as_str())
+        !self.is_known
+            || self.listed.contains(name)
+            || self.recorded.contains(id)
+            || self.members.contains(id)
     }
 }
 

@@ -160,6 +160,9 @@ fn each_part_is_processed_as_a_recording_of_its_own() {
     let totals = &project.manifest(CACHE)["totals"]["train"];
     assert_eq!((&totals["recordings"], &totals["samples"]), (&4.into(), &8000.into()));
     project.run(&["explain", "a_gaps", "--json"]).expect(0).says(&["a_gaps.part002", "VALID"]);
+    // Times count from the recording's begin, not from the part's.
+    let explained = project.run(&["explain", "a_gaps"]).expect(0);
+    explained.says(&["samples in 3 parts", "18 s to 20 s", "30.5 s to 35.0 s"]);
     project.run(&["preflight"]).expect(0);
     project.run(&["verify"]).expect(0);
     project.run(&["inspect", "data/train/a_gaps.edf"]).expect(0).says(&["2 gaps of 11.5 s together"]);

@@ -1,6 +1,7 @@
 //! `gc`: what it removes, what it leaves alone, and what it looks like when it is killed.
 
 use crate::project::{Project, Run};
+use ndarray_npy::NpzWriter;
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,10 @@ fn without_a_scope_it_names_the_scopes() {
     {
         project.run(&[&["gc"], arguments].concat()).expect(2);
     }
-    project.run(&["gc", "--version", "mini_v9"]).expect(1).says(&["no profile has a version", "`mini_v1`"]);
+    project
+        .run(&["gc", "--version", "mini_v9"])
+        .expect(1)
+        .says(&["no profile has a version", "`full/mini_v1`"]);
     assert!(tree(&project.path("cache")) == before);
 }
 
@@ -172,6 +176,54 @@ fn nothing_that_is_not_ours_is_touched() {
     project.run(&["status", "--profile", "full"]).expect(1).says(&["NOT_FOUND"]);
     project.run(&["build"]).expect(0);
     project.run(&["status", "--profile", "full"]).expect(0).says(&["VALID"]);
+}
+
+/// Another program's cache under names like ours, in our place and without our traces.
+fn foreign(project: &Project) -> BTreeMap<PathBuf, Vec<u8>> {
+    let place = project.path("cache/full/origin_cache");
+    fs_err::create_dir_all(place.join("train")).unwrap();
+    fs_err::write(place.join("manifest.json"), "{\"files\": [\"train/a_windows.npz\"]}").unwrap();
+    let mut archive = NpzWriter::new(fs_err::File::create(place.join("train/a_windows.npz")).unwrap());
+    archive.add_array("windows", &ndarray::arr1(&[1.0_f32, 2.0])).unwrap();
+    archive.finish().unwrap();
+    let then = SystemTime::now() - Duration::from_secs(60 * 24 * 3600);
+    let file = fs_err::File::options().append(true).open(place.join("manifest.json")).unwrap();
+    file.file().set_modified(then).unwrap();
+    tree(&place)
+}
+
+#[test]
+fn another_programs_cache_is_neither_removed_nor_repaired() {
+    let project = built();
+    let theirs = foreign(&project);
+    let stats = project.path(FULL).join("train/stats.npz");
+    let place = project.path("cache/full/origin_cache");
+    fs_err::copy(place.join("train/a_windows.npz"), &stats).unwrap();
+    project.run(&["gc", "--older-than", "30d"]).expect(0).says(&["freed 0 B"]);
+    project.run(&["gc", "--orphans"]).expect(0).says(&["freed 0 B"]);
+    project.run(&["verify"]).expect(0);
+    project.run(&["verify", "--quick"]).expect(0);
+    project.run(&["verify", "--repair"]).expect(0);
+    assert!(tree(&place) == theirs && stats.exists());
+    project.run(&["gc", "--version", "mini_v1", "--profile", "full"]).expect(0).says(&["train/stats.npz"]);
+    assert!(stats.exists() && !project.path(FULL).join("manifest.json").exists());
+    // What is left is no version, and `latest` does not lead there.
+    assert!(fs_err::symlink_metadata(project.path("cache/full/latest")).is_err());
+    let gone = project.run(&["gc", "--version", "mini_v1", "--profile", "full"]).expect(1);
+    gone.says(&["profile `full` does not have a version `mini_v1`", "`smoke/mini_v1`"]);
+}
+
+#[test]
+fn what_the_configuration_demands_is_no_orphan() {
+    let project = Project::mini();
+    project.run(&["build", "--profile", "smoke"]).expect(0);
+    let before = project.contents("cache");
+    let fewer = ["--profile", "smoke", "--set", "cache.profiles.smoke.subset=first_3_files"];
+    project.run(&[&["build"], &fewer[..]].concat()).expect(0);
+    project.run(&["gc", "--orphans"]).expect(0).says(&["freed 0 B"]);
+    assert!(project.contents("cache") == before);
+    project.run(&[&["gc", "--orphans"], &fewer[2..]].concat()).expect(0).says(&["orphans"]);
+    assert!(project.contents("cache").len() < before.len());
 }
 
 #[test]

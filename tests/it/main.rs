@@ -19,6 +19,7 @@ mod gc;
 mod golden_dsp;
 mod inspect;
 mod invariant;
+mod judging;
 mod layers;
 mod project;
 mod quality;

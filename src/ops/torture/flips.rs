@@ -114,7 +114,7 @@ fn repair_moves_every_name_aside_and_build_brings_the_bytes_back() {
             assert_eq!(fs_err::metadata(moved).unwrap().ino(), inode, "moved, not copied or written");
             let reason = fs_err::read_to_string(format!("{moved}.reason.txt")).unwrap();
             let lines: Vec<&str> = reason.lines().collect();
-            assert!(lines[0] == "train/a_1.npz" && !lines[1].is_empty(), "{reason}");
+            assert!(lines[0].ends_with("/train/a_1.npz") && !lines[1].is_empty(), "{reason}");
             assert!(lines[2].starts_with("moved ") && lines[2].ends_with(" ns after 1970-01-01"), "{reason}");
         }
         assert!(SIGNAL.iter().all(|name| !world.path("cache").join(name).exists()));

@@ -134,7 +134,7 @@ fn a_repair_that_cannot_read_moves_nothing() {
     let mut unread = 0;
     for (at, _) in operations.iter().enumerate().filter(|(_, name)| **name == "read file") {
         plan(Some(Plan { at, forever: false, fault: Fault::Error(Errno::IO) }));
-        let report = quietly(|cx| crate::ops::verify::repair(cx, &settings, None, false)).unwrap();
+        let report = quietly(|cx| crate::ops::verify::repair(cx, &settings, false)).unwrap();
         plan(None);
         assert!(report.unread.len() == 1 && report.moved.is_empty(), "{report:?}");
         assert!(report.unread[0].reason.starts_with("cannot read "), "{report:?}");

@@ -213,7 +213,7 @@ fn verify_all(settings: &Settings, quick: bool) -> Result<VerifyReport> {
 
 /// What could not be read is an error here, as it is one of the program's.
 fn repair_all(settings: &Settings) -> Result<VerifyReport> {
-    readable(quietly(|cx| repair(cx, settings, None, false))?)
+    readable(quietly(|cx| repair(cx, settings, false))?)
 }
 
 fn readable(report: VerifyReport) -> Result<VerifyReport> {

@@ -10,6 +10,7 @@ mod tests;
 mod write;
 
 pub use crate::container::npy::Element;
+pub(super) use read::is_foreign;
 pub use read::{Archive, Flaw, Member};
 pub(super) use read::{hash, verify};
 pub(super) use write::{Array, label_arrays, signal_arrays, write};

@@ -107,6 +107,15 @@ impl Archive {
     }
 }
 
+/// True for an archive that another program finished. What is no whole archive may be one of ours that was damaged.
+pub(in crate::store) fn is_foreign(file: &File) -> std::io::Result<bool> {
+    const END: &[u8] = b"PK\x05\x06";
+    let size = file.metadata()?.len();
+    let tail = read_at(file, size.saturating_sub(LONGEST_TAIL), size.min(LONGEST_TAIL))?;
+    let has_end = tail.len().checked_sub(END_BYTES).is_some_and(|at| tail[at..].starts_with(END));
+    Ok(has_end && decode_frames(&tail).is_none())
+}
+
 /// Reads the whole file once and compares every byte with what it ought to be.
 pub(in crate::store) fn verify(file: &File) -> Result<Verified, Flaw> {
     let archive = Archive::read(file)?;

@@ -506,6 +506,12 @@ fn mistakes_outside_of_files() {
             &["environment variable EEGCACHE_CAHE__PROFILE", "did you mean `cache`?"],
         ),
         (
+            p().env("EEGCACHE_WINDOWS__STRIDE_S", "8").env("EEGCACHE_windows__stride_s", "7"),
+            &[
+                "`EEGCACHE_windows__stride_s=7` and `EEGCACHE_WINDOWS__STRIDE_S=8` are two spellings of one key",
+            ],
+        ),
+        (
             p().env("EEGCACHE_WINDOWS__STRIDE_S", "ten"),
             &["environment variable EEGCACHE_WINDOWS__STRIDE_S: `windows.stride_s` must be a number"],
         ),

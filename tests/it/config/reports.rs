@@ -82,6 +82,10 @@ fn conflicts_between_files_are_found() {
     conflict(&["cache: {version: same}", "data: {dataset: tusz}\ncache: {version: same}"], "dataset tusz");
     conflict(&["", "cache: {root: other}"], "the same data is kept below 2 cache roots");
     conflict(&["", "cache: {version: v2}"], "the same data is kept under 2 versions");
+    conflict(
+        &["", "cache: {profiles: {full: {subset: first_5_files}}}"],
+        "is to hold different recordings: `0.yaml` takes `all_files`; `1.yaml` takes `first_5_files`",
+    );
     // Each names a directory that is not its own: two mistakes, and one between them.
     let named = "data: {cache_dir: c}";
     assert_eq!(count(&[named, &format!("cache: {{profile: smoke}}\n{named}")]), 3);
