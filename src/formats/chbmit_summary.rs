@@ -134,7 +134,9 @@ mod tests {
     #[test]
     fn a_recording_finds_its_section() {
         let text = format!("{HEAD}Channels changed:\nChannel 1: FP2-F8\nChannel 5: -\n\n{TWO}");
-        for text in [text.clone(), text.replace('\n', "\r\n"), format!("\u{feff}{text}")] {
+        for text in
+            [text.clone(), text.replace('\n', "\r\n"), text.replace('\n', "\r"), format!("\u{feff}{text}")]
+        {
             for (name, rows, none, duration) in [
                 ("a_01.edf", "", true, Some("7210")),
                 ("A_02.EDF", "362-414 seiz, 700.5-720 seiz", false, None),

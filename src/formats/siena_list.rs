@@ -160,7 +160,12 @@ mod tests {
 
     #[test]
     fn blocks_belong_to_the_recording_named_last() {
-        for text in [LIST.to_owned(), LIST.replace('\n', "\r\n"), format!("\u{feff}{LIST}")] {
+        for text in [
+            LIST.to_owned(),
+            LIST.replace('\n', "\r\n"),
+            LIST.replace("\r\n", "\n").replace('\n', "\r"),
+            format!("\u{feff}{LIST}"),
+        ] {
             assert_eq!(times(&text, "P-1.edf"), "71916-71986 seiz");
             assert_eq!(times(&text, "p-2.EDF"), "3601-3631 seiz, 7206-7260 seiz, 10800-10810 seiz");
             assert_eq!(times(&text, "P-3.edf"), "");
