@@ -13,6 +13,9 @@ use crate::model::{Failure, FailureClass, Note, Seconds};
 /// The code of rows whose format knows seizures only.
 pub const SEIZURE: &str = "seiz";
 
+/// The code of the note on a seizure whose end is written as several times; its text begins with `line N:`, the row's line.
+pub(super) const TWO_ENDS: &str = "two-ends";
+
 /// The most rows that are taken from a file.
 const ROW_LIMIT: usize = 1_000_000;
 /// The longest code, in bytes.

@@ -15,8 +15,8 @@ pub const CONTAINER_REVISION: u64 = 1;
 /// Revision of what is measured of every recording (`model::quality`): it stands in a signal's `entry.json`.
 pub const QUALITY_REVISION: u64 = 1;
 /// Revision of the readers: a failure is tried again when it rises.
-// 2: dots at the end of a label are taken off.
-pub const READER_REVISION: u64 = 2;
+// 2: dots at the end of a label are taken off. 3: lists of seizures whose recordings are named before the headings.
+pub const READER_REVISION: u64 = 3;
 
 /// A signal recipe and a label recipe; each has its own fingerprint and its own files.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -283,6 +283,37 @@ fn siena_is_read_by_clock_times() {
 }
 
 #[test]
+fn lists_may_begin_with_what_all_their_seizures_share() {
+    let bed = Bed::new("siena");
+    let put = |path: &str, seconds: usize, time: &str| {
+        bed.put(path, &recording(&ELECTRODES, 2, seconds, "01.01.16", time).to_bytes());
+    };
+    let list = "PN01\n\nFile name: PN01.edf\nRegistration start time: 19.00.44\nRegistration end time: 19.30.44\n\n\
+                Seizure n 1\nStart time: 19:11:02\nEnd time: 19:11:56\n\nSeizure n 2\nStart time: 19:20:02\nEnd time: 19:20:56\n";
+    bed.put("PN01/Seizures-list-PN01.txt", list.as_bytes());
+    put("PN01/PN01-1.edf", 1800, "19.00.44");
+    let list = "Seizure n 2\nFile name: PN10-2.edf\nRegistration start time: 11.30.00\nSeizure start time: 11.40.13\n\
+                Seizure end time: 11.41.04 opure 11.40.43\n";
+    bed.put("PN10/Seizures-list-PN10.txt", list.as_bytes());
+    put("PN10/PN10-2.edf", 900, "11.30.00");
+    let manifest = bed.build(5);
+    assert_eq!(events(&manifest), map(&[("PN01-1", "1236-1344 seiz, 2316-2424 seiz")]));
+    assert_eq!(quarantine(&manifest), map(&[("PN10-2", "bad-annotation")]));
+    let message = manifest["quarantine"][0]["message"].as_str().unwrap();
+    assert!(message.contains("11.41.04 opure 11.40.43") && message.contains("`fixes`"), "{message}");
+    // Whoever has looked says which end it is.
+    let siena = bed.project.read("configs/datasets/siena.yaml");
+    let fix = "    PN10-2:\n      - {onset: 613, end: 643, why: seen}\n";
+    bed.project.write("configs/datasets/siena.yaml", &(siena + fix));
+    bed.project.write("other.yaml", "cache: {version: siena_v2}\n");
+    bed.run(&["build", "-c", "cheap.yaml", "-c", "other.yaml"]).expect(0);
+    let manifest = bed.project.manifest("cache/full/siena_v2");
+    let expected = map(&[("PN01-1", "1236-1344 seiz, 2316-2424 seiz"), ("PN10-2", "1226-1286 seiz")]);
+    assert_eq!(events(&manifest), expected);
+    assert_eq!(notes(entry(&manifest, "PN10-2")), ["two-ends"]);
+}
+
+#[test]
 fn tables_of_events_lie_beside_bids_recordings() {
     let Some(source) = data("seizeit2") else { return };
     let bed = Bed::new("seizeit2");
