@@ -72,6 +72,12 @@ pub fn has_seizures(table: &AnnotationTable, recipe: &LabelRecipe) -> bool {
     table.rows.iter().any(|row| recipe.is_seizure(&row.code))
 }
 
+/// True where a table has no row, and the recipe takes that for silence and not for the absence of seizures.
+#[must_use]
+pub fn says_nothing(table: &AnnotationTable, recipe: &LabelRecipe) -> bool {
+    table.rows.is_empty() && !table.says_none && recipe.no_row_means == NoRowMeans::Unlabelled
+}
+
 /// Turns the rows of a recording into labels.
 ///
 /// No `table` means no annotation file, and `recipe.unlabelled` decides; so it does for a table without a row where
@@ -109,15 +115,12 @@ pub fn label_parts(
 ) -> Result<Vec<Labels>, Failure> {
     let Recorded { samples, rate, .. } = *recorded;
     let fixes = recipe.fixes.get(recorded.id.as_str()).map_or(&[][..], Vec::as_slice);
-    let says_nothing = |table: &AnnotationTable| {
-        table.rows.is_empty() && !table.says_none && recipe.no_row_means == NoRowMeans::Unlabelled
+    let missing = match (&table, recipe.format) {
+        (Some(_), _) => "the annotation file has no row for it",
+        (None, AnnotationFormat::EdfAnnotations) => "no EDF+ annotations belong to it",
+        (None, _) => "no annotation file belongs to it",
     };
-    let missing = if table.is_some() {
-        "the annotation file has no row for it"
-    } else {
-        "no annotation file belongs to it"
-    };
-    let Some(mut table) = table.filter(|table| !says_nothing(table)) else {
+    let Some(mut table) = table.filter(|table| !says_nothing(table, recipe)) else {
         return without_table(recipe, fixes, missing).map(|labels| vec![labels; pieces.len()]);
     };
     check_codes(&table, recipe)?;

@@ -153,8 +153,8 @@ fn read_annotations(
     let table = deciding.and_then(|bytes| formats::read_annotations(labels.format, &bytes, name).ok());
     recording.seizures = match table {
         Some(table) if formats::has_seizures(&table, labels) => Seizures::Some,
-        Some(_) => Seizures::None,
-        None => Seizures::Unknown,
+        Some(table) if !formats::says_nothing(&table, labels) => Seizures::None,
+        _ => Seizures::Unknown,
     };
     unread
 }

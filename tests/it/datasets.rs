@@ -204,6 +204,48 @@ fn chbmit_is_read_by_its_summaries() {
     assert_eq!(again.expect(5).json()["schema"], 1);
 }
 
+#[test]
+fn a_recording_that_is_named_with_a_plus_has_an_id_of_its_own() {
+    let bed = Bed::new("chbmit");
+    for name in ["chb02_16", "chb02_16+", "chb17a_03"] {
+        let file = recording(&BIPOLAR, 2, 60 + name.len(), "01.01.70", "00.00.00");
+        bed.put(&format!("{}/{name}.edf", &name[..5]), &file.to_bytes());
+    }
+    let section = |name: &str, start: u32| {
+        format!(
+            "File Name: {name}.edf\nNumber of Seizures in File: 1\nSeizure Start Time: {start} seconds\nSeizure End Time: {} seconds\n",
+            start + 6
+        )
+    };
+    bed.put("chb02/chb02-summary.txt", (section("chb02_16", 13) + &section("chb02_16+", 29)).as_bytes());
+    bed.put("chb17/chb17-summary.txt", section("chb17a_03", 9).as_bytes());
+    let manifest = bed.build(0);
+    let expected =
+        map(&[("chb02_16", "26-38 seiz"), ("chb02_chb02_16", "58-70 seiz"), ("chb17a_03", "18-30 seiz")]);
+    assert_eq!(events(&manifest), expected);
+    assert_eq!(entry(&manifest, "chb02_chb02_16")["subject"], "chb02");
+}
+
+#[test]
+fn a_recording_that_a_summary_does_not_name_is_taken_last() {
+    let bed = Bed::new("chbmit");
+    for name in ["chb02_01", "chb02_02", "chb02_03"] {
+        let file = recording(&BIPOLAR, 2, 50 + name.as_bytes()[7] as usize, "01.01.70", "00.00.00");
+        bed.put(&format!("chb02/{name}.edf"), &file.to_bytes());
+    }
+    let summary = "File Name: chb02_02.edf\nNumber of Seizures in File: 0\nFile Name: chb02_03.edf\n\
+                   Number of Seizures in File: 1\nSeizure Start Time: 13 seconds\nSeizure End Time: 21 seconds\n";
+    bed.put("chb02/chb02-summary.txt", summary.as_bytes());
+    bed.project.write(
+        "balanced.yaml",
+        "labels: {unlabelled: keep}\ncache:\n  profile: smoke\n  profiles:\n    smoke: {subset: balanced_2_files}\n    \
+         dev: {subset: balanced_3_files}\n    full: {subset: balanced_3_files}\n",
+    );
+    bed.run(&["build", "-c", "cheap.yaml", "-c", "balanced.yaml"]).expect(0);
+    let manifest = bed.project.manifest("cache/smoke/chbmit_v1_256hz_bipolar18");
+    assert_eq!(events(&manifest), map(&[("chb02_02", ""), ("chb02_03", "26-42 seiz")]));
+}
+
 /// The channels as the recipe leaves them, and the notes that say where they come from.
 fn banana(bed: &Bed, file: &Path) -> (Vec<String>, Vec<String>) {
     let arguments =
