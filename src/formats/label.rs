@@ -330,6 +330,7 @@ mod tests {
             format: AnnotationFormat::TuszCsv,
             seizure: codes(&["seiz", "fnsz", "gnsz"]),
             background: codes(&["bckg"]),
+            cross_check: None,
             unlabelled: Unlabelled::Error,
             no_row_means: NoRowMeans::Empty,
             names: BTreeMap::new(),

@@ -303,8 +303,7 @@ impl Bench<'_> {
     fn cross_check(&self, recording: &SourceRecording) -> Result<CrossCheck, Failure> {
         let Some(file) = &recording.cross_check else { return Ok(CrossCheck::default()) };
         let recipe = &self.settings.recipe.labels;
-        let named = self.settings.dataset.annotations.cross_check_format;
-        let format = named.unwrap_or_else(|| recipe.format.cross_check());
+        let format = recipe.cross_check.unwrap_or_else(|| recipe.format.cross_check());
         let (bytes, source) = match self.annotation_bytes(file) {
             Ok(read) => read,
             Err(failure) if failure.class.is_transient() => return Err(failure),
