@@ -38,8 +38,17 @@ pub(super) struct Timeline {
 #[derive(Clone, Default)]
 pub(super) struct Told {
     pub(super) start: formats::Start,
+    /// It has an annotation signal.
+    pub(super) is_annotated: bool,
     pub(super) annotations: Vec<Tal>,
     pub(super) notes: Vec<Note>,
+}
+
+impl Told {
+    /// Its own annotations; nothing where it has no room for any.
+    pub(super) fn table(&self) -> Result<Option<formats::AnnotationTable>, Failure> {
+        formats::own_annotations(self.is_annotated, &self.annotations, &self.notes)
+    }
 }
 
 /// The deciding annotations, the file they are from, and what the recording has to say to them.
@@ -254,8 +263,7 @@ impl Bench<'_> {
         };
         if self.settings.annotations_inside() {
             let told = told(true)?;
-            let table = formats::own_annotations(&told.annotations, &told.notes)?;
-            return Ok((Some(table), None, told));
+            return Ok((told.table()?, None, told));
         }
         let Some(file) = &recording.annotation else { return Ok((None, None, told(false)?)) };
         let (bytes, source) = self.annotation_bytes(file)?;
@@ -287,7 +295,8 @@ impl Bench<'_> {
         let recipe = &self.settings.recipe.signal;
         let read = formats::read_recording(&mut reader, &header, &[], recipe.truncated, recipe.gaps)?;
         expect(reader.finish()?.0 == source)?;
-        Ok(Told { start, annotations: read.annotations, notes: read.notes })
+        let is_annotated = formats::has_annotations(&header);
+        Ok(Told { start, is_annotated, annotations: read.annotations, notes: read.notes })
     }
 
     fn annotation_bytes(&self, file: &SourceFile) -> Result<(Vec<u8>, Source), Failure> {

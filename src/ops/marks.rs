@@ -74,7 +74,7 @@ pub(super) fn look(
     let found = source::recording(&settings.dataset, &relative).ok().flatten()?;
     let id = found.id.clone().ok()?;
     let labelled = || {
-        let table = table(settings, &found, recording)?;
+        let table = table(settings, &found, (header, recording))?;
         let (start, offset) = (formats::start(header), recording.offset);
         let is_cut_off = formats::is_cut_off(&recording.notes);
         let recorded = Recorded { id: &id, samples, rate, start, offset, is_cut_off };
@@ -93,10 +93,11 @@ pub(super) fn look(
 fn table(
     settings: &Settings,
     found: &SourceRecording,
-    recording: &Recording,
+    (header, recording): (&Header, &Recording),
 ) -> Result<Option<formats::AnnotationTable>, Failure> {
     if settings.annotations_inside() {
-        return formats::own_annotations(&recording.annotations, &recording.notes).map(Some);
+        let is_annotated = formats::has_annotations(header);
+        return formats::own_annotations(is_annotated, &recording.annotations, &recording.notes);
     }
     let Some(file) = &found.annotation else { return Ok(None) };
     let (bytes, _, _) = source::read_small(&settings.dataset.root, &file.path)?;

@@ -152,6 +152,7 @@ impl Cut<'_> {
     pub(super) fn told(&self) -> Told {
         Told {
             start: formats::start(&self.raw.header),
+            is_annotated: formats::has_annotations(&self.raw.header),
             annotations: self.raw.recording.annotations.clone(),
             notes: self.raw.recording.notes.clone(),
         }

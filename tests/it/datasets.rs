@@ -502,3 +502,34 @@ fn annotations_may_lie_in_the_recordings() {
     assert_eq!(entry(&other, "a")["made"]["labels"], "relabelled");
     assert_eq!(events(&other), map(&[("a", "20-60 Seizure left"), ("b", ""), ("c", ""), ("d", "")]));
 }
+
+#[test]
+fn a_recording_without_annotation_signal_has_no_annotations() {
+    let bed = Bed::new("clinic");
+    let own = "cache: {version: clinic}\nlabels: {seizure: [Seizure], background: [\"*\"]}\ndataset:\n  root: ${EEG_DATA_ROOT}\n  \
+               recordings: \"*.edf\"\n  splits: {by_subject: {seed: 1, train: 1, val: 0}}\n  annotations: {format: edf_annotations}\n";
+    bed.project.write("configs/datasets/clinic.yaml", own);
+    let file = |time: &str| recording(&ELECTRODES, 2, 100, "01.01.03", time);
+    bed.put("plain.edf", &file("10.00.00").to_bytes());
+    bed.put("quiet.edf", &file("11.00.00").plus("EDF+C", &["+0"]).to_bytes());
+    let manifest = bed.build(5);
+    assert_eq!(quarantine(&manifest), map(&[("plain", "no-annotation")]));
+    assert_eq!(entry(&manifest, "quiet")["annotation"]["status"], "labelled-empty");
+    let inspect = |name: &str, more: &[&str]| {
+        let file = bed.project.path("data").join(name);
+        bed.run(&[&["inspect", file.to_str().unwrap(), "--json"], more].concat()).json().to_string()
+    };
+    assert!(inspect("plain.edf", &[]).contains("no-annotation"));
+    assert!(inspect("quiet.edf", &[]).contains("labelled-empty"));
+    // Both when the signal is made and when only labels are.
+    for (version, made) in
+        [("clinic2", "labels: {unlabelled: keep}"), ("clinic3", "labels: {unlabelled: keep, seizure: [S]}")]
+    {
+        bed.project.write("keep.yaml", &format!("cache: {{version: {version}}}\n{made}\n"));
+        bed.run(&["build", "-c", "cheap.yaml", "-c", "keep.yaml"]).expect(0);
+        let kept = bed.project.manifest(&format!("cache/full/{version}"));
+        assert_eq!(entry(&kept, "plain")["annotation"]["status"], "unlabelled", "{version}");
+        assert_eq!(entry(&kept, "quiet")["annotation"]["status"], "labelled-empty", "{version}");
+    }
+    assert!(inspect("plain.edf", &["-c", "keep.yaml"]).contains("unlabelled"));
+}
