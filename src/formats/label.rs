@@ -15,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// An event may reach this far out of the recording, in attoseconds: 1 s.
 const OVERHANG: i128 = ATTOSECONDS;
 
+const IN_GAP: &str = "lies in a gap: none of it was recorded";
+const LEFT_OUT: &str = "lies in a stretch that is left out";
+
 /// What gets labels of its own: a whole recording, or a part of one that was split at its gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
@@ -29,7 +32,7 @@ pub struct Piece {
 pub struct Recorded<'a> {
     /// Its id.
     pub id: &'a RecordingId,
-    /// Samples at `rate`, from its sample 0 to its end, gaps included.
+    /// Samples at `rate`, from its sample 0 to its end, gaps and stretches that were left out included.
     pub samples: u64,
     /// The rate of the labels.
     pub rate: Rate,
@@ -146,10 +149,15 @@ pub fn label_parts(
 }
 
 /// From sample 0 to the end of the last piece, in attoseconds.
-fn length(pieces: &[Piece], rate: Rate) -> i128 {
+fn kept_length(pieces: &[Piece], rate: Rate) -> i128 {
     pieces
         .last()
         .map_or(0, |last| attoseconds(last.start).saturating_add(length_attoseconds(last.samples, rate)))
+}
+
+/// From sample 0 to the end of the recording, in attoseconds: further than its last piece where what is behind was left out.
+fn length(pieces: &[Piece], recorded: &Recorded<'_>) -> i128 {
+    kept_length(pieces, recorded.rate).max(length_attoseconds(recorded.samples, recorded.rate))
 }
 
 fn without_table(recipe: &LabelRecipe, fixes: &[Fix], missing: &str) -> Result<Labels, Failure> {
@@ -226,7 +234,7 @@ fn place(
     pieces: &[Piece],
     recorded: &Recorded<'_>,
 ) -> Result<Vec<Found>, Failure> {
-    let end_of_all = length(pieces, recorded.rate);
+    let end_of_all = length(pieces, recorded);
     let mut rows: BTreeMap<(Seconds, Seconds, &str), (usize, BTreeSet<&str>)> = BTreeMap::new();
     for row in seizures {
         let end = row.end.unwrap_or(row.start);
@@ -247,7 +255,9 @@ fn place(
             .map_err(|what| Failure::new(FailureClass::EventOutside, said(&what)))?;
         if spans.is_empty() {
             let before = pieces.iter().rposition(|piece| piece.start <= start).unwrap_or(0);
-            placed[before].1.push(Note::new("event-in-gap", said("lies in a gap: none of it was recorded")));
+            let is_behind = attoseconds(start) >= kept_length(pieces, recorded.rate);
+            let what = if is_behind { LEFT_OUT } else { IN_GAP };
+            placed[before].1.push(Note::new("event-in-gap", said(what)));
         }
         for (piece, (first, last), note) in spans {
             let (events, notes) = &mut placed[piece];
@@ -275,7 +285,8 @@ fn to_spans(
     pieces: &[Piece],
     recorded: &Recorded<'_>,
 ) -> Result<Vec<InPiece>, String> {
-    let (rate, length) = (recorded.rate, length(pieces, recorded.rate));
+    let (rate, length) = (recorded.rate, length(pieces, recorded));
+    let is_whole = pieces.len() == 1 && kept_length(pieces, rate) == length;
     let (before, behind) = ((-attoseconds(start)).max(0), (attoseconds(end) - length).max(0));
     let overhang = before.saturating_add(behind);
     let refused = if recorded.is_cut_off { before } else { overhang };
@@ -292,12 +303,12 @@ fn to_spans(
             continue;
         }
         let is_cut = first != begin || stop > count;
-        let note = match (is_cut, pieces.len()) {
-            (true, 1) => {
+        let note = match (is_cut, is_whole) {
+            (true, true) => {
                 let text = format!("is cut by {} s to the signal's {} s", shown(overhang), shown(length));
                 Some(("event-cut", text))
             }
-            (true, _) => Some(("event-cut", format!("is cut to part {index}"))),
+            (true, false) => Some(("event-cut", format!("is cut to part {index}"))),
             (false, _) if stop == begin => {
                 Some(("event-widened", "covers no sample and was given one".to_owned()))
             }
@@ -306,7 +317,7 @@ fn to_spans(
         spans.push((index, (first as u64, last as u64), note));
     }
     let is_outside = attoseconds(end) <= 0 || attoseconds(start) >= length;
-    if spans.is_empty() && (pieces.len() < 2 || is_outside) {
+    if spans.is_empty() && (is_whole || is_outside) {
         return Err(format!("leaves nothing within the signal's {} s", shown(length)));
     }
     Ok(spans)

@@ -42,6 +42,10 @@ pub struct SignalFacts {
     pub input_rate_hz: Rate,
     /// Onset of the recording's sample 0 on the clock of its header.
     pub offset_s: Seconds,
+    /// When the recording ends, in seconds from its sample 0, where its last stretch was left out; nothing where a file
+    /// reaches to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_s: Option<Seconds>,
     /// Gaps, in samples; empty unless the recipe fills them.
     pub gaps: Vec<Span>,
     /// Channels that were interpolated.

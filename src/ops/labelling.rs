@@ -26,6 +26,8 @@ pub(super) struct Timeline {
     pieces: Vec<Piece>,
     /// Samples of the only piece that were never recorded.
     gaps: Vec<Span>,
+    /// When the recording ends, where that is behind its last piece.
+    ends: Option<Seconds>,
     /// Onset of sample 0 behind the start in the header.
     pub(super) offset: Seconds,
     /// The file ends before its header says.
@@ -91,6 +93,7 @@ impl Timeline {
             rate: first.rate_hz,
             pieces: signals.iter().map(piece).collect(),
             gaps: first.gaps.clone(),
+            ends: first.ends_s,
             offset: first.offset_s,
             is_cut_off: formats::is_cut_off(&first.notes),
             told: None,
@@ -102,10 +105,11 @@ impl Timeline {
         self.pieces.iter().map(Piece::place).collect()
     }
 
-    /// From the recording's sample 0 to the end of its last piece, gaps included, rounded down to whole samples.
+    /// From the recording's sample 0 to its end, gaps included, rounded down to whole samples.
     pub(super) fn samples(&self) -> u64 {
         let Some(last) = self.pieces.last() else { return 0 };
-        last.samples.saturating_add_signed(last.place().start.floor_samples(self.rate))
+        let kept = last.samples.saturating_add_signed(last.place().start.floor_samples(self.rate));
+        self.ends.map_or(kept, |ends| kept.max(0_u64.saturating_add_signed(ends.floor_samples(self.rate))))
     }
 
     /// The recording as its labels depend on it.
@@ -124,6 +128,7 @@ impl Timeline {
             rate: cut.rate,
             pieces: cut.parts.iter().map(piece).collect(),
             gaps,
+            ends: cut.ends(),
             offset: cut.offset(),
             is_cut_off: formats::is_cut_off(cut.notes()),
             told: Some(cut.told()),

@@ -143,6 +143,15 @@ impl Cut<'_> {
         self.raw.recording.offset
     }
 
+    /// When it ends, in seconds from its sample 0, where its last stretch was left out: what was annotated there is no less
+    /// part of it.
+    pub(super) fn ends(&self) -> Option<Seconds> {
+        let last = self.raw.recording.stretches.last()?;
+        let is_kept = self.parts.iter().any(|part| part.stretches.contains(last));
+        let duration = self.raw.header.record_duration;
+        (!is_kept).then(|| (0..last.records).fold(last.onset, |end, _| end.plus(duration)))
+    }
+
     /// What was odd about it while it was read.
     pub(super) fn notes(&self) -> &[Note] {
         &self.raw.recording.notes
@@ -168,7 +177,7 @@ impl Bench<'_> {
     ) -> Result<Artifact<SignalFacts>, Trouble> {
         let recipe = &self.settings.recipe.signal;
         let signal = cut.signal(recipe, part)?;
-        let facts = signal_facts(self.wanted.signal, &cut.raw, part, &signal);
+        let facts = signal_facts(self.wanted.signal, cut, part, &signal);
         let record = self.writer.write_signal(recording.split, &signal, recipe.dtype, facts.clone())?;
         Ok(Artifact { record, facts, made: "built".to_owned() })
     }
@@ -269,7 +278,8 @@ fn of_part(part: &Part, failure: Failure) -> Failure {
     }
 }
 
-fn signal_facts(fingerprint: Digest, raw: &Raw<'_>, part: &Part, signal: &Signal) -> SignalFacts {
+fn signal_facts(fingerprint: Digest, cut: &Cut<'_>, part: &Part, signal: &Signal) -> SignalFacts {
+    let raw = &cut.raw;
     let notes = raw.header.notes.iter().chain(&raw.recording.notes).chain(&signal.notes);
     SignalFacts {
         id: part.stem.clone(),
@@ -280,6 +290,7 @@ fn signal_facts(fingerprint: Digest, raw: &Raw<'_>, part: &Part, signal: &Signal
         rate_hz: signal.rate,
         input_rate_hz: signal.input_rate,
         offset_s: raw.recording.offset,
+        ends_s: cut.ends(),
         gaps: signal.gaps.clone(),
         interpolated: signal.interpolated.clone(),
         quality: Some(Box::new(Quality { format: Some(raw.header.format()), ..signal.quality.clone() })),

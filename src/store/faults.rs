@@ -39,6 +39,7 @@ fn facts(samples: u64) -> (SignalFacts, LabelFacts) {
         rate_hz: rate,
         input_rate_hz: rate,
         offset_s: Seconds::ZERO,
+        ends_s: None,
         gaps: vec![],
         interpolated: vec![],
         quality: Some(Box::default()),

@@ -116,6 +116,7 @@ fn signal_facts(name: &str, samples: u64) -> SignalFacts {
         rate_hz: rate(),
         input_rate_hz: Rate::new(512, 3).unwrap(),
         offset_s: Seconds::parse("0.25").unwrap(),
+        ends_s: None,
         gaps: vec![],
         interpolated: vec!["F3".to_owned()],
         quality: Some(Box::new(Quality {

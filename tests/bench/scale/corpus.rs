@@ -185,6 +185,7 @@ fn fill(settings: &Settings, writer: &Writer, identity: &Identity, one: &One) {
         rate_hz,
         input_rate_hz: rate_hz,
         offset_s: Seconds::ZERO,
+        ends_s: None,
         gaps: Vec::new(),
         interpolated: Vec::new(),
         quality: Some(Box::new(quality(&settings.recipe.signal.channels.order))),
