@@ -71,6 +71,9 @@ pub struct LabelFacts {
     pub source_sha256: Digest,
     /// Content of the deciding annotation file, then of the cross-checking one; empty where there is none.
     pub annotation_sha256: Vec<Digest>,
+    /// The name by which a file for many recordings was asked; nothing where the annotation file is the recording's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_as: Option<String>,
     /// SHA-256 of the data of each array as stored; filled by `store`.
     pub arrays: BTreeMap<String, Digest>,
     /// Samples.

@@ -41,6 +41,7 @@ pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<T
     }
     let learned = Mutex::new(Vec::new());
     let unread = recordings.par_iter_mut().filter_map(|recording| {
+        recording.listed_as = labelling::listed_as(&settings.recipe.labels, recording);
         let balanced = settings.family == Family::Balanced;
         let failure = read_annotations(settings, recording, balanced, began_ns, &learned)?;
         Some((recording.name().to_owned(), failure))

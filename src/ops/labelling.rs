@@ -63,6 +63,12 @@ pub(super) fn written_name<'a>(recipe: &'a LabelRecipe, recording: &'a SourceRec
     written.map_or_else(|| path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name), String::as_str)
 }
 
+/// Returns that name where labels depend on it: it is not in the content of any file.
+pub(super) fn listed_as(recipe: &LabelRecipe, recording: &SourceRecording) -> Option<String> {
+    let is_listed = recipe.format.is_shared() && recording.annotation.is_some();
+    is_listed.then(|| written_name(recipe, recording).to_owned())
+}
+
 /// A file of labels to be.
 struct Piece {
     stem: Stem,
@@ -188,8 +194,10 @@ impl Bench<'_> {
         let Facts::Labels(facts) = facts else { return None };
         let fits = facts.fingerprint == self.wanted.labels
             && (&facts.id, facts.part) == (&piece.stem, piece.part)
-            && (facts.source_sha256, facts.samples, facts.rate_hz) == (time.source, piece.samples, time.rate);
-        let annotation = Annotation { files: annotation_sources(recording), status: facts.status };
+            && (facts.source_sha256, facts.samples, facts.rate_hz) == (time.source, piece.samples, time.rate)
+            && (facts.listed_as.is_none() || facts.listed_as == recording.listed_as);
+        let (files, listed_as) = (annotation_sources(recording), facts.listed_as.clone());
+        let annotation = Annotation { files, status: facts.status, listed_as };
         let artifact = Some(Artifact { record, facts, made });
         fits.then_some(Labelled { annotation, artifact, notes: Vec::new() })
     }
@@ -237,7 +245,8 @@ impl Bench<'_> {
         labels: formats::Labels,
         made: &str,
     ) -> Result<Labelled, Trouble> {
-        let annotation = Annotation { files: files.to_vec(), status: labels.status };
+        let listed_as = recording.listed_as.clone();
+        let annotation = Annotation { files: files.to_vec(), status: labels.status, listed_as };
         if labels.status == LabelStatus::Unlabelled {
             return Ok(Labelled { annotation, artifact: None, notes: labels.notes });
         }
@@ -247,6 +256,7 @@ impl Bench<'_> {
             fingerprint: self.wanted.labels,
             source_sha256: time.source,
             annotation_sha256: annotation.files.iter().map(|file| file.sha256).collect(),
+            listed_as: annotation.listed_as.clone(),
             arrays: BTreeMap::new(),
             samples: piece.samples,
             rate_hz: time.rate,

@@ -533,3 +533,39 @@ fn a_recording_without_annotation_signal_has_no_annotations() {
     }
     assert!(inspect("plain.edf", &["-c", "keep.yaml"]).contains("unlabelled"));
 }
+
+#[test]
+fn labels_go_with_the_name_that_the_list_was_asked_for() {
+    let bed = Bed::new("listed");
+    let own = "cache: {version: listed}\nlabels: {seizure: [seiz], background: []}\ndataset:\n  root: ${EEG_DATA_ROOT}\n  \
+               recordings: \"*.edf\"\n  id: '^([a-z]+)'\n  splits: {by_subject: {seed: 1, train: 1, val: 0}}\n  \
+               subject: '^([a-z]+)'\n  annotations: {format: chbmit_summary, file: list.txt}\n  allow_no_seizures: true\n";
+    bed.project.write("configs/datasets/listed.yaml", own);
+    let list = "File Name: rec_one.edf\nNumber of Seizures in File: 1\nSeizure Start Time: 10 seconds\n\
+                Seizure End Time: 20 seconds\nFile Name: rec_two.edf\nNumber of Seizures in File: 0\n";
+    bed.put("list.txt", list.as_bytes());
+    bed.put("rec_one.edf", &recording(&ELECTRODES, 2, 60, "01.01.03", "10.00.00").to_bytes());
+    let rename = |from: &str, to: &str| {
+        let path = |name: &str| bed.project.path("data").join(name);
+        fs_err::rename(path(from), path(to)).unwrap();
+    };
+    let status = ["status", "-c", "cheap.yaml", "--profile", "full"];
+    assert_eq!(events(&bed.build(0)), map(&[("rec", "20-40 seiz")]));
+    bed.run(&status).expect(0).says(&["VALID"]);
+    rename("rec_one.edf", "rec_two.edf");
+    bed.run(&status).expect(1).says(&["STALE"]);
+    let told = bed.run(&["explain", "rec", "-c", "cheap.yaml"]);
+    told.says(&["`rec_one.edf`", "`rec_two.edf`"]);
+    let manifest = bed.build(0);
+    assert_eq!(events(&manifest), map(&[("rec", "")]));
+    assert_eq!(entry(&manifest, "rec")["made"]["labels"], "relabelled");
+    // A failure is one under that name.
+    rename("rec_two.edf", "rec_three.edf");
+    assert_eq!(quarantine(&bed.build(5)), map(&[("rec", "no-annotation")]));
+    rename("rec_three.edf", "rec_one.edf");
+    assert_eq!(events(&bed.build(0)), map(&[("rec", "20-40 seiz")]));
+    // The files know it themselves.
+    fs_err::remove_file(bed.project.path("cache/full/listed/manifest.json")).unwrap();
+    rename("rec_one.edf", "rec_two.edf");
+    assert_eq!(events(&bed.build(0)), map(&[("rec", "")]));
+}

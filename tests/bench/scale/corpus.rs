@@ -201,6 +201,7 @@ fn fill(settings: &Settings, writer: &Writer, identity: &Identity, one: &One) {
         fingerprint,
         source_sha256,
         annotation_sha256,
+        listed_as: None,
         arrays,
         samples,
         rate_hz,
