@@ -95,13 +95,23 @@ pub fn label(
     recorded: &Recorded<'_>,
 ) -> Result<Labels, Failure> {
     let whole = Piece { start: Seconds::ZERO, samples: recorded.samples };
-    let labels = label_parts(table, cross_check, recipe, recorded, &[whole])?;
-    // One piece, one set of labels.
-    Ok(labels.into_iter().next().unwrap_or(Labels {
-        events: Vec::new(),
-        status: LabelStatus::Unlabelled,
-        notes: Vec::new(),
-    }))
+    label_parts(table, cross_check, recipe, recorded, &[whole]).map(only)
+}
+
+/// As [`label`], for the one piece of a recording that was kept.
+pub fn label_piece(
+    table: Option<AnnotationTable>,
+    recipe: &LabelRecipe,
+    recorded: &Recorded<'_>,
+    piece: Piece,
+) -> Result<Labels, Failure> {
+    label_parts(table, None, recipe, recorded, &[piece]).map(only)
+}
+
+/// One piece, one set of labels.
+fn only(labels: Vec<Labels>) -> Labels {
+    let nothing = Labels { events: Vec::new(), status: LabelStatus::Unlabelled, notes: Vec::new() };
+    labels.into_iter().next().unwrap_or(nothing)
 }
 
 /// As [`label`], for a recording in pieces, which lie in order: returns the labels of each.

@@ -143,13 +143,10 @@ impl Cut<'_> {
         self.raw.recording.offset
     }
 
-    /// When it ends, in seconds from its sample 0, where its last stretch was left out: what was annotated there is no less
-    /// part of it.
+    /// When it ends, where its last stretch was left out.
     pub(super) fn ends(&self) -> Option<Seconds> {
-        let last = self.raw.recording.stretches.last()?;
-        let is_kept = self.parts.iter().any(|part| part.stretches.contains(last));
-        let duration = self.raw.header.record_duration;
-        (!is_kept).then(|| (0..last.records).fold(last.onset, |end, _| end.plus(duration)))
+        let kept: Vec<Stretch> = self.parts.iter().flat_map(|part| part.stretches.iter().copied()).collect();
+        ends(&self.raw.header, &self.raw.recording, &kept)
     }
 
     /// What was odd about it while it was read.
@@ -265,6 +262,13 @@ fn parse<'a>(
     let recording =
         formats::read_recording(reader, &header, &selection.picks, recipe.truncated, recipe.gaps)?;
     Ok(Parsed { header, selection, recording, terms })
+}
+
+/// When a recording ends, in seconds from its sample 0, where its last stretch is none of those kept: what was annotated
+/// there is no less part of it.
+pub(super) fn ends(header: &Header, recording: &Recording, kept: &[Stretch]) -> Option<Seconds> {
+    let last = recording.stretches.last().filter(|last| !kept.contains(last))?;
+    Some((0..last.records).fold(last.onset, |end, _| end.plus(header.record_duration)))
 }
 
 /// A failure of one part, which is one of the whole recording.

@@ -321,6 +321,9 @@ fn a_last_stretch_that_is_left_out_belongs_to_the_recording() {
         };
         let expected = (vec![(400, 500), (520, 560)], "event-cut,event-in-gap,event-in-gap".to_owned());
         assert_eq!(shown("gapped_v1"), expected, "{gaps}");
+        let file = project.path("data/train/a_gaps.edf");
+        let told = project.run(&["inspect", file.to_str().unwrap(), "--json"]).json();
+        assert_eq!(told["labels"]["status"], "labelled", "{gaps}: {told}");
         // From the files alone it is the same.
         project.write("other.yaml", "cache: {version: gapped_v2}\nlabels: {seizure: [seiz, fnsz]}\n");
         build(&project, &["-c", "other.yaml"]).expect(0);
