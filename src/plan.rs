@@ -291,6 +291,7 @@ pub fn memory(identity: &Identity, recording: &SourceRecording) -> Memory {
         bytes: recording.file.stamp.bytes,
         source: recording.file.sha256,
         annotation: recording.annotation.as_ref().and_then(|file| file.sha256),
+        listed_as: recording.listed_as.clone(),
         signal: identity.signal,
         labels: identity.labels,
         reader_revision: READER_REVISION,

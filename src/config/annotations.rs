@@ -24,6 +24,11 @@ impl Annotations {
     pub(crate) fn is_inside(&self) -> bool {
         self.format == AnnotationFormat::EdfAnnotations && self.files.file.is_empty()
     }
+
+    /// The format of the file that cross-checks, where it is not the usual one.
+    pub(crate) fn unusual_cross_check(&self) -> Option<AnnotationFormat> {
+        self.files.cross_check_format.filter(|format| *format != self.format.cross_check())
+    }
 }
 
 /// Reads the section; without it, or with `none`, there are no annotations.
@@ -42,13 +47,16 @@ pub(crate) fn read(at: &Cursor<'_>) -> Option<Annotations> {
     let format = choose(&at.at("format"));
     let other = at.at("cross_check_format").optional(choose);
     let file = patterns(&at.at("file"), format);
-    let cross_check = patterns(&at.at("cross_check"), other.ok().flatten().or(format));
+    let cross_check =
+        patterns(&at.at("cross_check"), other.ok().flatten().or(format.map(AnnotationFormat::cross_check)));
     let no_row = at.at("no_row_means").optional(|at| at.choice(NoRowMeans::ALL, NoRowMeans::as_str));
     let names = names(&at.at("names"), format);
     let files = AnnotationFiles { file: file?, cross_check: cross_check?, cross_check_format: other.ok()? };
     let (format, no_row, names) = (format?, no_row.ok()?, names?);
     check_files(at, format, &files)?;
-    Some(Annotations { format, files, no_row_means: no_row.unwrap_or(NoRowMeans::Empty), names })
+    // A file of the recording's own that has no row found nothing; a list may just not know the recording.
+    let silence = if format.is_shared() { NoRowMeans::Unlabelled } else { NoRowMeans::Empty };
+    Some(Annotations { format, files, no_row_means: no_row.unwrap_or(silence), names })
 }
 
 fn check_files(at: &Cursor<'_>, format: AnnotationFormat, files: &AnnotationFiles) -> Option<()> {

@@ -45,6 +45,7 @@ pub(crate) fn recipe(at: &Cursor<'_>, context: Context<'_>) -> Option<LabelRecip
     }
     Some(LabelRecipe {
         format: annotations?.format,
+        cross_check: annotations?.unusual_cross_check(),
         no_row_means: annotations?.no_row_means,
         names: annotations?.names.clone(),
         seizure: seizure?,

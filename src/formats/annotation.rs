@@ -13,6 +13,9 @@ use crate::model::{Failure, FailureClass, Note, Seconds};
 /// The code of rows whose format knows seizures only.
 pub const SEIZURE: &str = "seiz";
 
+/// The code of the note on a seizure whose end is written as several times; its text begins with `line N:`, the row's line.
+pub(super) const TWO_ENDS: &str = "two-ends";
+
 /// The most rows that are taken from a file.
 const ROW_LIMIT: usize = 1_000_000;
 /// The longest code, in bytes.
@@ -118,14 +121,19 @@ pub(super) fn read_time(line: usize, text: &str) -> Result<Seconds, Failure> {
     Seconds::parse(text).ok_or_else(|| bad_line(line, format!("`{text}` is no time in seconds")))
 }
 
-/// Returns the text of a file: UTF-8, with or without byte order mark, or Latin-1, which is noted.
+/// Returns the text of a file, its lines ended by `\n`: UTF-8, with or without byte order mark, or Latin-1, which is noted.
+///
+/// A lone `\r` ends a line too, as in files from old spreadsheets: taken for a blank, it would hide all rows in the first line.
 pub(super) fn decode_file(bytes: &[u8]) -> (String, Option<Note>) {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let lines = |text: String| {
+        if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
+    };
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return (text.to_owned(), None);
+        return (lines(text.to_owned()), None);
     }
     let note = Note::new("non-ascii", "the annotation file is no UTF-8 and was read as Latin-1");
-    (bytes.iter().copied().map(char::from).collect(), Some(note))
+    (lines(bytes.iter().copied().map(char::from).collect()), Some(note))
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@ use crate::model::{Failure, Seconds};
 /// A row that names several channels becomes one for each of them; `n/a` as duration becomes a row without end.
 pub(super) fn read(bytes: &[u8]) -> Result<AnnotationTable, Failure> {
     let (text, note) = decode_file(bytes);
-    let mut lines =
-        text.split('\n').enumerate().map(|(index, line)| (index + 1, line.trim_end_matches('\r')));
+    let mut lines = text.split('\n').enumerate().map(|(index, line)| (index + 1, line));
     let columns = match lines.next() {
         Some((line, names)) => Columns::read(line, names)?,
         None => return Err(bad_line(1, "the file is empty")),
@@ -77,10 +76,12 @@ impl Columns {
         }
         let channels = self.channels.and_then(optional).filter(|text| !text.eq_ignore_ascii_case("all"));
         let row = |channel| AnnotationRow { channel, start, end, code: fields[self.code].to_owned(), line };
-        match channels {
-            None => table.push(row(None)),
-            Some(text) => text.split(',').try_for_each(|name| table.push(row(Some(name.trim().to_owned())))),
+        let names = channels.into_iter().flat_map(|text| text.split(',')).map(str::trim);
+        let mut names = names.filter(|name| !name.is_empty()).peekable();
+        if names.peek().is_none() {
+            return table.push(row(None));
         }
+        names.try_for_each(|name| table.push(row(Some(name.to_owned()))))
     }
 }
 
@@ -114,6 +115,8 @@ mod tests {
         for text in [
             TEXT.to_owned(),
             TEXT.replace('\n', "\r\n"),
+            TEXT.replace('\n', "\r"),
+            TEXT.replace("Fp1, F3", "Fp1,, F3, ,"),
             format!("\u{feff}{TEXT}\n"),
             TEXT.trim_end().to_owned(),
         ] {
@@ -121,6 +124,11 @@ mod tests {
             assert_eq!(shape(&table), rows);
             assert_eq!(table.duration, Seconds::parse("14024"));
         }
+        // A list of no channels is none: the seizure stays.
+        assert_eq!(
+            shape(&read(TEXT.replace("Fp1, F3", " , ").as_bytes()).unwrap()).split(", ").nth(1),
+            Some("1300.5-1330.75 sz_foc_ia")
+        );
         let own = "trial_type\tduration\tonset\nbckg\t9\t0\n";
         assert_eq!(shape(&read(own.as_bytes()).unwrap()), "0-9 bckg");
         assert_eq!(shape(&read(b"onset\tduration\teventType").unwrap()), "");

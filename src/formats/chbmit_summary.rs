@@ -10,8 +10,8 @@ use crate::model::{Failure, FailureClass, Seconds};
 
 /// Reads the section of the recording `name`.
 ///
-/// Class `bad-annotation` for lines of the section that cannot be read, for two sections that disagree, and for a file
-/// without sections; `annotation-incomplete` where a section does not list as many seizures as it declares.
+/// Class `bad-annotation` for lines of the section that cannot be read, or that say twice what a section says once, for two
+/// sections that disagree, and for a file without sections; `annotation-incomplete` where a section does not list as many seizures as it declares.
 pub(super) fn read(bytes: &[u8], name: &str) -> Result<AnnotationTable, Failure> {
     let (text, note) = decode_file(bytes);
     let sections = sections(&text);
@@ -68,12 +68,9 @@ impl Section<'_> {
         for (line, key, value) in &self.entries {
             let line = *line;
             match key.as_str() {
-                "file start time" => begin = clock_times(value).first().map(|(time, _)| *time),
-                "file end time" => end = clock_times(value).first().map(|(time, _)| *time),
-                "number of seizures in file" => {
-                    let number = value.parse::<usize>().ok();
-                    declared = Some(number.ok_or_else(|| bad_line(line, format!("`{value}` is no count")))?);
-                }
+                "file start time" => once(line, key, &mut begin, first_time(value))?,
+                "file end time" => once(line, key, &mut end, first_time(value))?,
+                "number of seizures in file" => once(line, key, &mut declared, count(line, value)?)?,
                 key if is_boundary(key, "start time") => {
                     let (start, end) = (seconds(line, value)?, None);
                     rows.push(AnnotationRow { channel: None, start, end, code: SEIZURE.to_owned(), line });
@@ -89,7 +86,7 @@ impl Section<'_> {
             }
         }
         self.check_count(declared, rows.len())?;
-        let duration = begin.zip(end).map(|(begin, end)| length_between(begin, end));
+        let duration = begin.flatten().zip(end.flatten()).map(|(begin, end)| length_between(begin, end));
         Ok(AnnotationTable { says_none: rows.is_empty(), rows, duration, ..AnnotationTable::default() })
     }
 
@@ -102,6 +99,22 @@ impl Section<'_> {
         let message = format!("line {}: `{}` {what} (a partial download?)", self.line, self.name);
         Err(Failure::new(FailureClass::AnnotationIncomplete, message))
     }
+}
+
+/// Takes what a section says once. Said twice, it speaks of two recordings, and one `File Name:` was lost or mistyped.
+fn once<T>(line: usize, key: &str, slot: &mut Option<T>, value: T) -> Result<(), Failure> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(bad_line(line, format!("a second `{key}` without a `File Name: …` before it"))),
+    }
+}
+
+fn first_time(value: &str) -> Option<Seconds> {
+    clock_times(value).first().map(|(time, _)| *time)
+}
+
+fn count(line: usize, value: &str) -> Result<usize, Failure> {
+    value.parse().map_err(|_| bad_line(line, format!("`{value}` is no count")))
 }
 
 /// `seizure start time`, `seizure 2 start time`.
@@ -134,7 +147,9 @@ mod tests {
     #[test]
     fn a_recording_finds_its_section() {
         let text = format!("{HEAD}Channels changed:\nChannel 1: FP2-F8\nChannel 5: -\n\n{TWO}");
-        for text in [text.clone(), text.replace('\n', "\r\n"), format!("\u{feff}{text}")] {
+        for text in
+            [text.clone(), text.replace('\n', "\r\n"), text.replace('\n', "\r"), format!("\u{feff}{text}")]
+        {
             for (name, rows, none, duration) in [
                 ("a_01.edf", "", true, Some("7210")),
                 ("A_02.EDF", "362-414 seiz, 700.5-720 seiz", false, None),
@@ -180,6 +195,28 @@ mod tests {
                 format!("{TWO}{}", TWO.replace("414", "415")),
                 BadAnnotation,
                 "line 7: `a_02.edf` again, and not as in line 1",
+            ),
+            // A line `File Name: …` was lost, or mistyped: whose seizures these are is not known.
+            (
+                TWO.replace("File: 2\n", "File: 0\nFilename: a_03.edf\nNumber of Seizures in File: 2\n"),
+                BadAnnotation,
+                "line 4: a second `number of seizures in file`",
+            ),
+            (
+                format!(
+                    "File Name: a_02.edf\nFile Start Time: 1:00:00\n{}",
+                    TWO.replace("File Name: a_02.edf", "File Start Time: 2:00:00")
+                ),
+                BadAnnotation,
+                "line 3: a second `file start time`",
+            ),
+            (
+                format!(
+                    "File Name: a_02.edf\nFile End Time: ?\n{}",
+                    TWO.replace("File Name: a_02.edf", "File End Time: 2:00:00")
+                ),
+                BadAnnotation,
+                "line 3: a second `file end time`",
             ),
             ("nothing".to_owned(), BadAnnotation, "File Name"),
         ] {

@@ -15,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// An event may reach this far out of the recording, in attoseconds: 1 s.
 const OVERHANG: i128 = ATTOSECONDS;
 
+const IN_GAP: &str = "lies in a gap: none of it was recorded";
+const LEFT_OUT: &str = "lies in a stretch that is left out";
+
 /// What gets labels of its own: a whole recording, or a part of one that was split at its gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
@@ -29,7 +32,7 @@ pub struct Piece {
 pub struct Recorded<'a> {
     /// Its id.
     pub id: &'a RecordingId,
-    /// Samples at `rate`, from its sample 0 to its end, gaps included.
+    /// Samples at `rate`, from its sample 0 to its end, gaps and stretches that were left out included.
     pub samples: u64,
     /// The rate of the labels.
     pub rate: Rate,
@@ -72,6 +75,12 @@ pub fn has_seizures(table: &AnnotationTable, recipe: &LabelRecipe) -> bool {
     table.rows.iter().any(|row| recipe.is_seizure(&row.code))
 }
 
+/// True where a table has no row, and the recipe takes that for silence and not for the absence of seizures.
+#[must_use]
+pub fn says_nothing(table: &AnnotationTable, recipe: &LabelRecipe) -> bool {
+    table.rows.is_empty() && !table.says_none && recipe.no_row_means == NoRowMeans::Unlabelled
+}
+
 /// Turns the rows of a recording into labels.
 ///
 /// No `table` means no annotation file, and `recipe.unlabelled` decides; so it does for a table without a row where
@@ -86,13 +95,23 @@ pub fn label(
     recorded: &Recorded<'_>,
 ) -> Result<Labels, Failure> {
     let whole = Piece { start: Seconds::ZERO, samples: recorded.samples };
-    let labels = label_parts(table, cross_check, recipe, recorded, &[whole])?;
-    // One piece, one set of labels.
-    Ok(labels.into_iter().next().unwrap_or(Labels {
-        events: Vec::new(),
-        status: LabelStatus::Unlabelled,
-        notes: Vec::new(),
-    }))
+    label_parts(table, cross_check, recipe, recorded, &[whole]).map(only)
+}
+
+/// As [`label`], for the one piece of a recording that was kept.
+pub fn label_piece(
+    table: Option<AnnotationTable>,
+    recipe: &LabelRecipe,
+    recorded: &Recorded<'_>,
+    piece: Piece,
+) -> Result<Labels, Failure> {
+    label_parts(table, None, recipe, recorded, &[piece]).map(only)
+}
+
+/// One piece, one set of labels.
+fn only(labels: Vec<Labels>) -> Labels {
+    let nothing = Labels { events: Vec::new(), status: LabelStatus::Unlabelled, notes: Vec::new() };
+    labels.into_iter().next().unwrap_or(nothing)
 }
 
 /// As [`label`], for a recording in pieces, which lie in order: returns the labels of each.
@@ -109,15 +128,12 @@ pub fn label_parts(
 ) -> Result<Vec<Labels>, Failure> {
     let Recorded { samples, rate, .. } = *recorded;
     let fixes = recipe.fixes.get(recorded.id.as_str()).map_or(&[][..], Vec::as_slice);
-    let says_nothing = |table: &AnnotationTable| {
-        table.rows.is_empty() && !table.says_none && recipe.no_row_means == NoRowMeans::Unlabelled
+    let missing = match (&table, recipe.format) {
+        (Some(_), _) => "the annotation file has no row for it",
+        (None, AnnotationFormat::EdfAnnotations) => "no EDF+ annotations belong to it",
+        (None, _) => "no annotation file belongs to it",
     };
-    let missing = if table.is_some() {
-        "the annotation file has no row for it"
-    } else {
-        "no annotation file belongs to it"
-    };
-    let Some(mut table) = table.filter(|table| !says_nothing(table)) else {
+    let Some(mut table) = table.filter(|table| !says_nothing(table, recipe)) else {
         return without_table(recipe, fixes, missing).map(|labels| vec![labels; pieces.len()]);
     };
     check_codes(&table, recipe)?;
@@ -143,10 +159,15 @@ pub fn label_parts(
 }
 
 /// From sample 0 to the end of the last piece, in attoseconds.
-fn length(pieces: &[Piece], rate: Rate) -> i128 {
+fn kept_length(pieces: &[Piece], rate: Rate) -> i128 {
     pieces
         .last()
         .map_or(0, |last| attoseconds(last.start).saturating_add(length_attoseconds(last.samples, rate)))
+}
+
+/// From sample 0 to the end of the recording, in attoseconds: further than its last piece where what is behind was left out.
+fn length(pieces: &[Piece], recorded: &Recorded<'_>) -> i128 {
+    kept_length(pieces, recorded.rate).max(length_attoseconds(recorded.samples, recorded.rate))
 }
 
 fn without_table(recipe: &LabelRecipe, fixes: &[Fix], missing: &str) -> Result<Labels, Failure> {
@@ -223,7 +244,7 @@ fn place(
     pieces: &[Piece],
     recorded: &Recorded<'_>,
 ) -> Result<Vec<Found>, Failure> {
-    let end_of_all = length(pieces, recorded.rate);
+    let end_of_all = length(pieces, recorded);
     let mut rows: BTreeMap<(Seconds, Seconds, &str), (usize, BTreeSet<&str>)> = BTreeMap::new();
     for row in seizures {
         let end = row.end.unwrap_or(row.start);
@@ -244,7 +265,9 @@ fn place(
             .map_err(|what| Failure::new(FailureClass::EventOutside, said(&what)))?;
         if spans.is_empty() {
             let before = pieces.iter().rposition(|piece| piece.start <= start).unwrap_or(0);
-            placed[before].1.push(Note::new("event-in-gap", said("lies in a gap: none of it was recorded")));
+            let is_behind = attoseconds(start) >= kept_length(pieces, recorded.rate);
+            let what = if is_behind { LEFT_OUT } else { IN_GAP };
+            placed[before].1.push(Note::new("event-in-gap", said(what)));
         }
         for (piece, (first, last), note) in spans {
             let (events, notes) = &mut placed[piece];
@@ -272,7 +295,8 @@ fn to_spans(
     pieces: &[Piece],
     recorded: &Recorded<'_>,
 ) -> Result<Vec<InPiece>, String> {
-    let (rate, length) = (recorded.rate, length(pieces, recorded.rate));
+    let (rate, length) = (recorded.rate, length(pieces, recorded));
+    let is_whole = pieces.len() == 1 && kept_length(pieces, rate) == length;
     let (before, behind) = ((-attoseconds(start)).max(0), (attoseconds(end) - length).max(0));
     let overhang = before.saturating_add(behind);
     let refused = if recorded.is_cut_off { before } else { overhang };
@@ -289,12 +313,12 @@ fn to_spans(
             continue;
         }
         let is_cut = first != begin || stop > count;
-        let note = match (is_cut, pieces.len()) {
-            (true, 1) => {
+        let note = match (is_cut, is_whole) {
+            (true, true) => {
                 let text = format!("is cut by {} s to the signal's {} s", shown(overhang), shown(length));
                 Some(("event-cut", text))
             }
-            (true, _) => Some(("event-cut", format!("is cut to part {index}"))),
+            (true, false) => Some(("event-cut", format!("is cut to part {index}"))),
             (false, _) if stop == begin => {
                 Some(("event-widened", "covers no sample and was given one".to_owned()))
             }
@@ -303,7 +327,7 @@ fn to_spans(
         spans.push((index, (first as u64, last as u64), note));
     }
     let is_outside = attoseconds(end) <= 0 || attoseconds(start) >= length;
-    if spans.is_empty() && (pieces.len() < 2 || is_outside) {
+    if spans.is_empty() && (is_whole || is_outside) {
         return Err(format!("leaves nothing within the signal's {} s", shown(length)));
     }
     Ok(spans)
@@ -327,6 +351,7 @@ mod tests {
             format: AnnotationFormat::TuszCsv,
             seizure: codes(&["seiz", "fnsz", "gnsz"]),
             background: codes(&["bckg"]),
+            cross_check: None,
             unlabelled: Unlabelled::Error,
             no_row_means: NoRowMeans::Empty,
             names: BTreeMap::new(),

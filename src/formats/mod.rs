@@ -32,9 +32,9 @@ mod wfdb_seizures;
 pub use annotation::{AnnotationRow, AnnotationTable, SEIZURE, TimeOrigin, read_annotations};
 pub use calibration::calibration;
 pub use date::{Start, iso_start, start};
-pub use edf_annotations::own_annotations;
+pub use edf_annotations::{has_annotations, own_annotations};
 pub use header::read_header;
-pub use label::{Labels, Piece, Recorded, has_seizures, label, label_parts};
+pub use label::{Labels, Piece, Recorded, has_seizures, label, label_parts, label_piece, says_nothing};
 pub use records::{is_cut_off, read_recording, records_to_read};
 pub use samples::{Annotated, TimeGap, visit_samples};
 

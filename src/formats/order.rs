@@ -3,7 +3,7 @@
 //! A seizure without a length is a failure. Where rows tile the recording, so is a stretch of background; where they only
 //! mark what happened, it is worth a note, because nothing is lost with it.
 
-use crate::formats::annotation::{AnnotationRow, AnnotationTable, bad_line};
+use crate::formats::annotation::{AnnotationRow, AnnotationTable, TWO_ENDS, bad_line};
 use crate::formats::{ATTOSECONDS, attoseconds, length_attoseconds, shown};
 use crate::model::recipe::LabelRecipe;
 use crate::model::{Failure, Note, Rate, Seconds};
@@ -16,12 +16,12 @@ pub(super) fn check(
     recipe: &LabelRecipe,
 ) -> Result<Option<Note>, Failure> {
     if let Some(row) = seizures.iter().find(|row| !is_forward(row)) {
-        return Err(refused(row));
+        return Err(refused(row, &table.notes));
     }
     let empty = || table.rows.iter().filter(|row| !recipe.is_seizure(&row.code) && !is_forward(row));
     let Some(first) = empty().next() else { return Ok(None) };
     if recipe.format.is_tiling() {
-        return Err(refused(first));
+        return Err(refused(first, &table.notes));
     }
     let text = format!(
         "{} background rows have no length or no end, the first in line {}",
@@ -35,10 +35,18 @@ fn is_forward(row: &AnnotationRow) -> bool {
     row.end.is_some_and(|end| end > row.start)
 }
 
-fn refused(row: &AnnotationRow) -> Failure {
-    let what = match row.end {
-        Some(end) => format!("`{}` ends at {end} s, begins at {} s", row.code, row.start),
-        None => format!("`{}` begins at {} s and has no end (`fixes` can give it one)", row.code, row.start),
+fn refused(row: &AnnotationRow, notes: &[Note]) -> Failure {
+    let own = format!("line {}: ", row.line);
+    let mut two_ends = notes.iter().filter(|note| note.code == TWO_ENDS);
+    let two_ends = two_ends.find_map(|note| note.text.strip_prefix(&own));
+    let what = match (row.end, two_ends) {
+        (Some(end), _) => format!("`{}` ends at {end} s, begins at {} s", row.code, row.start),
+        (None, None) => {
+            format!("`{}` begins at {} s and has no end (`fixes` can give it one)", row.code, row.start)
+        }
+        (None, Some(why)) => {
+            format!("`{}` begins at {} s, and {why}: `fixes` can give it one end", row.code, row.start)
+        }
     };
     bad_line(row.line, what)
 }

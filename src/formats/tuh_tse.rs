@@ -59,6 +59,7 @@ mod tests {
         for text in [
             plain.to_owned(),
             plain.replace('\n', "\r\n"),
+            plain.replace('\n', "\r"),
             format!("\u{feff}{plain}"),
             plain.replace(' ', "\t "),
             plain.replace(" 1.0000", ""),

@@ -42,6 +42,10 @@ pub struct SignalFacts {
     pub input_rate_hz: Rate,
     /// Onset of the recording's sample 0 on the clock of its header.
     pub offset_s: Seconds,
+    /// When the recording ends, in seconds from its sample 0, where its last stretch was left out; nothing where a file
+    /// reaches to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_s: Option<Seconds>,
     /// Gaps, in samples; empty unless the recipe fills them.
     pub gaps: Vec<Span>,
     /// Channels that were interpolated.
@@ -67,6 +71,9 @@ pub struct LabelFacts {
     pub source_sha256: Digest,
     /// Content of the deciding annotation file, then of the cross-checking one; empty where there is none.
     pub annotation_sha256: Vec<Digest>,
+    /// The name by which a file for many recordings was asked; nothing where the annotation file is the recording's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_as: Option<String>,
     /// SHA-256 of the data of each array as stored; filled by `store`.
     pub arrays: BTreeMap<String, Digest>,
     /// Samples.

@@ -56,6 +56,7 @@ mod tests {
             format: AnnotationFormat::BidsEvents,
             seizure: set(seizure),
             background: set(background),
+            cross_check: None,
             unlabelled: Unlabelled::Error,
             no_row_means: NoRowMeans::Empty,
             names: BTreeMap::new(),

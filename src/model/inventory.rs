@@ -56,6 +56,8 @@ pub struct SourceRecording {
     pub annotation: Option<SourceFile>,
     /// The cross-checking annotation file, where it exists.
     pub cross_check: Option<SourceFile>,
+    /// What an annotation file for many recordings calls this one; nothing where the file is the recording's own, or missing.
+    pub listed_as: Option<String>,
     /// Known only where the profile family needs it.
     pub seizures: Seizures,
 }

@@ -194,6 +194,9 @@ pub struct Annotation {
     pub files: Vec<Source>,
     /// What is known.
     pub status: LabelStatus,
+    /// The name by which a file for many recordings was asked; nothing where the file is the recording's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_as: Option<String>,
 }
 
 /// What is known about the seizures of a recording.
@@ -313,6 +316,9 @@ pub struct Memory {
     pub source: Option<Digest>,
     /// Content of the deciding annotation file; nothing where it is absent.
     pub annotation: Option<Digest>,
+    /// The name by which a file for many recordings was asked; nothing where the file is the recording's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_as: Option<String>,
     /// Signal fingerprint.
     pub signal: Digest,
     /// Label fingerprint.

@@ -15,8 +15,8 @@ pub const CONTAINER_REVISION: u64 = 1;
 /// Revision of what is measured of every recording (`model::quality`): it stands in a signal's `entry.json`.
 pub const QUALITY_REVISION: u64 = 1;
 /// Revision of the readers: a failure is tried again when it rises.
-// 2: dots at the end of a label are taken off.
-pub const READER_REVISION: u64 = 2;
+// 2: dots at the end of a label are taken off. 3: lists of seizures whose recordings are named before the headings.
+pub const READER_REVISION: u64 = 3;
 
 /// A signal recipe and a label recipe; each has its own fingerprint and its own files.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -202,10 +202,14 @@ impl AnnotationFormat {
     }
 
     /// The format of the file that cross-checks this one, where the dataset names none: of a file per channel the one of two
-    /// classes that lies beside it, else its own.
+    /// classes that lies beside it, of a summary the one of each recording, else its own.
     #[must_use]
     pub fn cross_check(self) -> Self {
-        if self == Self::TuszCsv { Self::TuszCsvBi } else { self }
+        match self {
+            Self::TuszCsv => Self::TuszCsvBi,
+            Self::ChbmitSummary => Self::WfdbSeizures,
+            other => other,
+        }
     }
 }
 
@@ -361,6 +365,9 @@ pub struct LabelRecipe {
     pub seizure: BTreeSet<String>,
     /// Codes that are not.
     pub background: BTreeSet<String>,
+    /// The format of the file that cross-checks, where it is not the usual one: what it finds is noted in the labels file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_check: Option<AnnotationFormat>,
     /// What a recording without annotation file means.
     pub unlabelled: Unlabelled,
     /// What an annotation file means that has no row for the recording.
@@ -550,6 +557,9 @@ impl Canonical for LabelRecipe {
         encoder.field(10, &CONTAINER_REVISION);
         if !self.names.is_empty() {
             encoder.field(11, &self.names);
+        }
+        if self.cross_check.is_some() {
+            encoder.field(12, &self.cross_check);
         }
         encoder.end();
     }

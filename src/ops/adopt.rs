@@ -392,9 +392,7 @@ impl Examiner<'_> {
         let id = source.id.as_ref().map_err(Clone::clone)?;
         let told = remade.cut.told();
         let table = match &source.annotation {
-            _ if settings.annotations_inside() => {
-                Some(formats::own_annotations(&told.annotations, &told.notes)?)
-            }
+            _ if settings.annotations_inside() => told.table()?,
             Some(file) => {
                 let (bytes, ..) = source::read_small(&settings.dataset.root, &file.path)?;
                 Some(formats::read_annotations(recipe.format, &bytes, written_name(recipe, source))?)

@@ -41,6 +41,7 @@ pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<T
     }
     let learned = Mutex::new(Vec::new());
     let unread = recordings.par_iter_mut().filter_map(|recording| {
+        recording.listed_as = labelling::listed_as(&settings.recipe.labels, recording);
         let balanced = settings.family == Family::Balanced;
         let failure = read_annotations(settings, recording, balanced, began_ns, &learned)?;
         Some((recording.name().to_owned(), failure))
@@ -153,8 +154,8 @@ fn read_annotations(
     let table = deciding.and_then(|bytes| formats::read_annotations(labels.format, &bytes, name).ok());
     recording.seizures = match table {
         Some(table) if formats::has_seizures(&table, labels) => Seizures::Some,
-        Some(_) => Seizures::None,
-        None => Seizures::Unknown,
+        Some(table) if !formats::says_nothing(&table, labels) => Seizures::None,
+        _ => Seizures::Unknown,
     };
     unread
 }

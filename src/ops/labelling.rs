@@ -26,6 +26,8 @@ pub(super) struct Timeline {
     pieces: Vec<Piece>,
     /// Samples of the only piece that were never recorded.
     gaps: Vec<Span>,
+    /// When the recording ends, where that is behind its last piece.
+    ends: Option<Seconds>,
     /// Onset of sample 0 behind the start in the header.
     pub(super) offset: Seconds,
     /// The file ends before its header says.
@@ -38,8 +40,17 @@ pub(super) struct Timeline {
 #[derive(Clone, Default)]
 pub(super) struct Told {
     pub(super) start: formats::Start,
+    /// It has an annotation signal.
+    pub(super) is_annotated: bool,
     pub(super) annotations: Vec<Tal>,
     pub(super) notes: Vec<Note>,
+}
+
+impl Told {
+    /// Its own annotations; nothing where it has no room for any.
+    pub(super) fn table(&self) -> Result<Option<formats::AnnotationTable>, Failure> {
+        formats::own_annotations(self.is_annotated, &self.annotations, &self.notes)
+    }
 }
 
 /// The deciding annotations, the file they are from, and what the recording has to say to them.
@@ -50,6 +61,12 @@ pub(super) fn written_name<'a>(recipe: &'a LabelRecipe, recording: &'a SourceRec
     let path = &recording.file.path;
     let written = recording.id.as_ref().ok().and_then(|id| recipe.names.get(id.as_str()));
     written.map_or_else(|| path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name), String::as_str)
+}
+
+/// Returns that name where labels depend on it: it is not in the content of any file.
+pub(super) fn listed_as(recipe: &LabelRecipe, recording: &SourceRecording) -> Option<String> {
+    let is_listed = recipe.format.is_shared() && recording.annotation.is_some();
+    is_listed.then(|| written_name(recipe, recording).to_owned())
 }
 
 /// A file of labels to be.
@@ -82,6 +99,7 @@ impl Timeline {
             rate: first.rate_hz,
             pieces: signals.iter().map(piece).collect(),
             gaps: first.gaps.clone(),
+            ends: first.ends_s,
             offset: first.offset_s,
             is_cut_off: formats::is_cut_off(&first.notes),
             told: None,
@@ -93,10 +111,11 @@ impl Timeline {
         self.pieces.iter().map(Piece::place).collect()
     }
 
-    /// From the recording's sample 0 to the end of its last piece, gaps included, rounded down to whole samples.
+    /// From the recording's sample 0 to its end, gaps included, rounded down to whole samples.
     pub(super) fn samples(&self) -> u64 {
         let Some(last) = self.pieces.last() else { return 0 };
-        last.samples.saturating_add_signed(last.place().start.floor_samples(self.rate))
+        let kept = last.samples.saturating_add_signed(last.place().start.floor_samples(self.rate));
+        self.ends.map_or(kept, |ends| kept.max(0_u64.saturating_add_signed(ends.floor_samples(self.rate))))
     }
 
     /// The recording as its labels depend on it.
@@ -115,6 +134,7 @@ impl Timeline {
             rate: cut.rate,
             pieces: cut.parts.iter().map(piece).collect(),
             gaps,
+            ends: cut.ends(),
             offset: cut.offset(),
             is_cut_off: formats::is_cut_off(cut.notes()),
             told: Some(cut.told()),
@@ -174,8 +194,10 @@ impl Bench<'_> {
         let Facts::Labels(facts) = facts else { return None };
         let fits = facts.fingerprint == self.wanted.labels
             && (&facts.id, facts.part) == (&piece.stem, piece.part)
-            && (facts.source_sha256, facts.samples, facts.rate_hz) == (time.source, piece.samples, time.rate);
-        let annotation = Annotation { files: annotation_sources(recording), status: facts.status };
+            && (facts.source_sha256, facts.samples, facts.rate_hz) == (time.source, piece.samples, time.rate)
+            && (facts.listed_as.is_none() || facts.listed_as == recording.listed_as);
+        let (files, listed_as) = (annotation_sources(recording), facts.listed_as.clone());
+        let annotation = Annotation { files, status: facts.status, listed_as };
         let artifact = Some(Artifact { record, facts, made });
         fits.then_some(Labelled { annotation, artifact, notes: Vec::new() })
     }
@@ -223,7 +245,8 @@ impl Bench<'_> {
         labels: formats::Labels,
         made: &str,
     ) -> Result<Labelled, Trouble> {
-        let annotation = Annotation { files: files.to_vec(), status: labels.status };
+        let listed_as = recording.listed_as.clone();
+        let annotation = Annotation { files: files.to_vec(), status: labels.status, listed_as };
         if labels.status == LabelStatus::Unlabelled {
             return Ok(Labelled { annotation, artifact: None, notes: labels.notes });
         }
@@ -233,6 +256,7 @@ impl Bench<'_> {
             fingerprint: self.wanted.labels,
             source_sha256: time.source,
             annotation_sha256: annotation.files.iter().map(|file| file.sha256).collect(),
+            listed_as: annotation.listed_as.clone(),
             arrays: BTreeMap::new(),
             samples: piece.samples,
             rate_hz: time.rate,
@@ -254,8 +278,7 @@ impl Bench<'_> {
         };
         if self.settings.annotations_inside() {
             let told = told(true)?;
-            let table = formats::own_annotations(&told.annotations, &told.notes)?;
-            return Ok((Some(table), None, told));
+            return Ok((told.table()?, None, told));
         }
         let Some(file) = &recording.annotation else { return Ok((None, None, told(false)?)) };
         let (bytes, source) = self.annotation_bytes(file)?;
@@ -287,7 +310,8 @@ impl Bench<'_> {
         let recipe = &self.settings.recipe.signal;
         let read = formats::read_recording(&mut reader, &header, &[], recipe.truncated, recipe.gaps)?;
         expect(reader.finish()?.0 == source)?;
-        Ok(Told { start, annotations: read.annotations, notes: read.notes })
+        let is_annotated = formats::has_annotations(&header);
+        Ok(Told { start, is_annotated, annotations: read.annotations, notes: read.notes })
     }
 
     fn annotation_bytes(&self, file: &SourceFile) -> Result<(Vec<u8>, Source), Failure> {
@@ -303,8 +327,7 @@ impl Bench<'_> {
     fn cross_check(&self, recording: &SourceRecording) -> Result<CrossCheck, Failure> {
         let Some(file) = &recording.cross_check else { return Ok(CrossCheck::default()) };
         let recipe = &self.settings.recipe.labels;
-        let named = self.settings.dataset.annotations.cross_check_format;
-        let format = named.unwrap_or_else(|| recipe.format.cross_check());
+        let format = recipe.cross_check.unwrap_or_else(|| recipe.format.cross_check());
         let (bytes, source) = match self.annotation_bytes(file) {
             Ok(read) => read,
             Err(failure) if failure.class.is_transient() => return Err(failure),

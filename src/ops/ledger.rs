@@ -192,13 +192,15 @@ impl Ledger {
         self.entries.get(first).is_some_and(|entry| entry.id.recording() == id)
     }
 
-    /// Acknowledged defects that are something else now.
+    /// What the dataset file says of recordings that are not there, and acknowledged defects that are something else now.
     #[must_use]
     pub fn warnings(&self, settings: &Settings, inventory: &Inventory) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let is_empty = settings.dataset.known_defects.is_empty();
-        let recordings = inventory.recordings.iter().filter(|_| !is_empty);
+        let labels = &settings.recipe.labels;
+        let is_silent =
+            settings.dataset.known_defects.is_empty() && labels.fixes.is_empty() && labels.names.is_empty();
+        let recordings = inventory.recordings.iter().filter(|_| !is_silent);
         let on_disk: HashSet<&str> = recordings.map(SourceRecording::name).collect();
+        let mut warnings = nobodys(settings, &on_disk);
         for (id, class) in &settings.dataset.known_defects {
             let known = format!("known defect `{id}: {class}` of dataset `{}`", settings.dataset.name);
             let failed = || self.failed.binary_search_by(|failed| failed.name.as_str().cmp(id.as_str()));
@@ -214,6 +216,21 @@ impl Ledger {
         }
         warnings
     }
+}
+
+/// Fixes and names for ids that no recording has: most likely mistyped, and then without the effect that they should have.
+fn nobodys(settings: &Settings, on_disk: &HashSet<&str>) -> Vec<String> {
+    let (labels, dataset) = (&settings.recipe.labels, &settings.dataset.name);
+    let warning = |key: &str, ids: &mut dyn Iterator<Item = &String>| {
+        let unknown: Vec<String> =
+            ids.filter(|id| !on_disk.contains(id.as_str())).map(|id| format!("`{id}`")).collect();
+        let text = || {
+            format!("`{key}` of dataset `{dataset}` for {}: no such recording on disk", unknown.join(", "))
+        };
+        (!unknown.is_empty()).then(text)
+    };
+    let fixes = warning("fixes", &mut labels.fixes.keys());
+    fixes.into_iter().chain(warning("annotations.names", &mut labels.names.keys())).collect()
 }
 
 /// A recording in quarantine, as people and scripts see it.

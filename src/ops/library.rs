@@ -261,9 +261,11 @@ pub(super) fn look(
 }
 
 fn put(loaded: &mut Loaded, record: FileRecord, facts: &Facts, wanted: &Identity) {
-    let (source, annotation) = match facts {
-        Facts::Signal(facts) => (facts.source_sha256, Vec::new()),
-        Facts::Labels(facts) => (facts.source_sha256, facts.annotation_sha256.clone()),
+    let (source, annotation, listed_as) = match facts {
+        Facts::Signal(facts) => (facts.source_sha256, Vec::new(), None),
+        Facts::Labels(facts) => {
+            (facts.source_sha256, facts.annotation_sha256.clone(), facts.listed_as.clone())
+        }
     };
     let adopted = Adopted {
         record,
@@ -271,6 +273,7 @@ fn put(loaded: &mut Loaded, record: FileRecord, facts: &Facts, wanted: &Identity
         fingerprint: facts.fingerprint(),
         source,
         annotation,
+        listed_as,
     };
     let id = facts.id();
     let shelf = &mut loaded.shelf;

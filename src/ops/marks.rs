@@ -57,12 +57,13 @@ pub fn marks(events: &[Event], rate: Rate, begin: Seconds) -> Vec<Mark> {
     window::merge(&spans).iter().map(mark).collect()
 }
 
-/// Labels a recording that was read just now; nothing where it is none of the dataset's, or the dataset has no annotations.
+/// Labels a recording that was read just now and became `samples` at `rate`; it `ends` later where its last stretch was left
+/// out. Nothing where it is none of the dataset's, or the dataset has no annotations.
 pub(super) fn look(
     settings: &Settings,
     file: &Path,
     (header, recording): (&Header, &Recording),
-    (samples, rate): (u64, Rate),
+    (samples, rate, ends): (u64, Rate, Option<Seconds>),
 ) -> Option<Result<(Annotated, Vec<Note>), Failure>> {
     let recipe = &settings.recipe.labels;
     if recipe.format == AnnotationFormat::None {
@@ -74,11 +75,13 @@ pub(super) fn look(
     let found = source::recording(&settings.dataset, &relative).ok().flatten()?;
     let id = found.id.clone().ok()?;
     let labelled = || {
-        let table = table(settings, &found, recording)?;
+        let table = table(settings, &found, (header, recording))?;
         let (start, offset) = (formats::start(header), recording.offset);
         let is_cut_off = formats::is_cut_off(&recording.notes);
-        let recorded = Recorded { id: &id, samples, rate, start, offset, is_cut_off };
-        let labels = formats::label(table, None, recipe, &recorded)?;
+        let end = ends.map_or(0, |ends| u64::try_from(ends.floor_samples(rate)).unwrap_or(0));
+        let recorded = Recorded { id: &id, samples: samples.max(end), rate, start, offset, is_cut_off };
+        let kept = formats::Piece { start: Seconds::ZERO, samples };
+        let labels = formats::label_piece(table, recipe, &recorded, kept)?;
         let annotated = Annotated {
             file: found.annotation.as_ref().map(|file| file.path.clone()),
             format: recipe.format.as_str(),
@@ -93,10 +96,11 @@ pub(super) fn look(
 fn table(
     settings: &Settings,
     found: &SourceRecording,
-    recording: &Recording,
+    (header, recording): (&Header, &Recording),
 ) -> Result<Option<formats::AnnotationTable>, Failure> {
     if settings.annotations_inside() {
-        return formats::own_annotations(&recording.annotations, &recording.notes).map(Some);
+        let is_annotated = formats::has_annotations(header);
+        return formats::own_annotations(is_annotated, &recording.annotations, &recording.notes);
     }
     let Some(file) = &found.annotation else { return Ok(None) };
     let (bytes, _, _) = source::read_small(&settings.dataset.root, &file.path)?;

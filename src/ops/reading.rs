@@ -143,6 +143,12 @@ impl Cut<'_> {
         self.raw.recording.offset
     }
 
+    /// When it ends, where its last stretch was left out.
+    pub(super) fn ends(&self) -> Option<Seconds> {
+        let kept: Vec<Stretch> = self.parts.iter().flat_map(|part| part.stretches.iter().copied()).collect();
+        ends(&self.raw.header, &self.raw.recording, &kept)
+    }
+
     /// What was odd about it while it was read.
     pub(super) fn notes(&self) -> &[Note] {
         &self.raw.recording.notes
@@ -152,6 +158,7 @@ impl Cut<'_> {
     pub(super) fn told(&self) -> Told {
         Told {
             start: formats::start(&self.raw.header),
+            is_annotated: formats::has_annotations(&self.raw.header),
             annotations: self.raw.recording.annotations.clone(),
             notes: self.raw.recording.notes.clone(),
         }
@@ -167,7 +174,7 @@ impl Bench<'_> {
     ) -> Result<Artifact<SignalFacts>, Trouble> {
         let recipe = &self.settings.recipe.signal;
         let signal = cut.signal(recipe, part)?;
-        let facts = signal_facts(self.wanted.signal, &cut.raw, part, &signal);
+        let facts = signal_facts(self.wanted.signal, cut, part, &signal);
         let record = self.writer.write_signal(recording.split, &signal, recipe.dtype, facts.clone())?;
         Ok(Artifact { record, facts, made: "built".to_owned() })
     }
@@ -257,6 +264,13 @@ fn parse<'a>(
     Ok(Parsed { header, selection, recording, terms })
 }
 
+/// When a recording ends, in seconds from its sample 0, where its last stretch is none of those kept: what was annotated
+/// there is no less part of it.
+pub(super) fn ends(header: &Header, recording: &Recording, kept: &[Stretch]) -> Option<Seconds> {
+    let last = recording.stretches.last().filter(|last| !kept.contains(last))?;
+    Some((0..last.records).fold(last.onset, |end, _| end.plus(header.record_duration)))
+}
+
 /// A failure of one part, which is one of the whole recording.
 fn of_part(part: &Part, failure: Failure) -> Failure {
     match part.part {
@@ -268,7 +282,8 @@ fn of_part(part: &Part, failure: Failure) -> Failure {
     }
 }
 
-fn signal_facts(fingerprint: Digest, raw: &Raw<'_>, part: &Part, signal: &Signal) -> SignalFacts {
+fn signal_facts(fingerprint: Digest, cut: &Cut<'_>, part: &Part, signal: &Signal) -> SignalFacts {
+    let raw = &cut.raw;
     let notes = raw.header.notes.iter().chain(&raw.recording.notes).chain(&signal.notes);
     SignalFacts {
         id: part.stem.clone(),
@@ -279,6 +294,7 @@ fn signal_facts(fingerprint: Digest, raw: &Raw<'_>, part: &Part, signal: &Signal
         rate_hz: signal.rate,
         input_rate_hz: signal.input_rate,
         offset_s: raw.recording.offset,
+        ends_s: cut.ends(),
         gaps: signal.gaps.clone(),
         interpolated: signal.interpolated.clone(),
         quality: Some(Box::new(Quality { format: Some(raw.header.format()), ..signal.quality.clone() })),

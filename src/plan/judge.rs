@@ -106,8 +106,18 @@ fn compare(offer: &Offer<'_>, recording: &SourceRecording, labels: bool) -> Matc
         if now != was {
             return Match::Annotation(Change { was: digests(&was), now: digests(&now) });
         }
+        if let Some(change) = renamed(offer, recording) {
+            return Match::Annotation(change);
+        }
     }
     if file.sha256.is_none() || is_unread { Match::Unchecked } else { Match::Same }
+}
+
+/// A list says something else of another name, and no content tells that the recording was renamed.
+fn renamed(offer: &Offer<'_>, recording: &SourceRecording) -> Option<Change> {
+    let (was, now) = offer.listed_as.zip(recording.listed_as.as_deref())?;
+    let shown = |name: &str| format!("listed as `{name}`");
+    (was != now).then(|| Change { was: shown(was), now: shown(now) })
 }
 
 fn digest(sha256: Digest) -> String {

@@ -83,6 +83,7 @@ impl Listed {
             source: *sha256,
             source_bytes: Some(*bytes),
             annotation,
+            listed_as: self.entry.annotation.listed_as.as_deref(),
             on_disk,
         }
     }
@@ -101,6 +102,8 @@ pub struct Adopted {
     pub source: Digest,
     /// The annotation files' contents (labels only).
     pub annotation: Vec<Digest>,
+    /// The name by which a file for many recordings was asked, where it says so (labels only).
+    pub listed_as: Option<String>,
 }
 
 impl Adopted {
@@ -113,6 +116,7 @@ impl Adopted {
             source: self.source,
             source_bytes: None,
             annotation: Annotations::Told(&self.annotation),
+            listed_as: self.listed_as.as_deref(),
             on_disk: OnDisk::Present,
         }
     }
@@ -135,6 +139,8 @@ pub struct Offer<'a> {
     pub source_bytes: Option<u64>,
     /// The annotation files' contents (labels only).
     pub annotation: Annotations<'a>,
+    /// The name by which a file for many recordings was asked (labels only); nothing also where that is not on record.
+    pub listed_as: Option<&'a str>,
     /// What the file system says.
     pub on_disk: OnDisk,
 }

@@ -99,7 +99,8 @@ impl Found<'_> {
         let cross_check = self.beside(&identity, &self.spec.annotations.cross_check)?;
         let Identity { path, id, subject, split } = identity;
         let file = self.file(path, stamp);
-        Ok(SourceRecording { id, subject, split, file, annotation, cross_check, seizures: Seizures::Unknown })
+        let (listed_as, seizures) = (None, Seizures::Unknown);
+        Ok(SourceRecording { id, subject, split, file, annotation, cross_check, listed_as, seizures })
     }
 
     fn file(&self, path: String, stamp: Stamp) -> SourceFile {

@@ -19,6 +19,7 @@ fn recipe(format: AnnotationFormat, seizure: &[&str], background: &[&str]) -> La
         format,
         seizure: codes(seizure),
         background: codes(background),
+        cross_check: None,
         unlabelled: Unlabelled::Error,
         no_row_means: NoRowMeans::Empty,
         names: BTreeMap::new(),

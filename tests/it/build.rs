@@ -269,6 +269,23 @@ fn known_defects_that_are_none_draw_a_warning() {
 }
 
 #[test]
+fn corrections_of_recordings_that_are_not_there_draw_a_warning() {
+    let project = Project::mini();
+    let mini = project.read("configs/datasets/mini.yaml");
+    let fixes = "  fixes:\n    nobody: [{onset: 1, remove: true, why: gone}]\n";
+    project.write("configs/datasets/mini.yaml", &(mini.clone() + fixes));
+    project.write("other.yaml", "cache: {version: mini_v2}\n");
+    let said = "`fixes` of dataset `mini` for `nobody`: no such recording on disk";
+    project.run(&["build", "-c", "other.yaml"]).expect(0).says(&[said]);
+    let listed = "annotations: {format: chbmit_summary, file: list.txt, names: {somebody: x.edf}}";
+    let (head, _) = mini.split_once("annotations:").unwrap();
+    project.write("configs/datasets/mini.yaml", &format!("{head}{listed}\n"));
+    project.write("other.yaml", "cache: {version: mini_v3}\nlabels: {unlabelled: keep}\n");
+    let said = "`annotations.names` of dataset `mini` for `somebody`: no such recording on disk";
+    project.run(&["build", "-c", "other.yaml"]).says(&[said]);
+}
+
+#[test]
 fn the_same_recording_in_two_splits_is_refused() {
     let project = Project::mini();
     let first = project.run(&["explain", "nothing"]).expect(2);

@@ -204,6 +204,48 @@ fn chbmit_is_read_by_its_summaries() {
     assert_eq!(again.expect(5).json()["schema"], 1);
 }
 
+#[test]
+fn a_recording_that_is_named_with_a_plus_has_an_id_of_its_own() {
+    let bed = Bed::new("chbmit");
+    for name in ["chb02_16", "chb02_16+", "chb17a_03"] {
+        let file = recording(&BIPOLAR, 2, 60 + name.len(), "01.01.70", "00.00.00");
+        bed.put(&format!("{}/{name}.edf", &name[..5]), &file.to_bytes());
+    }
+    let section = |name: &str, start: u32| {
+        format!(
+            "File Name: {name}.edf\nNumber of Seizures in File: 1\nSeizure Start Time: {start} seconds\nSeizure End Time: {} seconds\n",
+            start + 6
+        )
+    };
+    bed.put("chb02/chb02-summary.txt", (section("chb02_16", 13) + &section("chb02_16+", 29)).as_bytes());
+    bed.put("chb17/chb17-summary.txt", section("chb17a_03", 9).as_bytes());
+    let manifest = bed.build(0);
+    let expected =
+        map(&[("chb02_16", "26-38 seiz"), ("chb02_chb02_16", "58-70 seiz"), ("chb17a_03", "18-30 seiz")]);
+    assert_eq!(events(&manifest), expected);
+    assert_eq!(entry(&manifest, "chb02_chb02_16")["subject"], "chb02");
+}
+
+#[test]
+fn a_recording_that_a_summary_does_not_name_is_taken_last() {
+    let bed = Bed::new("chbmit");
+    for name in ["chb02_01", "chb02_02", "chb02_03"] {
+        let file = recording(&BIPOLAR, 2, 50 + name.as_bytes()[7] as usize, "01.01.70", "00.00.00");
+        bed.put(&format!("chb02/{name}.edf"), &file.to_bytes());
+    }
+    let summary = "File Name: chb02_02.edf\nNumber of Seizures in File: 0\nFile Name: chb02_03.edf\n\
+                   Number of Seizures in File: 1\nSeizure Start Time: 13 seconds\nSeizure End Time: 21 seconds\n";
+    bed.put("chb02/chb02-summary.txt", summary.as_bytes());
+    bed.project.write(
+        "balanced.yaml",
+        "labels: {unlabelled: keep}\ncache:\n  profile: smoke\n  profiles:\n    smoke: {subset: balanced_2_files}\n    \
+         dev: {subset: balanced_3_files}\n    full: {subset: balanced_3_files}\n",
+    );
+    bed.run(&["build", "-c", "cheap.yaml", "-c", "balanced.yaml"]).expect(0);
+    let manifest = bed.project.manifest("cache/smoke/chbmit_v1_256hz_bipolar18");
+    assert_eq!(events(&manifest), map(&[("chb02_02", ""), ("chb02_03", "26-42 seiz")]));
+}
+
 /// The channels as the recipe leaves them, and the notes that say where they come from.
 fn banana(bed: &Bed, file: &Path) -> (Vec<String>, Vec<String>) {
     let arguments =
@@ -280,6 +322,37 @@ fn siena_is_read_by_clock_times() {
     let other = bed.project.manifest("cache/full/siena_v2");
     assert_eq!(events(&other), expected);
     assert_eq!(entry(&other, "PN00-1")["made"]["labels"], "relabelled");
+}
+
+#[test]
+fn lists_may_begin_with_what_all_their_seizures_share() {
+    let bed = Bed::new("siena");
+    let put = |path: &str, seconds: usize, time: &str| {
+        bed.put(path, &recording(&ELECTRODES, 2, seconds, "01.01.16", time).to_bytes());
+    };
+    let list = "PN01\n\nFile name: PN01.edf\nRegistration start time: 19.00.44\nRegistration end time: 19.30.44\n\n\
+                Seizure n 1\nStart time: 19:11:02\nEnd time: 19:11:56\n\nSeizure n 2\nStart time: 19:20:02\nEnd time: 19:20:56\n";
+    bed.put("PN01/Seizures-list-PN01.txt", list.as_bytes());
+    put("PN01/PN01-1.edf", 1800, "19.00.44");
+    let list = "Seizure n 2\nFile name: PN10-2.edf\nRegistration start time: 11.30.00\nSeizure start time: 11.40.13\n\
+                Seizure end time: 11.41.04 opure 11.40.43\n";
+    bed.put("PN10/Seizures-list-PN10.txt", list.as_bytes());
+    put("PN10/PN10-2.edf", 900, "11.30.00");
+    let manifest = bed.build(5);
+    assert_eq!(events(&manifest), map(&[("PN01-1", "1236-1344 seiz, 2316-2424 seiz")]));
+    assert_eq!(quarantine(&manifest), map(&[("PN10-2", "bad-annotation")]));
+    let message = manifest["quarantine"][0]["message"].as_str().unwrap();
+    assert!(message.contains("11.41.04 opure 11.40.43") && message.contains("`fixes`"), "{message}");
+    // Whoever has looked says which end it is.
+    let siena = bed.project.read("configs/datasets/siena.yaml");
+    let fix = "    PN10-2:\n      - {onset: 613, end: 643, why: seen}\n";
+    bed.project.write("configs/datasets/siena.yaml", &(siena + fix));
+    bed.project.write("other.yaml", "cache: {version: siena_v2}\n");
+    bed.run(&["build", "-c", "cheap.yaml", "-c", "other.yaml"]).expect(0);
+    let manifest = bed.project.manifest("cache/full/siena_v2");
+    let expected = map(&[("PN01-1", "1236-1344 seiz, 2316-2424 seiz"), ("PN10-2", "1226-1286 seiz")]);
+    assert_eq!(events(&manifest), expected);
+    assert_eq!(notes(entry(&manifest, "PN10-2")), ["two-ends"]);
 }
 
 #[test]
@@ -428,4 +501,71 @@ fn annotations_may_lie_in_the_recordings() {
     let other = bed.project.manifest("cache/full/clinic2");
     assert_eq!(entry(&other, "a")["made"]["labels"], "relabelled");
     assert_eq!(events(&other), map(&[("a", "20-60 Seizure left"), ("b", ""), ("c", ""), ("d", "")]));
+}
+
+#[test]
+fn a_recording_without_annotation_signal_has_no_annotations() {
+    let bed = Bed::new("clinic");
+    let own = "cache: {version: clinic}\nlabels: {seizure: [Seizure], background: [\"*\"]}\ndataset:\n  root: ${EEG_DATA_ROOT}\n  \
+               recordings: \"*.edf\"\n  splits: {by_subject: {seed: 1, train: 1, val: 0}}\n  annotations: {format: edf_annotations}\n";
+    bed.project.write("configs/datasets/clinic.yaml", own);
+    let file = |time: &str| recording(&ELECTRODES, 2, 100, "01.01.03", time);
+    bed.put("plain.edf", &file("10.00.00").to_bytes());
+    bed.put("quiet.edf", &file("11.00.00").plus("EDF+C", &["+0"]).to_bytes());
+    let manifest = bed.build(5);
+    assert_eq!(quarantine(&manifest), map(&[("plain", "no-annotation")]));
+    assert_eq!(entry(&manifest, "quiet")["annotation"]["status"], "labelled-empty");
+    let inspect = |name: &str, more: &[&str]| {
+        let file = bed.project.path("data").join(name);
+        bed.run(&[&["inspect", file.to_str().unwrap(), "--json"], more].concat()).json().to_string()
+    };
+    assert!(inspect("plain.edf", &[]).contains("no-annotation"));
+    assert!(inspect("quiet.edf", &[]).contains("labelled-empty"));
+    // Both when the signal is made and when only labels are.
+    for (version, made) in
+        [("clinic2", "labels: {unlabelled: keep}"), ("clinic3", "labels: {unlabelled: keep, seizure: [S]}")]
+    {
+        bed.project.write("keep.yaml", &format!("cache: {{version: {version}}}\n{made}\n"));
+        bed.run(&["build", "-c", "cheap.yaml", "-c", "keep.yaml"]).expect(0);
+        let kept = bed.project.manifest(&format!("cache/full/{version}"));
+        assert_eq!(entry(&kept, "plain")["annotation"]["status"], "unlabelled", "{version}");
+        assert_eq!(entry(&kept, "quiet")["annotation"]["status"], "labelled-empty", "{version}");
+    }
+    assert!(inspect("plain.edf", &["-c", "keep.yaml"]).contains("unlabelled"));
+}
+
+#[test]
+fn labels_go_with_the_name_that_the_list_was_asked_for() {
+    let bed = Bed::new("listed");
+    let own = "cache: {version: listed}\nlabels: {seizure: [seiz], background: []}\ndataset:\n  root: ${EEG_DATA_ROOT}\n  \
+               recordings: \"*.edf\"\n  id: '^([a-z]+)'\n  splits: {by_subject: {seed: 1, train: 1, val: 0}}\n  \
+               subject: '^([a-z]+)'\n  annotations: {format: chbmit_summary, file: list.txt}\n  allow_no_seizures: true\n";
+    bed.project.write("configs/datasets/listed.yaml", own);
+    let list = "File Name: rec_one.edf\nNumber of Seizures in File: 1\nSeizure Start Time: 10 seconds\n\
+                Seizure End Time: 20 seconds\nFile Name: rec_two.edf\nNumber of Seizures in File: 0\n";
+    bed.put("list.txt", list.as_bytes());
+    bed.put("rec_one.edf", &recording(&ELECTRODES, 2, 60, "01.01.03", "10.00.00").to_bytes());
+    let rename = |from: &str, to: &str| {
+        let path = |name: &str| bed.project.path("data").join(name);
+        fs_err::rename(path(from), path(to)).unwrap();
+    };
+    let status = ["status", "-c", "cheap.yaml", "--profile", "full"];
+    assert_eq!(events(&bed.build(0)), map(&[("rec", "20-40 seiz")]));
+    bed.run(&status).expect(0).says(&["VALID"]);
+    rename("rec_one.edf", "rec_two.edf");
+    bed.run(&status).expect(1).says(&["STALE"]);
+    let told = bed.run(&["explain", "rec", "-c", "cheap.yaml"]);
+    told.says(&["`rec_one.edf`", "`rec_two.edf`"]);
+    let manifest = bed.build(0);
+    assert_eq!(events(&manifest), map(&[("rec", "")]));
+    assert_eq!(entry(&manifest, "rec")["made"]["labels"], "relabelled");
+    // A failure is one under that name.
+    rename("rec_two.edf", "rec_three.edf");
+    assert_eq!(quarantine(&bed.build(5)), map(&[("rec", "no-annotation")]));
+    rename("rec_three.edf", "rec_one.edf");
+    assert_eq!(events(&bed.build(0)), map(&[("rec", "20-40 seiz")]));
+    // The files know it themselves.
+    fs_err::remove_file(bed.project.path("cache/full/listed/manifest.json")).unwrap();
+    rename("rec_one.edf", "rec_two.edf");
+    assert_eq!(events(&bed.build(0)), map(&[("rec", "")]));
 }

@@ -496,7 +496,7 @@ const PROBES: &[(&str, Probe)] = &[
     ("dataset.annotations.cross_check", Probe::Edit(|s| s.dataset.annotations.cross_check.clear())),
     (
         "dataset.annotations.cross_check_format",
-        Probe::Edit(|s| s.dataset.annotations.cross_check_format = Some(AnnotationFormat::TuhTse)),
+        Probe::Edit(|s| s.recipe.labels.cross_check = Some(AnnotationFormat::TuhTse)),
     ),
     ("dataset.mains_hz", Probe::Edit(|s| s.dataset.mains_hz = None)),
     (
@@ -548,6 +548,7 @@ fn the_table_of_fingerprints_is_what_the_code_does() {
 fn the_table_of_fingerprints_knows_every_field_of_the_recipe() {
     let mut settings = settings(&[]);
     settings.recipe.labels.names.insert("a".to_owned(), "b".to_owned());
+    settings.recipe.labels.cross_check = Some(AnnotationFormat::TuhTse);
     let recipe = serde_json::to_value(&settings.recipe).unwrap();
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     // A new field needs a row and a probe above before it is added here.
@@ -555,6 +556,7 @@ fn the_table_of_fingerprints_knows_every_field_of_the_recipe() {
     assert_eq!(keys(&recipe["signal"]["channels"]), ["aliases", "duplicates", "interpolate", "order"]);
     let labels = [
         "background",
+        "cross_check",
         "fixes",
         "format",
         "gaps",

@@ -299,3 +299,40 @@ fn memory_is_judged_again_when_the_gaps_are_known() {
         }
     }
 }
+
+#[test]
+fn a_last_stretch_that_is_left_out_belongs_to_the_recording() {
+    for (gaps, stem) in [("split", "a_gaps.part000"), ("fill", "a_gaps")] {
+        let project = project(gaps);
+        // 28 s, a gap of 12 s, and 1 s that is too short for the filter.
+        let onsets: Vec<String> = (0..28).chain([40]).map(|at| format!("+{at}")).collect();
+        fs_err::write(project.path("data/train/a_gaps.edf"), recording(0..29, &onsets)).unwrap();
+        let rows = "# duration = 41 secs\nchannel,start_time,stop_time,label,confidence\nTERM,0,41,bckg,1\n\
+                    TERM,20,25,seiz,1\nTERM,26,40.5,seiz,1\nTERM,40.2,40.8,seiz,1\nTERM,40.5,41.5,seiz,1\n";
+        project.write("data/train/a_gaps.csv_bi", rows);
+        let local = project.read("configs/local.yaml").replace("high_hz: 30", "high_hz: 8");
+        let local = local.replace("steps:\n", "steps:\n    - resample: {rate_hz: 20, method: polyphase}\n");
+        project.write("configs/local.yaml", &local);
+        build(&project, &[]).expect(0);
+        let shown = |version: &str| match project.facts(version, &format!("train/{stem}.labels.npz")) {
+            Facts::Labels(facts) => {
+                let events: Vec<_> = facts.events.iter().map(|event| (event.start, event.end)).collect();
+                let notes: Vec<_> = facts.notes.iter().map(|note| note.code.clone()).collect();
+                (events, notes.join(","))
+            }
+            Facts::Signal(_) => panic!("no labels file"),
+        };
+        let expected = (vec![(400, 500), (520, 560)], "event-cut,event-in-gap,event-in-gap".to_owned());
+        assert_eq!(shown("gapped_v1"), expected, "{gaps}");
+        let file = project.path("data/train/a_gaps.edf");
+        let told = project.run(&["inspect", file.to_str().unwrap(), "--json"]).json();
+        assert_eq!(told["labels"]["status"], "labelled", "{gaps}: {told}");
+        // From the files alone it is the same.
+        project.write("other.yaml", "cache: {version: gapped_v2}\nlabels: {seizure: [seiz, fnsz]}\n");
+        build(&project, &["-c", "other.yaml"]).expect(0);
+        assert_eq!(shown("gapped_v2"), expected, "{gaps}");
+        let manifest = project.manifest("cache/full/gapped_v2");
+        let entries = manifest["entries"].as_array().unwrap();
+        assert!(entries.iter().all(|entry| entry["made"]["labels"] == "relabelled"), "{manifest}");
+    }
+}

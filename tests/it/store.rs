@@ -116,6 +116,7 @@ fn signal_facts(name: &str, samples: u64) -> SignalFacts {
         rate_hz: rate(),
         input_rate_hz: Rate::new(512, 3).unwrap(),
         offset_s: Seconds::parse("0.25").unwrap(),
+        ends_s: None,
         gaps: vec![],
         interpolated: vec!["F3".to_owned()],
         quality: Some(Box::new(Quality {
@@ -134,6 +135,7 @@ fn label_facts(name: &str, samples: u64) -> LabelFacts {
         fingerprint: identity().labels,
         source_sha256: Digest::of(b"source"),
         annotation_sha256: vec![Digest::of(b"csv")],
+        listed_as: None,
         arrays: BTreeMap::new(),
         samples,
         rate_hz: rate(),
@@ -165,6 +167,7 @@ fn entry(name: &str, (signal, labels): (FileRecord, FileRecord)) -> Entry {
         annotation: Annotation {
             files: vec![source(format!("train/{name}.csv"))],
             status: LabelStatus::Labelled,
+            listed_as: None,
         },
         files: Files { signal, labels: Some(labels) },
         samples: 5,
@@ -190,6 +193,7 @@ fn quarantined(name: &str) -> Quarantined {
             bytes: 1,
             source: None,
             annotation: None,
+            listed_as: None,
             signal: Digest::of(b"s"),
             labels: Digest::of(b"l"),
             reader_revision: 1,

@@ -18,6 +18,7 @@ use crate::model::recording::{Header, Recording, Signal, SignalHeader};
 use crate::model::settings::Settings;
 use crate::model::units::Rate;
 use crate::ops::marks::{self, Annotated};
+use crate::ops::reading;
 use crate::ops::remarks;
 use crate::source;
 use crate::{dsp, formats};
@@ -235,7 +236,8 @@ fn judge(
     add_notes(&mut report.notes, &signal.notes);
     add_notes(&mut report.notes, &remarks::remarks(settings, &report.file.to_string_lossy(), &quality));
     report.quality = Some(quality);
-    let length = (signal.data.ncols() as u64, signal.rate);
+    let kept = dsp::usable(recipe, &recording)?.stretches;
+    let length = (signal.data.ncols() as u64, signal.rate, reading::ends(&header, &recording, &kept));
     if let Some(labelled) = marks::look(settings, &report.file, (&header, &recording), length) {
         let (labels, notes) = labelled?;
         report.labels = Some(labels);

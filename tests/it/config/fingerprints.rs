@@ -130,17 +130,57 @@ fn any_field_of_the_signal_changes_its_fingerprint_alone() {
     }
 }
 
+/// The fingerprints of a dataset of one's own.
+fn own(dataset: &str, rest: &str) -> (Digest, Digest) {
+    let project = Project::new().config("x.yaml", rest).set("data.dataset=own");
+    let text = format!(
+        "dataset:\n  root: d\n  recordings: '*.edf'\n  splits: {{by_subject: {{seed: 1}}}}\n  {dataset}\n"
+    );
+    project.write("configs/datasets/own.yaml", &text);
+    let recipe = project.ok().settings.recipe;
+    (recipe.signal_fingerprint(), recipe.label_fingerprint())
+}
+
+/// A list that does not name a recording says nothing of it, a file of its own without a row does.
+#[test]
+fn silence_means_what_the_format_makes_likely() {
+    for (format, silence, other) in [
+        ("chbmit_summary", "unlabelled", "empty"),
+        ("siena_list", "unlabelled", "empty"),
+        ("bids_events", "empty", "unlabelled"),
+        ("wfdb_seizures", "empty", "unlabelled"),
+    ] {
+        let with =
+            |rest: &str| own(&format!("annotations: {{format: {format}, file: '{{stem}}.x'{rest}}}"), "");
+        assert_eq!(with(""), with(&format!(", no_row_means: {silence}")), "{format}");
+        assert_ne!(with(""), with(&format!(", no_row_means: {other}")), "{format}");
+    }
+}
+
+/// Its notes stand in the labels files.
+#[test]
+fn the_format_of_the_cross_check_counts_where_it_is_not_the_usual_one() {
+    for (format, usual, other) in [
+        ("tusz_csv", "tusz_csv_bi", "tuh_tse"),
+        ("chbmit_summary", "wfdb_seizures", "chbmit_summary"),
+        ("tuh_tse", "tuh_tse", "tusz_csv"),
+    ] {
+        let with = |rest: &str| {
+            own(
+                &format!(
+                    "annotations: {{format: {format}, file: '{{stem}}.x', cross_check: '{{stem}}.y'{rest}}}"
+                ),
+                "",
+            )
+            .1
+        };
+        assert_eq!(with(""), with(&format!(", cross_check_format: {usual}")), "{format}");
+        assert_ne!(with(""), with(&format!(", cross_check_format: {other}")), "{format}");
+    }
+}
+
 #[test]
 fn any_field_of_the_labels_changes_their_fingerprint_alone() {
-    let own = |dataset: &str, rest: &str| {
-        let project = Project::new().config("x.yaml", rest).set("data.dataset=own");
-        let text = format!(
-            "dataset:\n  root: d\n  recordings: '*.edf'\n  splits: {{by_subject: {{seed: 1}}}}\n  {dataset}\n"
-        );
-        project.write("configs/datasets/own.yaml", &text);
-        let recipe = project.ok().settings.recipe;
-        (recipe.signal_fingerprint(), recipe.label_fingerprint())
-    };
     let csv = "annotations: {format: tusz_csv, file: '{stem}.csv'}";
     let base = own(csv, "");
     let mut seen = vec![base.1];
