@@ -1,14 +1,14 @@
 //! `export`: the windows of a profile as the files that other programs read.
 //!
 //! Only a cache that passes every gate of pre-flight is exported. A recording is done when its files are there with
-//! the sizes and the origins on record; listings are taken away before the first file changes and written when all
-//! are right, so that none ever describes other files than those beside it.
+//! the sizes and the origins on record; what is not goes before the first file is written. Listings go before that
+//! and are written when all files are right, so that none ever describes other files than those beside it.
 
 use crate::error::{Error, Result};
 pub use crate::exchange::Layout;
 use crate::exchange::{self, Array, Listed, Purpose, Rows, Target};
-use crate::model::artifact::{Facts, SignalFacts};
-use crate::model::id::{Digest, ProfileName};
+use crate::model::artifact::{Facts, LabelFacts, SignalFacts};
+use crate::model::id::{Digest, ProfileName, RecordingId, Split};
 use crate::model::manifest::{Entry, Files, LabelStatus};
 use crate::model::settings::Settings;
 use crate::model::window::{WindowClass, WindowCounts, Windowing};
@@ -23,6 +23,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
+
+/// The array of a signal file whose windows are exported.
+const SIGNAL: &str = "signal";
 
 /// What an export did.
 #[derive(Debug, Clone, Serialize)]
@@ -43,7 +46,7 @@ pub struct ExportReport {
     pub left: usize,
     /// What lies in each directory of a split.
     pub splits: BTreeMap<&'static str, SplitExport>,
-    /// Recordings shorter than a window: they have no file.
+    /// Recordings, and parts of recordings, that are shorter than a window: they have no file.
     pub without_windows: Vec<String>,
     /// Recordings without labels: they are not exported.
     pub unlabelled: Vec<String>,
@@ -74,6 +77,8 @@ struct Job<'a> {
     classes: Vec<WindowClass>,
     names: Vec<String>,
     from: Digest,
+    /// The signal that its facts name.
+    signal: Option<Digest>,
     /// Bytes of its arrays.
     bytes: u64,
 }
@@ -119,7 +124,9 @@ fn entries(survey: &Survey) -> (Vec<&Entry>, Vec<String>) {
     let present = all.filter(|entry| survey.has(entry.id.recording().as_str()));
     let (labelled, unlabelled): (Vec<&Entry>, Vec<&Entry>) =
         present.partition(|entry| entry.annotation.status != LabelStatus::Unlabelled);
-    (labelled, unlabelled.into_iter().map(|entry| entry.id.to_string()).collect())
+    let unlabelled: BTreeSet<&RecordingId> =
+        unlabelled.into_iter().map(|entry| entry.id.recording()).collect();
+    (labelled, unlabelled.into_iter().map(ToString::to_string).collect())
 }
 
 /// What is to be written for a recording.
@@ -131,7 +138,8 @@ fn job<'a>(survey: &Survey, layout: Layout, entry: &'a Entry) -> Result<Job<'a>>
         Error::usage(message, "set `windows.length_s` and `windows.stride_s` to whole samples")
     })?;
     let (file, archive) = open(survey, entry, &entry.files.signal.name)?;
-    let facts = signal_facts(survey, entry, &archive)?;
+    let facts = signal_facts(survey, entry, &archive.facts)
+        .ok_or_else(|| other_file(survey, entry, &entry.files.signal.name))?;
     let rows = rows(survey, &entry.files.signal.name, &file, &archive)?.rows() as u64;
     let starts = windowing.starts(entry.samples, &facts.gaps);
     let seizures = entry.seizures();
@@ -142,6 +150,7 @@ fn job<'a>(survey: &Survey, layout: Layout, entry: &'a Entry) -> Result<Job<'a>>
         bytes: (starts.len() as u64).saturating_mul(windowing.length()).saturating_mul(4 * (rows + 1)),
         names: if starts.is_empty() { Vec::new() } else { layout.names(entry.split, &entry.id) },
         starts,
+        signal: facts.arrays.get(SIGNAL).copied(),
         from: made_from(&entry.files, windowing),
     })
 }
@@ -159,17 +168,43 @@ fn open(survey: &Survey, entry: &Entry, name: &str) -> Result<(File, Archive)> {
     survey.store.open(&survey.settings.profile, &survey.settings.version, name)
 }
 
-/// What the signal file says of itself, which is what the manifest says of it.
-fn signal_facts<'a>(survey: &Survey, entry: &Entry, archive: &'a Archive) -> Result<&'a SignalFacts> {
-    match &archive.facts {
+/// What a signal file says of itself, where that is what the manifest says of it.
+fn signal_facts<'a>(survey: &Survey, entry: &Entry, facts: &'a Facts) -> Option<&'a SignalFacts> {
+    match facts {
         Facts::Signal(facts)
             if (facts.fingerprint, facts.source_sha256, facts.samples)
                 == (survey.wanted.signal, entry.source.sha256, entry.samples) =>
         {
-            Ok(facts)
+            Some(facts)
         }
-        _ => Err(contradiction(survey, &entry.files.signal.name)),
+        _ => None,
     }
+}
+
+/// The same for a labels file: everything that decides its labels.
+fn label_facts<'a>(survey: &Survey, entry: &Entry, facts: &'a Facts) -> Option<&'a LabelFacts> {
+    match facts {
+        Facts::Labels(facts)
+            if (facts.fingerprint, facts.source_sha256, facts.samples)
+                == (survey.wanted.labels, entry.source.sha256, entry.samples)
+                && entry.annotation.files.iter().map(|file| &file.sha256).eq(&facts.annotation_sha256)
+                && (facts.status, &facts.events) == (entry.annotation.status, &entry.events) =>
+        {
+            Some(facts)
+        }
+        _ => None,
+    }
+}
+
+/// Why a file is none that the survey saw: a build replaced it meanwhile, unless the manifest still lists what it listed.
+fn other_file(survey: &Survey, entry: &Entry, name: &str) -> Error {
+    let settings = &survey.settings;
+    let held = survey.store.load(&settings.profile, &settings.version);
+    if held.is_ok_and(|held| held.entries.get(&entry.id).is_some_and(|now| **now == *entry)) {
+        return contradiction(survey, name);
+    }
+    let message = format!("the cache changed during the export: `{name}` is another file now");
+    Error::NotReady { message, hint: "run it again".to_owned() }
 }
 
 fn contradiction(survey: &Survey, name: &str) -> Error {
@@ -192,7 +227,7 @@ fn claim(cx: &Context<'_>, settings: &Settings, layout: Layout, directory: &Path
         profile: settings.profile.to_string(),
     };
     let is_told = std::cell::Cell::new(false);
-    Target::claim(directory, purpose, &|| {
+    Target::claim(directory, purpose, settings.dataset.split_identity(), &|| {
         if !is_told.replace(true) {
             cx.progress.say("waiting for another export into this directory");
         }
@@ -243,41 +278,46 @@ impl Run<'_> {
     fn all(&self, jobs: &[Job<'_>]) -> Result<ExportReport> {
         let is_done = |job: &Job<'_>| job.names.iter().all(|name| self.target.is_done(name, job.from));
         let (short, jobs): (Vec<&Job<'_>>, Vec<&Job<'_>>) = jobs.iter().partition(|job| job.names.is_empty());
-        let (kept, open): (Vec<&Job<'_>>, Vec<&Job<'_>>) = jobs.iter().partition(|job| is_done(job));
-        let needed: u64 = open.iter().map(|job| job.bytes).sum();
-        self.refuse_full_disk(needed)?;
-        let unwanted = self.unwanted(&jobs);
-        if !open.is_empty() || !unwanted.is_empty() {
-            self.remove_listings(&unwanted)?;
-        }
-        let written = self.write(&open)?;
-        let done = || written.iter().flatten();
-        let mut report = ExportReport {
-            directory: self.target.root().to_owned(),
-            layout: self.layout.as_str(),
-            profile: self.survey.settings.profile.clone(),
-            cache_dir: self.survey.settings.cache_dir(),
-            exported: done().count(),
-            kept: kept.len(),
-            left: written.len() - done().count(),
-            splits: self.splits(&jobs),
-            without_windows: short.iter().map(|job| job.entry.id.to_string()).collect(),
-            unlabelled: Vec::new(),
-            removed: Vec::new(),
-            bytes: done().sum(),
-            seconds: 0.0,
-            warnings: self.survey.settings.warnings.clone(),
-        };
+        let open: Vec<&Job<'_>> = jobs.iter().copied().filter(|job| !is_done(job)).collect();
+        self.refuse_full_disk(open.iter().map(|job| job.bytes).sum())?;
+        let removed = self.unwanted(&jobs);
+        self.clear(&open, &removed)?;
+        let written: Vec<_> = open.iter().copied().zip(self.write(&open)?).collect();
+        let without_windows = short.iter().map(|job| job.entry.id.to_string()).collect();
+        let report = ExportReport { without_windows, removed, ..self.report(&jobs, &written) };
         if report.left == 0 {
-            self.target.finish(&unwanted)?;
-            report.removed = unwanted;
+            self.target.finish()?;
             self.write_listings(&[&jobs[..], &short[..]].concat())?;
         }
         Ok(report)
     }
 
-    /// What is no recording of a split any more, and what moved to another split; splits that this run does
-    /// not look at keep the rest of their files.
+    /// What was done, and what lies there now.
+    fn report(&self, jobs: &[&Job<'_>], written: &[(&Job<'_>, Option<u64>)]) -> ExportReport {
+        let such = |is_left: bool| written.iter().filter(move |(_, bytes)| bytes.is_none() == is_left);
+        let left = recordings(such(true).map(|(job, _)| *job));
+        // The parts of a recording stand for it together.
+        let exported = recordings(such(false).map(|(job, _)| *job)).difference(&left).count();
+        ExportReport {
+            directory: self.target.root().to_owned(),
+            layout: self.layout.as_str(),
+            profile: self.survey.settings.profile.clone(),
+            cache_dir: self.survey.settings.cache_dir(),
+            exported,
+            kept: recordings(jobs.iter().copied()).len() - exported - left.len(),
+            left: left.len(),
+            splits: self.splits(jobs),
+            without_windows: Vec::new(),
+            unlabelled: Vec::new(),
+            removed: Vec::new(),
+            bytes: written.iter().filter_map(|(_, bytes)| *bytes).sum(),
+            seconds: 0.0,
+            warnings: self.survey.settings.warnings.clone(),
+        }
+    }
+
+    /// What is no recording of a split any more, and what moved to another split. Splits that this run does not look
+    /// at keep the rest of their files, unless another rule put them there: a subject might be on both sides then.
     fn unwanted(&self, jobs: &[&Job<'_>]) -> Vec<String> {
         let directories: BTreeSet<&str> =
             self.survey.settings.splits.iter().map(|split| self.layout.directory(*split)).collect();
@@ -287,9 +327,11 @@ impl Run<'_> {
             .filter_map(|name| name.split_once('/'))
             .map(|(d, l)| (l, d))
             .collect();
+        let has_other_splits = self.target.has_other_splits();
+        let is_kept = |directory: &str| !has_other_splits && !directories.contains(directory);
         let is_wanted = |name: &String| {
             let (directory, leaf) = name.split_once('/').unwrap_or_default();
-            wanted.get(leaf).map_or(!directories.contains(directory), |right| *right == directory)
+            wanted.get(leaf).map_or(is_kept(directory), |right| *right == directory)
         };
         let mut names = self.target.names();
         names.retain(|name| !is_wanted(name));
@@ -300,9 +342,12 @@ impl Run<'_> {
         let wanted = self.survey.settings.splits.iter();
         let mut splits: BTreeMap<_, SplitExport> =
             wanted.map(|split| (self.layout.directory(*split), SplitExport::default())).collect();
+        for (directory, split) in &mut splits {
+            let of_split = jobs.iter().filter(|job| self.layout.directory(job.entry.split) == *directory);
+            split.recordings = recordings(of_split.copied()).len();
+        }
         for job in jobs {
             let split = splits.entry(self.layout.directory(job.entry.split)).or_default();
-            split.recordings += 1;
             for class in &job.classes {
                 match class {
                     WindowClass::None => split.windows.none += 1,
@@ -335,11 +380,27 @@ impl Run<'_> {
         written.map_err(|error| self.explain_full_disk(jobs, error))
     }
 
+    /// Opens one of a recording's files again. A build may be at work beside an export, so what has the name now must
+    /// be what the windows and the record of the export were planned with.
+    fn reopen(&self, job: &Job<'_>, name: &str) -> Result<(File, Archive)> {
+        let (survey, entry) = (self.survey, job.entry);
+        let other = || other_file(survey, entry, name);
+        let opened = open(survey, entry, name);
+        let (file, archive) = opened.map_err(|error| if error.is_absence() { other() } else { error })?;
+        let is_same = if name == entry.files.signal.name {
+            signal_facts(survey, entry, &archive.facts)
+                .is_some_and(|facts| facts.arrays.get(SIGNAL).copied() == job.signal)
+        } else {
+            label_facts(survey, entry, &archive.facts).is_some()
+        };
+        if is_same { Ok((file, archive)) } else { Err(other()) }
+    }
+
     fn recording(&self, job: &Job<'_>) -> Result<u64> {
         let (signal_name, labels) = (&job.entry.files.signal.name, &job.entry.files.labels);
         let labels_name = &labels.as_ref().ok_or_else(|| contradiction(self.survey, signal_name))?.name;
-        let (signal_file, signal_archive) = open(self.survey, job.entry, signal_name)?;
-        let (labels_file, labels_archive) = open(self.survey, job.entry, labels_name)?;
+        let (signal_file, signal_archive) = self.reopen(job, signal_name)?;
+        let (labels_file, labels_archive) = self.reopen(job, labels_name)?;
         let signal = rows(self.survey, signal_name, &signal_file, &signal_archive)?;
         let labels = rows(self.survey, labels_name, &labels_file, &labels_archive)?;
         for (rows, name) in [(&signal, signal_name), (&labels, labels_name)] {
@@ -388,18 +449,31 @@ impl Run<'_> {
         }
     }
 
-    /// A listing never describes other files than those beside it, also in a split that only loses files.
-    fn remove_listings(&self, unwanted: &[String]) -> Result<()> {
-        if self.layout != Layout::BrainBrr {
+    /// Takes away what is not wanted and what is made anew, so that nothing of before is ever mixed with what is new,
+    /// and the listings first.
+    fn clear(&self, open: &[&Job<'_>], unwanted: &[String]) -> Result<()> {
+        let replaced = open.iter().flat_map(|job| &job.names).cloned();
+        let files: Vec<String> = replaced.chain(unwanted.iter().cloned()).collect();
+        if files.is_empty() && !self.target.has_other_splits() {
             return Ok(());
         }
-        let splits = self.survey.settings.splits.iter().map(|split| self.layout.directory(*split));
+        self.target.remove_all(&self.listings(unwanted))?;
+        self.target.clear(&files)
+    }
+
+    /// The listings that go before a file changes: one never describes other files than those beside it, also in a
+    /// split that only loses files.
+    fn listings(&self, unwanted: &[String]) -> Vec<String> {
+        if self.layout != Layout::BrainBrr {
+            return Vec::new();
+        }
+        let has_other_splits = self.target.has_other_splits();
+        let splits = if has_other_splits { &Split::ALL[..] } else { &self.survey.settings.splits };
+        let splits = splits.iter().map(|split| self.layout.directory(*split));
         let losing = unwanted.iter().filter_map(|name| name.split_once('/')).map(|(directory, _)| directory);
         let directories: BTreeSet<&str> = splits.chain(losing).collect();
-        directories
-            .iter()
-            .flat_map(|directory| exchange::LISTINGS.map(|name| format!("{directory}/{name}")))
-            .try_for_each(|name| self.target.remove(&name))
+        let names = |directory: &&str| exchange::LISTINGS.map(|name| format!("{directory}/{name}"));
+        directories.iter().flat_map(names).collect()
     }
 
     fn write_listings(&self, jobs: &[&Job<'_>]) -> Result<()> {
@@ -420,7 +494,8 @@ impl Run<'_> {
             }
         }
         let metadata = exchange::metadata(&settings.dataset);
-        self.write_text(exchange::LISTINGS[2], metadata)
+        self.write_text(exchange::LISTINGS[2], metadata)?;
+        self.target.sync()
     }
 
     fn write_text(&self, name: &str, text: serde_json::Result<String>) -> Result<()> {
@@ -432,11 +507,17 @@ impl Run<'_> {
     }
 }
 
+/// The recordings of jobs: one may be in parts.
+fn recordings<'a>(jobs: impl Iterator<Item = &'a Job<'a>>) -> BTreeSet<&'a RecordingId> {
+    jobs.map(|job| job.entry.id.recording()).collect()
+}
+
 fn listed(job: &Job<'_>) -> Listed {
     let leaf = |name: &String| name.rsplit('/').next().unwrap_or_default().to_owned();
     Listed {
         file: job.names.first().map(leaf),
         source: job.entry.source.path.clone(),
+        part: job.entry.id.part(),
         classes: job.classes.clone(),
     }
 }

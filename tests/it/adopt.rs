@@ -1,7 +1,7 @@
 //! `adopt` on caches as other programs left them, made with numpy from a cache of ours: whole, in both layouts, and with
 //! every defect that is known.
 
-use crate::export::numpy;
+use crate::export::{in_time, make_pipe, numpy};
 use crate::project::Project;
 use serde_json::Value;
 
@@ -70,6 +70,48 @@ fn our_own_export_is_proved() {
         let run = project.run(&["adopt", &format!("out/{layout}"), "--sample", "3", "--dry-run"]).expect(0);
         run.says(&["proved               3", "consistent", "nothing was imported: `--dry-run`"]);
     }
+}
+
+/// Windows of a cache that stores half precision, and windows of what was computed before it was rounded.
+#[test]
+fn windows_of_half_precision_are_proved_too() {
+    let project = project();
+    let half = ["--set", "storage.dtype=float16", "--set", "cache.version=half"];
+    project.run(&[&["build"], &half[..]].concat()).expect(0);
+    project.run(&[&["export", "--layout", "npy", "out/half"], &half[..]].concat()).expect(0);
+    project.run(&["export", "--layout", "npy", "out/single"]).expect(0);
+    for directory in ["out/half", "out/single"] {
+        let adopt = [&["adopt", directory, "--sample", "4", "--dry-run"], &half[..]].concat();
+        project.run(&adopt).expect(0).says(&["proved               4"]);
+    }
+    // They do not pass for the samples of a cache of single precision.
+    project.run(&["adopt", "out/half", "--sample", "2", "--dry-run"]).expect(4).says(&["signal-differs"]);
+}
+
+#[test]
+fn a_pipe_in_place_of_a_listing_is_not_waited_for() {
+    let project = project();
+    project.run(&["export", "--layout", "npy", "out"]).expect(0);
+    make_pipe(&project.path("out/train/manifest.json"));
+    let run = in_time(&project, &["adopt", "out", "--sample", "0", "--dry-run"]);
+    run.expect(4).says(&["stale-manifest", "it is no regular file"]);
+}
+
+#[test]
+fn a_dataset_may_say_that_it_has_no_seizures() {
+    let project = project();
+    if !make(&project, "no-seizures", "foreign") {
+        return;
+    }
+    let config = project.read("configs/datasets/mini.yaml");
+    project.write("configs/datasets/mini.yaml", &format!("{config}  allow_no_seizures: true\n"));
+    let report = project.run(&["adopt", "foreign", "--sample", "99", "--dry-run", "--json"]).expect(4).json();
+    let found = codes(&report);
+    // What a recording of it shows is said all the same.
+    assert!(
+        found.contains(&"seizures-missing".into()) && !found.contains(&"no-seizures".into()),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -185,6 +227,18 @@ fn hostile_files_are_refused_at_little_cost() {
             (&"refused".into(), &"unreadable".into()),
             "{one}"
         );
+    }
+    for (name, why) in [
+        ("object_data.npy", "it holds objects: nothing is unpickled"),
+        ("object_windows.npz", "it holds objects: nothing is unpickled"),
+        ("fortran_data.npy", "in Fortran order"),
+        ("big_endian_data.npy", "`>f4` and not `<f4`"),
+        ("double_data.npy", "`<f8` and not `<f4`"),
+        ("int8_labels_data.npy", "`|i1` and not `<f4`"),
+        ("version_data.npy", "of version 2.0 and not 1.0"),
+    ] {
+        let one = recordings.iter().find(|one| one["file"] == name).unwrap();
+        assert!(one["findings"][0]["text"].as_str().unwrap().contains(why), "{one}");
     }
     assert!(!project.path("new").exists() && !project.path("escaped").exists());
     project.run(&["adopt", "configs"]).expect(2).says(&["holds no", "hint:"]);

@@ -159,7 +159,187 @@ fn no_listing_names_what_moved_to_another_split() {
     assert_eq!(listings_are_true(&project, "out"), 3);
     build_with_splits(&project, "{train: dev, val: train, eval: eval}");
     export(&project, "brain-brr", "out", &["--set", "data.splits=[train]"]);
-    assert_eq!(listings_are_true(&project, "out"), 2);
+    // What another rule put into the splits that are not looked at goes with its listings.
+    assert_eq!(listings_are_true(&project, "out"), 1);
+}
+
+#[test]
+fn what_another_split_rule_put_into_other_splits_goes() {
+    let project = built();
+    let train = ["--set", "data.splits=[train]"];
+    let mut outside = 0;
+    let mut only_train_is_left = |what: &str| {
+        let report = export(&project, "brain-brr", "out", &train);
+        let files = files(&project, "out");
+        let left: Vec<&String> = files.keys().filter(|name| !name.starts_with("train/")).collect();
+        assert_eq!(left, [".cache_metadata.json"], "{what}");
+        outside += report["removed"].as_array().unwrap().len();
+    };
+    export(&project, "brain-brr", "out", &[]);
+    build_with_splits(&project, "{train: train, val: eval, eval: dev}");
+    only_train_is_left("another rule");
+    // Earlier programs did not say which rule it was.
+    export(&project, "brain-brr", "out", &[]);
+    let record = project.read("out/.eegcache-export.jsonl");
+    let (before, behind) = record.split_once(",\"splits\":").unwrap();
+    project
+        .write("out/.eegcache-export.jsonl", &format!("{before}}}\n{}", behind.split_once('\n').unwrap().1));
+    only_train_is_left("no rule on record");
+    assert!(outside > 0);
+    let record = project.read("out/.eegcache-export.jsonl");
+    assert!(record.lines().next().unwrap().contains("\"splits\":") && !record.contains("dev/"), "{record}");
+}
+
+fn has_strace(what: &str) -> bool {
+    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=none", "true"];
+    let works = Command::new(strace[0]).args(&strace[1..]).output();
+    let works = works.is_ok_and(|output| output.status.success());
+    if !works {
+        crate::tally::skip(&format!("{what}: strace does not work here"));
+    }
+    works
+}
+
+/// The program under `strace`, on one thread.
+fn traced(project: &Project, inject: &str, arguments: &[&str]) -> Command {
+    let program = project.command(&[arguments, &["-j", "1"]].concat());
+    let mut command = Command::new("strace");
+    let calls = inject.split(':').next().unwrap();
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    command.args(["-e", &format!("inject={inject}")]).arg(program.get_program()).args(program.get_args());
+    for (name, _) in program.get_envs() {
+        command.env_remove(name);
+    }
+    command.current_dir(project.path(""));
+    command
+}
+
+/// Other labels of as many bytes.
+const OTHER_LABELS: [&str; 6] = [
+    "--set",
+    "labels.seizure=[seiz, fnsz]",
+    "--set",
+    "labels.background=[bckg]",
+    "--set",
+    "cache.version=v2",
+];
+
+#[test]
+fn an_export_that_died_over_that_of_another_version_leaves_no_wrong_window() {
+    if !has_strace("a death of an export") {
+        return;
+    }
+    let project = Project::tiny();
+    project.run(&["build"]).expect(0);
+    project.run(&[&["build"], &OTHER_LABELS[..]].concat()).expect(0);
+    export(&project, "windows", "out", &[]);
+    let right = files(&project, "out");
+    export(&project, "windows", "other", &OTHER_LABELS);
+    let sizes = |files: &BTreeMap<String, Vec<u8>>| files.values().map(Vec::len).collect::<Vec<_>>();
+    let other = files(&project, "other");
+    assert!(other != right && sizes(&other) == sizes(&right));
+    let over = [&["export", "--layout", "windows", "out"], &OTHER_LABELS[..]].concat();
+    let mut deaths = 0;
+    for call in ["rename", "unlink", "write", "fdatasync", "fsync"] {
+        for at in (1..).step_by(if call == "write" { crate::tally::stride(5) } else { 1 }) {
+            let inject = format!("{call}:signal=KILL:when={at}");
+            let died = traced(&project, &inject, &over).output().unwrap().status.code() != Some(0);
+            export(&project, "windows", "out", &[]);
+            assert!(files(&project, "out") == right, "killed at {call} {at}");
+            if !died {
+                break;
+            }
+            deaths += 1;
+        }
+    }
+    assert!(deaths > 20, "{deaths}");
+    crate::tally::count("SIGKILL of an export over another one", deaths);
+}
+
+/// A build beside an export: what was planned with the old files is not made of the new ones.
+#[test]
+fn an_export_beside_a_build_does_not_mix_what_was_with_what_is() {
+    use std::io::{BufRead, Read};
+    for what in ["labels", "signal"] {
+        let project = Project::tiny();
+        project.run(&["build"]).expect(0);
+        export(&project, "npy", "out", &[]);
+        for file in ["out/train/a_1_data.npy", "out/train/a_1_labels.npy"] {
+            fs_err::remove_file(project.path(file)).unwrap();
+        }
+        // Whoever holds the directory keeps an export waiting that has seen the cache already.
+        let lock = fs_err::File::open(project.path("out/.eegcache-export.lock")).unwrap();
+        let (lock, _) = lock.into_parts();
+        lock.lock().unwrap();
+        let mut command = project.command(&["export", "--layout", "npy", "out"]);
+        let mut child =
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut talk = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("waiting for another export") && talk.read_line(&mut said).unwrap() > 0 {}
+        if what == "labels" {
+            let text = project.read("data/train/a_1.csv");
+            project.write("data/train/a_1.csv", &text.replace("4.0000,seiz", "3.0000,seiz"));
+        } else {
+            crate::tiny::write_dataset(&project.path("data"), 1);
+        }
+        let built = project.run(&["build", "--json"]).expect(0).json();
+        assert_eq!(built["relabelled"].as_u64().unwrap() + built["built"].as_u64().unwrap(), 1, "{built}");
+        lock.unlock().unwrap();
+        talk.read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{what}: {said}");
+        assert!(
+            said.contains("the cache changed during the export") && said.contains("run it again"),
+            "{said}"
+        );
+        export(&project, "npy", "out", &[]);
+        export(&project, "npy", "right", &[]);
+        assert!(files(&project, "out") == files(&project, "right"), "{what}");
+    }
+}
+
+/// Runs the program; one that is not done after 20 s ends with 124.
+pub(crate) fn in_time(project: &Project, arguments: &[&str]) -> Run {
+    let program = project.command(arguments);
+    let mut command = Command::new("timeout");
+    command.arg("20").arg(program.get_program()).args(program.get_args()).current_dir(project.path(""));
+    for (name, _) in program.get_envs() {
+        command.env_remove(name);
+    }
+    Run::of(&command.output().unwrap())
+}
+
+pub(crate) fn make_pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn an_export_waits_for_no_pipe() {
+    let project = Project::tiny();
+    project.run(&["build"]).expect(0);
+    for (name, code) in [(".eegcache-export.jsonl", 2), (".eegcache-export.lock", 74)] {
+        fs_err::create_dir(project.path(name)).unwrap();
+        make_pipe(&project.path(name).join(name));
+        in_time(&project, &["export", "--layout", "npy", name]).expect(code);
+    }
+}
+
+#[test]
+fn parts_of_a_recording_count_as_one() {
+    let project = crate::gaps::project("split");
+    project.run(&["build"]).expect(0);
+    let report = export(&project, "brain-brr", "out", &["-j", "1"]);
+    assert_eq!(
+        (&report["exported"], &report["splits"]["train"]["recordings"]),
+        (&6.into(), &4.into()),
+        "{report}"
+    );
+    let part = project.path("out/train/a_gaps.part001_data.npy");
+    fs_err::remove_file(part).unwrap();
+    let report = export(&project, "brain-brr", "out", &[]);
+    assert_eq!((&report["exported"], &report["kept"]), (&1.into(), &5.into()), "{report}");
+    let run = project.run(&["export", "--layout", "brain-brr", "out"]).expect(0);
+    run.says(&["complete, all of 6 recordings (6 already there)"]);
 }
 
 #[test]
@@ -187,6 +367,17 @@ fn an_export_goes_nowhere_it_should_not() {
     std::os::unix::fs::symlink(project.path("full"), project.path("empty/val")).unwrap();
     project.run(&["export", "--layout", "npy", "empty"]).expect(74).says(&["symbolic link"]);
     assert_eq!(fs_err::read_dir(project.path("full")).unwrap().count(), 1);
+    // Nor is anything taken away through one.
+    project.write("full/manifest.json", "precious");
+    fs_err::create_dir(project.path("listed")).unwrap();
+    std::os::unix::fs::symlink(project.path("full"), project.path("listed/dev")).unwrap();
+    fs_err::write(
+        project.path("listed/.eegcache-export.jsonl"),
+        project.read("empty/.eegcache-export.jsonl").replace("npy", "brain-brr"),
+    )
+    .unwrap();
+    project.run(&["export", "--layout", "brain-brr", "listed"]).expect(74).says(&["symbolic link"]);
+    assert_eq!(project.read("full/manifest.json"), "precious");
     for (arguments, why) in [
         (&["--layout", "windows"][..], "layout npy"),
         (&["--layout", "npy", "--profile", "smoke"], "profile full"),

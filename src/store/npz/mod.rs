@@ -13,6 +13,7 @@ pub use crate::container::npy::Element;
 pub(super) use read::is_foreign;
 pub use read::{Archive, Flaw, Member};
 pub(super) use read::{hash, verify};
+pub use write::round_as_stored;
 pub(super) use write::{Array, label_arrays, signal_arrays, write};
 
 /// Members of a signal file, in order.
