@@ -1,6 +1,7 @@
 //! A version for reading: its recordings, its windows, and where the arrays lie. Samples are mapped by `NumPy`.
 
 use crate::Place;
+use crate::attend::run;
 use crate::raise::{Raise, json};
 use eegcache::error::{Error, Result};
 use eegcache::model::id::Split;
@@ -31,14 +32,14 @@ impl Version {
     /// Opens what a configuration means; every gate of pre-flight must be passed.
     #[staticmethod]
     fn open(py: Python<'_>, place: Place) -> PyResult<Self> {
-        let opened = py.detach(|| open::open(&place.settings()?)).raise(py)?;
+        let opened = run(py, || open::open(&place.settings()?))?;
         Ok(Self { opened })
     }
 
     /// Opens the directory of a version.
     #[staticmethod]
     fn open_directory(py: Python<'_>, directory: PathBuf) -> PyResult<Self> {
-        let opened = py.detach(|| open::open_directory(&directory)).raise(py)?;
+        let opened = run(py, || open::open_directory(&directory))?;
         Ok(Self { opened })
     }
 
