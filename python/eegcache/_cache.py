@@ -13,11 +13,11 @@ from ._maps import Maps
 from ._place import Config, Path, Place
 from ._report import Report
 from ._verbs import Env, Set
-from ._windows import Windows
+from ._windows import Promises, Recording, Windows
 
 
 class Cache:
-    """A complete version, read-only; it is held against `gc` for as long as this object lives."""
+    """A complete version, read-only; it is held against `gc` for as long as this object or windows of it live."""
 
     def __init__(self, version: _native.Version) -> None:
         self._version = version
@@ -28,7 +28,8 @@ class Cache:
         self.warnings: list[str] = found.warnings
         # In the order to which the rows of windows refer.
         self._entries: list[Report] = found.entries
-        self._maps = Maps(str(self.directory))
+        self._promises: list[Promises] = version.promises()
+        self._maps = Maps(str(self.directory), version)
 
     @classmethod
     def open(
@@ -63,10 +64,17 @@ class Cache:
         """The manifest, as it lies on disk."""
         return json.loads((self.directory / "manifest.json").read_text(encoding="utf-8"))
 
-    @property
+    @functools.cached_property
     def recordings(self) -> dict[str, Report]:
         """The manifest's entry of every finished recording that is demanded, by id."""
         return {entry["id"]: entry for entry in self._entries}
+
+    @functools.cached_property
+    def _promised(self) -> dict[str, Promises]:
+        return dict(zip(self.recordings, self._promises))
+
+    def _recording(self, id: str) -> Recording:
+        return Recording.of(self.recordings[id], self._promised[id])
 
     @property
     def splits(self) -> dict[str, list[str]]:
@@ -78,12 +86,12 @@ class Cache:
 
     def signal(self, id: str):
         """The whole signal of a recording, channels × samples, mapped and read-only."""
-        return self._maps.get(self.recordings[id]["files"]["signal"]["name"], "signal")
+        return self._maps.get(self._recording(id).signal, "signal")
 
     def labels(self, id: str):
         """The labels of a recording, one 0 or 1 a sample, mapped; nothing where it is unlabelled."""
-        labels = self.recordings[id]["files"].get("labels")
-        return None if labels is None else self._maps.get(labels["name"], "labels")
+        labels = self._recording(id).labels
+        return None if labels is None else self._maps.get(labels, "labels")
 
     def windows(
         self,
@@ -97,7 +105,7 @@ class Cache:
         `dtype` is what windows are handed out in, float32 by default; one that is stored is not copied.
         """
         rows = self._version.windows(split, _seconds(length_s), _seconds(stride_s))
-        return Windows(self._maps, self._entries, rows, split, dtype)
+        return Windows(self._maps, self._entries, self._promises, rows, split, dtype)
 
 
 def _seconds(value: float | str | None) -> str | None:

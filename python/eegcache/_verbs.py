@@ -32,7 +32,7 @@ def resolve(
 ) -> pathlib.Path:
     """The one resolved `data.cache_dir`; nothing on disk but the configuration is looked at."""
     place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
-    return pathlib.Path(_native.resolve(place))
+    return _native.resolve(place)
 
 
 def preflight(

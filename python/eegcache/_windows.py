@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 
-from ._maps import Maps
+from ._maps import File, Maps
 from ._report import Report
 
 #: The classes: no seizure sample, some, at least 99 %; and recordings of which nothing is known.
@@ -24,6 +24,10 @@ ROW = np.dtype(
 )
 
 
+#: Bytes and content of a signal file, and of a labels file where there is one.
+Promises = typing.Tuple[typing.Tuple[int, int], typing.Optional[typing.Tuple[int, int]]]
+
+
 class Recording(typing.NamedTuple):
     """What windows need to know of a recording."""
 
@@ -32,8 +36,23 @@ class Recording(typing.NamedTuple):
     split: str
     rate_hz: float
     samples: int
-    signal: str
-    labels: typing.Optional[str]
+    signal: File
+    labels: typing.Optional[File]
+
+    @classmethod
+    def of(cls, entry: Report, promises: Promises) -> Recording:
+        """What a manifest's entry says, with what is promised of its files."""
+        files = entry["files"]
+        signal, labels = promises
+        return cls(
+            id=entry["id"],
+            subject=entry["subject"],
+            split=entry["split"],
+            rate_hz=_rate(entry["rate_hz"]),
+            samples=entry["samples"],
+            signal=File(files["signal"]["name"], *signal),
+            labels=None if labels is None else File(files["labels"]["name"], *labels),
+        )
 
 
 class Windows(collections.abc.Sequence):
@@ -47,6 +66,7 @@ class Windows(collections.abc.Sequence):
         self,
         maps: Maps,
         entries: list[Report],
+        promises: list[Promises],
         rows: bytes,
         split: str,
         dtype: typing.Any = None,
@@ -59,7 +79,7 @@ class Windows(collections.abc.Sequence):
             raise TypeError(f"windows are floating-point numbers, which {self.dtype} is not")
         used = [number for number, entry in enumerate(entries) if entry["split"] == split]
         #: The recordings of the split, also those too short for a window.
-        self.recordings: list[Recording] = [_recording(entries[number]) for number in used]
+        self.recordings: list[Recording] = [Recording.of(entries[number], promises[number]) for number in used]
         #: One row a window, see `ROW`.
         self.index: np.ndarray = np.frombuffer(rows, ROW).copy()
         self.index["recording"] = np.searchsorted(np.asarray(used, "u4"), self.index["recording"])
@@ -173,20 +193,6 @@ class Windows(collections.abc.Sequence):
         frame.insert(0, "id", ids[self.index["recording"]] if len(self) else [])
         frame.insert(1, "subject", subjects[self.index["recording"]] if len(self) else [])
         return frame
-
-
-def _recording(entry: Report) -> Recording:
-    files = entry["files"]
-    labels = files.get("labels")
-    return Recording(
-        id=entry["id"],
-        subject=entry["subject"],
-        split=entry["split"],
-        rate_hz=_rate(entry["rate_hz"]),
-        samples=entry["samples"],
-        signal=files["signal"]["name"],
-        labels=None if labels is None else labels["name"],
-    )
 
 
 def _rate(rate: int | str) -> float:

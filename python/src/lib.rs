@@ -2,11 +2,12 @@
 //!
 //! Every function takes a `Place` (files, flags, environment, directory), runs with the interpreter's lock released
 //! in threads that end with the call (`attend`), and returns its report as JSON text, which `eegcache/_report.py` makes an object of. Errors are
-//! raised as the classes of `eegcache/errors.py`, one a kind. What reads samples is Python and `NumPy`.
+//! raised as the classes of `eegcache/errors.py`, one a kind. What reads samples is `NumPy`, in memory that `mapping` maps.
 
 #![expect(clippy::needless_pass_by_value, reason = "the interpreter hands arguments over by value")]
 
 mod attend;
+mod mapping;
 mod raise;
 mod reader;
 
@@ -214,6 +215,8 @@ fn adopt(py: Python<'_>, place: Place, args: AdoptArgs, observer: Option<Py<PyAn
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<reader::Version>()?;
+    module.add_class::<mapping::Found>()?;
+    module.add_class::<mapping::Mapped>()?;
     for function in [
         wrap_pyfunction!(error_kinds, module)?,
         wrap_pyfunction!(resolve, module)?,
@@ -225,7 +228,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(dry_run, module)?,
         wrap_pyfunction!(export, module)?,
         wrap_pyfunction!(adopt, module)?,
-        wrap_pyfunction!(reader::locate, module)?,
+        wrap_pyfunction!(mapping::find, module)?,
     ] {
         module.add_function(function)?;
     }

@@ -1,4 +1,4 @@
-//! A version for reading: its recordings, its windows, and where the arrays lie. Samples are mapped by `NumPy`.
+//! A version for reading: its recordings and its windows.
 
 use crate::Place;
 use crate::attend::run;
@@ -8,6 +8,7 @@ use eegcache::model::id::Split;
 use eegcache::model::settings::WindowSpec;
 use eegcache::model::units::Seconds;
 use eegcache::model::window::WindowClass;
+use eegcache::ops::finished::Promise;
 use eegcache::ops::open::{self, Opened, WindowRow};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -18,8 +19,8 @@ const ROW_BYTES: usize = 32;
 /// Unlabelled, among the classes of `eegcache._windows`.
 const UNLABELLED: i8 = -1;
 
-/// Type, shape and offset of an array.
-type Located = (String, Vec<u64>, u64);
+/// What is promised of a file: its bytes, and its content in short.
+type Promised = (u64, u64);
 
 /// An opened version.
 #[pyclass(frozen, module = "eegcache._native")]
@@ -48,6 +49,12 @@ impl Version {
         json(&self.opened)
     }
 
+    /// What is promised of the signal and of the labels of every recording, in the order of `describe`.
+    fn promises(&self) -> Vec<(Promised, Option<Promised>)> {
+        let promised = |promise: Promise| (promise.bytes, promise.content);
+        self.opened.promises().map(|(signal, labels)| (promised(signal), labels.map(promised))).collect()
+    }
+
     /// The windows of a split, a row each.
     #[pyo3(signature = (split, length_s=None, stride_s=None))]
     fn windows<'py>(
@@ -61,15 +68,6 @@ impl Version {
         let bytes: Vec<u8> = rows.iter().flat_map(encode).collect();
         Ok(PyBytes::new(py, &bytes))
     }
-}
-
-/// Where the array `array` of the file `name` lies in the directory of a version.
-#[pyfunction]
-pub(crate) fn locate(py: Python<'_>, directory: PathBuf, name: &str, array: &str) -> PyResult<Located> {
-    let found = py.detach(|| open::arrays(&directory, name)).raise(py)?.remove(array);
-    let place = found
-        .ok_or_else(|| Error::usage(format!("`{name}` holds no array `{array}`"), "name one of its arrays"));
-    place.raise(py).map(|place| (place.element.to_string(), place.shape, place.offset))
 }
 
 impl Version {

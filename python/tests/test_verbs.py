@@ -20,7 +20,7 @@ SMOKE = "demo_v1_256hz_10-20"
 def test_resolve_names_the_one_directory(built):
     directory = eegcache.resolve("configs/smoke_test.yaml", **built.where)
     assert directory == built.root / "cache" / "smoke" / SMOKE
-    assert isinstance(directory, pathlib.Path)
+    assert isinstance(directory, pathlib.Path) and "def resolve(place: Place) -> pathlib.Path" in stub()
     where = {**built.where, "env": {**built.where["env"], "EEGCACHE_CACHE__VERSION": "trial"}}
     assert eegcache.resolve(None, "dev", **where) == built.root / "cache" / "dev" / "trial"
     elsewhere = eegcache.resolve(None, "dev", cache_root=built.root / "x", **built.where)
@@ -188,13 +188,20 @@ def test_the_interpreter_is_free_while_a_verb_runs(project):
     assert len(ticks) > min(5, took / 0.1)
 
 
+def stub():
+    return (pathlib.Path(eegcache.__file__).parent / "_native.pyi").read_text()
+
+
 def test_the_stubs_name_what_the_native_module_has():
-    stub = (pathlib.Path(eegcache.__file__).parent / "_native.pyi").read_text()
-    named = set(re.findall(r"^(?:def|class) (\w+)|^(__version__)", stub, re.M))
+    text = stub()
+    named = set(re.findall(r"^(?:def|class) (\w+)|^(__version__)", text, re.M))
     named = {first or second for first, second in named}
     assert named == {name for name in dir(_native) if not name.startswith("_")} | {"__version__"}
-    methods = set(re.findall(r"^    def (\w+)", stub, re.M))
-    assert methods == {name for name in dir(_native.Version) if not name.startswith("_")}
+    classes = re.findall(r"^class (\w+):\n((?:    .*\n)+)", text, re.M)
+    assert len(classes) == text.count("\nclass ")
+    for name, body in classes:
+        methods = set(re.findall(r"^    def ([a-z]\w*)", body, re.M))
+        assert methods == {name for name in dir(getattr(_native, name)) if not name.startswith("_")}
     assert (pathlib.Path(eegcache.__file__).parent / "py.typed").exists()
 
 
