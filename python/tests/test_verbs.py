@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 import eegcache
@@ -37,6 +38,31 @@ def test_values_that_are_set_stay_what_they_are(built, value, read):
             eegcache.resolve(None, **where)
     else:
         assert eegcache.resolve(None, **where).name == read
+
+
+@pytest.mark.parametrize(
+    "value, read",
+    [
+        (np.int64(30), "30"),
+        (np.float32(0.5), "0.5"),
+        (np.float16(30), "30"),
+        (np.float64(1.5), "1.5"),
+        (np.array(12), "12"),
+    ],
+)
+def test_numbers_of_numpy_are_numbers(built, value, read):
+    cache = built.open(set={"windows.length_s": value})
+    assert cache._windowing.length_s == read
+
+
+def test_values_may_be_nested_and_must_be_yaml(built):
+    bands = [np.array([0.5, 120], np.float32), (np.float32(0.5), np.int16(120))]
+    for band in bands:
+        assert eegcache.status(None, "smoke", set={"preprocessing.bandpass": band}, **built.where).profiles[0].state == "VALID"
+    tenth = eegcache._place.Place.of(None, set={"a": np.float32(0.1), "b": np.bool_(True), "c": [pathlib.Path("x")]}, env={})
+    assert tenth.set == ["a=0.1", "b=true", 'c=["x"]']
+    with pytest.raises(TypeError, match="`set`: `windows.length_s` is no value that YAML has"):
+        eegcache.status(set={"windows.length_s": {1, 2}}, **built.where)
 
 
 def test_the_project_is_the_current_directory_by_default(built, monkeypatch):
