@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import os
@@ -10,10 +11,11 @@ import typing
 
 from . import _native
 from ._maps import Maps
-from ._place import Config, Path, Place
+from ._place import Config, Path, Place, refuse_useless, text
 from ._report import Report
 from ._verbs import Env, Set
 from ._windows import Promises, Recording, Windows
+from .errors import ConfigError, GateError, NotReadyError
 
 
 class Cache:
@@ -26,6 +28,8 @@ class Cache:
         self.profile: str = found.profile
         self.version: str = found.version
         self.warnings: list[str] = found.warnings
+        #: The configured windowing; nothing where a directory was opened.
+        self._windowing: Report | None = found.windows
         # In the order to which the rows of windows refer.
         self._entries: list[Report] = found.entries
         self._promises: list[Promises] = version.promises()
@@ -47,12 +51,13 @@ class Cache:
         A configuration demands everything that pre-flight does and raises what it raises, but nothing is linked or built. A
         directory (`EEGCACHE_DIR`) is judged by its own manifest; the lengths of windows must be named then.
         """
-        if isinstance(config, (str, os.PathLike)) and os.path.isdir(config):
-            given = {"profile": profile, "cache_root": cache_root, "set": set, "env": env, "project": project}
-            useless = [name for name, value in given.items() if value is not None]
-            if useless:
-                raise TypeError(f"`{'`, `'.join(useless)}` means nothing where a directory is opened")
-            return cls(_native.Version.open_directory(os.fspath(config)))
+        if isinstance(config, (str, os.PathLike)) and _is_directory(config, project):
+            refuse_useless(
+                "a directory is opened",
+                profile=profile, cache_root=cache_root, set=set, env=env, project=project,
+            )
+            text(os.path.realpath(config))
+            return cls(_native.Version.open_directory(text(config)))
         place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
         return cls(_native.Version.open(place))
 
@@ -74,7 +79,12 @@ class Cache:
         return dict(zip(self.recordings, self._promises))
 
     def _recording(self, id: str) -> Recording:
-        return Recording.of(self.recordings[id], self._promised[id])
+        entry = self.recordings.get(id)
+        if entry is None:
+            near = difflib.get_close_matches(str(id), self.recordings, 1)
+            hint = f"did you mean `{near[0]}`?" if near else "`recordings` has the ids; `eegcache explain` knows of the others"
+            raise ConfigError(f"there is no recording `{id}` in `{self.directory}`", hint)
+        return Recording.of(entry, self._promised[id])
 
     @property
     def splits(self) -> dict[str, list[str]]:
@@ -93,6 +103,20 @@ class Cache:
         labels = self._recording(id).labels
         return None if labels is None else self._maps.get(labels, "labels")
 
+    def _without_windows(self, windows: Windows, length_s: float | str | None) -> GateError:
+        """Why a split that was opened has no window."""
+        split = windows.split
+        if not windows.recordings:
+            message = f"there is no recording of `{split}` in `{self.directory}`"
+            return GateError(message, "`eegcache status` tells what became of them")
+        length = float(length_s if length_s is not None else self._windowing.length_s)
+        longest = max(recording.samples / recording.rate_hz for recording in windows.recordings)
+        if longest < length:
+            why = f"the longest recording has {longest:g} s"
+        else:
+            why = "each would touch a gap"
+        return GateError(f"no window of {length:g} s in `{split}`: {why}", "choose a shorter `length_s`")
+
     def windows(
         self,
         split: str,
@@ -102,10 +126,23 @@ class Cache:
     ) -> Windows:
         """The windows of a split, by default of the configured length and stride: any others are as free.
 
+        A split that was not opened (`data.splits`) is an error; one that has no window is an empty sequence.
         `dtype` is what windows are handed out in, float32 by default; one that is stored is not copied.
         """
         rows = self._version.windows(split, _seconds(length_s), _seconds(stride_s))
         return Windows(self._maps, self._entries, self._promises, rows, split, dtype)
+
+
+def _is_directory(config: Path, project: Path | None) -> bool:
+    """True for a directory, false for a configuration; `NotReadyError` for what is not there and is not called like one."""
+    if os.path.isdir(config):
+        return True
+    if os.fspath(config).endswith((".yaml", ".yml")) or os.path.exists(os.path.join(project or "", config)):
+        return False
+    raise NotReadyError(
+        f"NOT_FOUND: there is no directory {os.fspath(config)!a}",
+        "run `eegcache build`, or name the directory that `eegcache preflight` prints, or a configuration, a `.yaml` file",
+    )
 
 
 def _seconds(value: float | str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import operator
 import typing
 
 import numpy as np
@@ -120,8 +121,11 @@ class Windows(collections.abc.Sequence):
     @typing.overload
     def __getitem__(self, i: slice) -> list[np.ndarray]: ...
     def __getitem__(self, i):
-        if isinstance(i, slice):
-            return [self[one] for one in range(*i.indices(len(self)))]
+        # Nearly always an `int`: this is all that it costs.
+        if i.__class__ is not int:
+            if isinstance(i, slice):
+                return [self[one] for one in range(*i.indices(len(self)))]
+            i = as_number(i)
         owner, start = self._owners[i], self._starts[i]
         # One tuple of two is read and written at once, whatever other threads do.
         last_owner, signal = self._last
@@ -131,7 +135,15 @@ class Windows(collections.abc.Sequence):
         window = signal[:, start : start + self._lengths[i]]
         return window if window.dtype == self.dtype else window.astype(self.dtype)
 
+    def __contains__(self, value: object) -> bool:
+        raise TypeError("windows are asked for by their number; none is looked for by its samples")
+
+    def count(self, value: object) -> int:
+        """Refused, as `in` is: it would read every window."""
+        return int(value in self)
+
     def _row(self, i: int) -> tuple[Recording, slice]:
+        i = as_number(i)
         start = self._starts[i]
         return self.recordings[self._owners[i]], slice(start, start + self._lengths[i])
 
@@ -150,7 +162,7 @@ class Windows(collections.abc.Sequence):
     def meta(self, i: int) -> dict[str, typing.Any]:
         """Where window `i` comes from and what is known of it."""
         recording, span = self._row(i)
-        row = self.index[i]
+        row = self.index[as_number(i)]
         return {
             "id": recording.id,
             "subject": recording.subject,
@@ -193,6 +205,15 @@ class Windows(collections.abc.Sequence):
         frame.insert(0, "id", ids[self.index["recording"]] if len(self) else [])
         frame.insert(1, "subject", subjects[self.index["recording"]] if len(self) else [])
         return frame
+
+
+def as_number(i: typing.Any) -> int:
+    """The number of a window, whatever type of integer it is."""
+    try:
+        return operator.index(i)
+    except TypeError:
+        accepted = "its whole number (`Windows` takes slices, too, and `Windows.select` lists and masks)"
+        raise TypeError(f"a window is asked for by {accepted}, not by {type(i).__name__}") from None
 
 
 def _rate(rate: int | str) -> float:
