@@ -13,6 +13,7 @@ from ._report import Report
 
 #: The classes: no seizure sample, some, at least 99 %; and recordings of which nothing is known.
 NONE, PARTIAL, FULL, UNLABELLED = 0, 1, 2, -1
+_NO_SEARCH = "windows are asked for by their number: none is looked for by its samples"
 _CLASS_NAMES = {NONE: "none", PARTIAL: "partial", FULL: "full", UNLABELLED: "unlabelled"}
 
 #: A row of the index. `start`, `length` and `seizure` count samples, `recording` counts from 0 in `Windows.recordings`.
@@ -136,11 +137,11 @@ class Windows(collections.abc.Sequence):
         return window if window.dtype == self.dtype else window.astype(self.dtype)
 
     def __contains__(self, value: object) -> bool:
-        raise TypeError("windows are asked for by their number; none is looked for by its samples")
+        raise TypeError(_NO_SEARCH)
 
     def count(self, value: object) -> int:
-        """Refused, as `in` is: it would read every window."""
-        return int(value in self)
+        """Refused, as `in` is: either would read every window."""
+        raise TypeError(_NO_SEARCH)
 
     def _row(self, i: int) -> tuple[Recording, slice]:
         i = as_number(i)

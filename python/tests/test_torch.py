@@ -156,6 +156,22 @@ def test_a_dataset_without_windows_is_refused(built, given, says, hint):
     assert len(built.open().windows("train", 6000)) == 0
 
 
+@pytest.mark.parametrize(
+    "entries, says",
+    [
+        ([], "there is no recording of `train`"),
+        ([{"id": "a", "subject": "a", "split": "train", "rate_hz": 256, "samples": 25600}], "each would touch a gap"),
+    ],
+    ids=["no recording", "gaps"],
+)
+def test_a_dataset_without_windows_says_why(built, entries, says):
+    entries = [{**entry, "files": {"signal": {"name": "train/a.npz"}}} for entry in entries]
+    cache = built.open()
+    cache.windows = lambda *_: eegcache.Windows(None, entries, [((0, 0), None)] * len(entries), b"", "train")
+    with pytest.raises(eegcache.GateError, match=says):
+        WindowDataset(cache)
+
+
 def test_a_dataset_without_labels_says_how_it_can_be_had(built):
     cache = built.open()
     windows = cache.windows("train")
