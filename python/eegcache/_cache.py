@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import functools
 import json
@@ -76,15 +77,21 @@ class Cache:
 
     @functools.cached_property
     def _promised(self) -> dict[str, Promises]:
-        return dict(zip(self.recordings, self._promises))
+        return {entry["id"]: promises for entry, promises in zip(self._entries, self._promises)}
 
     def _recording(self, id: str) -> Recording:
         entry = self.recordings.get(id)
         if entry is None:
-            near = difflib.get_close_matches(str(id), self.recordings, 1)
-            hint = f"did you mean `{near[0]}`?" if near else "`recordings` has the ids; `eegcache explain` knows of the others"
-            raise ConfigError(f"there is no recording `{id}` in `{self.directory}`", hint)
+            raise self._unknown(str(id))
         return Recording.of(entry, self._promised[id])
+
+    def _unknown(self, id: str) -> ConfigError:
+        ids = list(self.recordings)
+        # Sorted, so what has the same beginning is near: to compare with all of a large dataset takes seconds.
+        place = bisect.bisect(ids, id)
+        near = difflib.get_close_matches(id, ids[max(place - 8, 0) : place + 8], 1)
+        hint = f"did you mean `{near[0]}`?" if near else "`recordings` has the ids; `eegcache explain` knows of the others"
+        return ConfigError(f"there is no recording `{id}` in `{self.directory}`", hint)
 
     @property
     def splits(self) -> dict[str, list[str]]:
