@@ -32,7 +32,7 @@
 //! | `exchange` | `model`, `error`, `fault`, `container` | a directory that it is handed, for other programs' files |
 //! | `ops` | all above | threads, clock, configuration files |
 //! | `cli` | `ops`, `model`, `config`, `error` | terminal, arguments, environment |
-//! | `python/`, a package of its own | `ops`, `model`, `config`, `error` | the interpreter |
+//! | `python/`, a package of its own | `ops`, `model`, `config`, `error` | the interpreter, cache files that are mapped |
 //!
 //! What is deliberately absent:
 //! * `dsp` and `formats` never see a path; `plan` never sees a file; `config` never opens one.

@@ -1,12 +1,12 @@
 """Arrays of cache files, mapped into memory: a bounded number at once, opened by whoever reads first.
 
-Nothing of it survives pickling: another process maps the files again, and never inherits a descriptor it does not use.
+A file is compared with what was listed when the version was opened, and again whenever another file may have its name.
+Nothing of it survives pickling: another process maps the files again, and never inherits what it does not use.
 """
 
 from __future__ import annotations
 
 import collections
-import mmap
 import os
 import threading
 import typing
@@ -15,22 +15,35 @@ import weakref
 import numpy as np
 
 from . import _native
+from .errors import NotReadyError
 
 # An epoch in random order touches every page of what is mapped: few maps keep resident memory flat.
 KEPT = 16
 
 
-class Maps:
-    """The arrays `signal` and `labels` of the recordings of one version."""
+class File(typing.NamedTuple):
+    """A finished file, and what was listed of it when the version was opened."""
 
-    def __init__(self, directory: str, kept: int = KEPT) -> None:
+    name: str
+    bytes: int
+    content: int
+
+
+class Maps:
+    """The arrays `signal` and `labels` of the recordings of one version.
+
+    `held` is what keeps `gc` from removing the version: it lives as long as anything that reads.
+    """
+
+    def __init__(self, directory: str, held: _native.Version | None = None, kept: int = KEPT) -> None:
         self.directory = directory
         self.kept = kept
+        self._held = held
+        self._found: dict[str, _native.Found] = {}
         self._open()
+        _EVERY.add(self)
 
     def _open(self) -> None:
-        _EVERY.add(self)
-        self._places: dict[tuple[str, str], tuple[str, tuple[int, ...], int]] = {}
         self._arrays: collections.OrderedDict[tuple[str, str], np.ndarray] = collections.OrderedDict()
         self._lock = threading.Lock()
 
@@ -38,41 +51,39 @@ class Maps:
         return {"directory": self.directory, "kept": self.kept}
 
     def __setstate__(self, state: dict[str, typing.Any]) -> None:
-        self.directory, self.kept = state["directory"], state["kept"]
-        self._open()
+        self.__init__(state["directory"], kept=state["kept"])
+
+    def __deepcopy__(self, memo: dict[int, typing.Any]) -> Maps:
+        """A copy in the same process holds the version as well."""
+        return Maps(self.directory, self._held, self.kept)
 
     def __len__(self) -> int:
         """The arrays that are mapped now."""
         return len(self._arrays)
 
-    def get(self, name: str, array: str) -> np.ndarray:
-        """The array `array` of the file `name`, read-only."""
-        key = (name, array)
+    def get(self, file: File, array: str) -> np.ndarray:
+        """The array `array` of a file, read-only. Raises `NotReadyError` where the file is not what was listed."""
+        key = (file.name, array)
         with self._lock:
             found = self._arrays.get(key)
             if found is not None:
                 self._arrays.move_to_end(key)
                 return found
-            found = self._arrays[key] = self._map(key)
+            found = self._arrays[key] = np.asarray(self._map(file, array))
             if len(self._arrays) > self.kept:
                 self._arrays.popitem(last=False)
             return found
 
-    def _map(self, key: tuple[str, str]) -> np.ndarray:
-        dtype, shape, offset = self._place(key)
-        if 0 in shape:
-            return np.empty(shape, dtype)
-        with open(os.path.join(self.directory, key[0]), "rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        # Raises rather than reads behind the end, should the file be another one now.
-        return np.ndarray(shape, dtype, mapped, offset)
-
-    def _place(self, key: tuple[str, str]) -> tuple[str, tuple[int, ...], int]:
-        place = self._places.get(key)
-        if place is None:
-            dtype, shape, offset = _native.locate(self.directory, *key)
-            place = self._places[key] = (dtype, tuple(shape), offset)
-        return place
+    def _map(self, file: File, array: str) -> _native.Mapped:
+        known = self._found.get(file.name)
+        mapped = None if known is None else known.map(array)
+        if mapped is None:
+            found = self._found[file.name] = _native.find(self.directory, *file)
+            mapped = found.map(array)
+        if mapped is None:
+            message = f"the cache changed since it was opened: `{file.name}` is being replaced"
+            raise NotReadyError(message, "open the cache again")
+        return mapped
 
 
 # A forked process reads through maps and locks of its own.

@@ -7,8 +7,13 @@ import json
 import os
 import typing
 
+import numpy as np
+
+from .errors import ConfigError
+
 Path = typing.Union[str, "os.PathLike[str]"]
 Config = typing.Union[None, Path, typing.Sequence[Path]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Place:
@@ -36,10 +41,10 @@ class Place:
         return cls(
             configs=_files(config),
             profile=profile,
-            cache_root=None if cache_root is None else os.fspath(cache_root),
-            set=[f"{key}={_yaml(value)}" for key, value in (set or {}).items()],
+            cache_root=None if cache_root is None else text(cache_root),
+            set=[f"{key}={_yaml(key, value)}" for key, value in (set or {}).items()],
             env={name: value for name, value in around.items() if _is_text(name + value)},
-            project=os.path.abspath(os.getcwd() if project is None else project),
+            project=text(os.path.abspath(os.getcwd() if project is None else project)),
         )
 
 
@@ -52,10 +57,44 @@ def _files(config: Config) -> list[str]:
     if config is None:
         return []
     if isinstance(config, (str, os.PathLike)):
-        return [os.fspath(config)]
-    return [os.fspath(file) for file in config]
+        return [text(config)]
+    return [text(file) for file in config]
 
 
-def _yaml(value: typing.Any) -> str:
+def text(path: Path) -> str:
+    """A path as text: configurations and reports, which are UTF-8, must be able to name it."""
+    path = os.fspath(path)
+    if not _is_text(path):
+        raise ConfigError(f"the path {path!a} is no UTF-8", "rename it, or make a link of another name to it")
+    return path
+
+
+def refuse_useless(where: str, **given: typing.Any) -> None:
+    """Raises `TypeError` for arguments that mean nothing there."""
+    useless = [name for name, value in given.items() if value is not None]
+    if useless:
+        raise TypeError(f"`{'`, `'.join(useless)}` means nothing where {where}")
+
+
+def _yaml(key: str, value: typing.Any) -> str:
     """A value as `--set` takes it: text as it is, everything else as JSON, which is YAML."""
-    return os.fspath(value) if isinstance(value, (str, os.PathLike)) else json.dumps(value)
+    if isinstance(value, (str, os.PathLike)):
+        return text(value)
+    try:
+        return json.dumps(value, default=_plain)
+    except TypeError as error:
+        raise TypeError(f"`set`: `{key}` is no value that YAML has: {error}") from None
+
+
+def _plain(value: typing.Any) -> typing.Any:
+    """What JSON does not know, as something that it does."""
+    if isinstance(value, np.ndarray):
+        return list(value) if value.ndim else value[()]
+    if isinstance(value, np.floating):
+        # The decimal that was meant: a single-precision 0.1 is a tenth.
+        return float(str(value))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return text(value)
+    raise TypeError(f"{type(value).__name__} is none")

@@ -9,7 +9,7 @@ import typing
 class Report(dict):
     """What a verb found: `report["state"]` and `report.state` are the same.
 
-    The fields are those of the command's `--json`.
+    The fields are those of the command's `--json`, but for `schema`: the package's version says what a report has.
     """
 
     def __getattr__(self, name: str) -> typing.Any:

@@ -13,7 +13,7 @@ import pathlib
 import typing
 
 from . import _native
-from ._place import Config, Path, Place
+from ._place import Config, Path, Place, text
 from ._progress import Callback, Display
 from ._report import Report
 
@@ -32,7 +32,7 @@ def resolve(
 ) -> pathlib.Path:
     """The one resolved `data.cache_dir`; nothing on disk but the configuration is looked at."""
     place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
-    return pathlib.Path(_native.resolve(place))
+    return _native.resolve(place)
 
 
 def preflight(
@@ -168,7 +168,7 @@ def export(
     if jobs is not None and jobs < 1:
         raise ValueError(f"`jobs` is {jobs}: at least one thread has to work")
     place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
-    absolute = os.path.abspath(directory)
+    absolute = text(os.path.abspath(directory))
     with Display(progress) as display:
         return Report.read(_native.export(place, layout, absolute, jobs or 0, display.observer))
 
@@ -206,6 +206,6 @@ def adopt(
     if sample < 0:
         raise ValueError(f"`sample` is {sample}: it cannot be less than 0")
     place = Place.of(config, profile, cache_root=cache_root, set=set, env=env, project=project)
-    args = _AdoptArgs(os.path.abspath(directory), sample, dry_run, jobs or 0)
+    args = _AdoptArgs(text(os.path.abspath(directory)), sample, dry_run, jobs or 0)
     with Display(progress) as display:
         return Report.read(_native.adopt(place, args, display.observer))

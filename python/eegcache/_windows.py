@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import collections.abc
+import operator
 import typing
 
 import numpy as np
 
-from ._maps import Maps
+from ._maps import File, Maps
 from ._report import Report
 
 #: The classes: no seizure sample, some, at least 99 %; and recordings of which nothing is known.
 NONE, PARTIAL, FULL, UNLABELLED = 0, 1, 2, -1
+_NO_SEARCH = "windows are asked for by their number: none is looked for by its samples"
 _CLASS_NAMES = {NONE: "none", PARTIAL: "partial", FULL: "full", UNLABELLED: "unlabelled"}
 
 #: A row of the index. `start`, `length` and `seizure` count samples, `recording` counts from 0 in `Windows.recordings`.
@@ -24,6 +26,10 @@ ROW = np.dtype(
 )
 
 
+#: Bytes and content of a signal file, and of a labels file where there is one.
+Promises = typing.Tuple[typing.Tuple[int, int], typing.Optional[typing.Tuple[int, int]]]
+
+
 class Recording(typing.NamedTuple):
     """What windows need to know of a recording."""
 
@@ -32,8 +38,23 @@ class Recording(typing.NamedTuple):
     split: str
     rate_hz: float
     samples: int
-    signal: str
-    labels: typing.Optional[str]
+    signal: File
+    labels: typing.Optional[File]
+
+    @classmethod
+    def of(cls, entry: Report, promises: Promises) -> Recording:
+        """What a manifest's entry says, with what is promised of its files."""
+        files = entry["files"]
+        signal, labels = promises
+        return cls(
+            id=entry["id"],
+            subject=entry["subject"],
+            split=entry["split"],
+            rate_hz=_rate(entry["rate_hz"]),
+            samples=entry["samples"],
+            signal=File(files["signal"]["name"], *signal),
+            labels=None if labels is None else File(files["labels"]["name"], *labels),
+        )
 
 
 class Windows(collections.abc.Sequence):
@@ -47,6 +68,7 @@ class Windows(collections.abc.Sequence):
         self,
         maps: Maps,
         entries: list[Report],
+        promises: list[Promises],
         rows: bytes,
         split: str,
         dtype: typing.Any = None,
@@ -59,7 +81,7 @@ class Windows(collections.abc.Sequence):
             raise TypeError(f"windows are floating-point numbers, which {self.dtype} is not")
         used = [number for number, entry in enumerate(entries) if entry["split"] == split]
         #: The recordings of the split, also those too short for a window.
-        self.recordings: list[Recording] = [_recording(entries[number]) for number in used]
+        self.recordings: list[Recording] = [Recording.of(entries[number], promises[number]) for number in used]
         #: One row a window, see `ROW`.
         self.index: np.ndarray = np.frombuffer(rows, ROW).copy()
         self.index["recording"] = np.searchsorted(np.asarray(used, "u4"), self.index["recording"])
@@ -100,8 +122,11 @@ class Windows(collections.abc.Sequence):
     @typing.overload
     def __getitem__(self, i: slice) -> list[np.ndarray]: ...
     def __getitem__(self, i):
-        if isinstance(i, slice):
-            return [self[one] for one in range(*i.indices(len(self)))]
+        # Nearly always an `int`: this is all that it costs.
+        if i.__class__ is not int:
+            if isinstance(i, slice):
+                return [self[one] for one in range(*i.indices(len(self)))]
+            i = as_number(i)
         owner, start = self._owners[i], self._starts[i]
         # One tuple of two is read and written at once, whatever other threads do.
         last_owner, signal = self._last
@@ -111,7 +136,15 @@ class Windows(collections.abc.Sequence):
         window = signal[:, start : start + self._lengths[i]]
         return window if window.dtype == self.dtype else window.astype(self.dtype)
 
+    def __contains__(self, value: object) -> bool:
+        raise TypeError(_NO_SEARCH)
+
+    def count(self, value: object) -> int:
+        """Refused, as `in` is: either would read every window."""
+        raise TypeError(_NO_SEARCH)
+
     def _row(self, i: int) -> tuple[Recording, slice]:
+        i = as_number(i)
         start = self._starts[i]
         return self.recordings[self._owners[i]], slice(start, start + self._lengths[i])
 
@@ -130,7 +163,7 @@ class Windows(collections.abc.Sequence):
     def meta(self, i: int) -> dict[str, typing.Any]:
         """Where window `i` comes from and what is known of it."""
         recording, span = self._row(i)
-        row = self.index[i]
+        row = self.index[as_number(i)]
         return {
             "id": recording.id,
             "subject": recording.subject,
@@ -175,18 +208,13 @@ class Windows(collections.abc.Sequence):
         return frame
 
 
-def _recording(entry: Report) -> Recording:
-    files = entry["files"]
-    labels = files.get("labels")
-    return Recording(
-        id=entry["id"],
-        subject=entry["subject"],
-        split=entry["split"],
-        rate_hz=_rate(entry["rate_hz"]),
-        samples=entry["samples"],
-        signal=files["signal"]["name"],
-        labels=None if labels is None else labels["name"],
-    )
+def as_number(i: typing.Any) -> int:
+    """The number of a window, whatever type of integer it is."""
+    try:
+        return operator.index(i)
+    except TypeError:
+        accepted = "its whole number (`Windows` takes slices, too, and `Windows.select` lists and masks)"
+        raise TypeError(f"a window is asked for by {accepted}, not by {type(i).__name__}") from None
 
 
 def _rate(rate: int | str) -> float:

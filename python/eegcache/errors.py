@@ -1,4 +1,7 @@
-"""One exception a kind of error; `eegcache.Error` catches them all."""
+"""One exception a kind of error; `eegcache.Error` catches them all.
+
+What is wrong with a call itself is `TypeError`, `ValueError` or `IndexError`, as everywhere in Python.
+"""
 
 from __future__ import annotations
 

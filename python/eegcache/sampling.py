@@ -48,12 +48,13 @@ def _by_file_name(windows: Windows) -> np.ndarray:
 def sequences(windows: Windows, length: int, drop_last: bool = False) -> list[range]:
     """The numbers of `length` consecutive windows of one recording, again and again, in order of time.
 
-    What is left of a recording is a shorter sequence, or none with `drop_last`.
+    None leads across a gap, or across windows that were left out: a sequence ends where the next window is not the next of
+    its recording. What is left before such a place is a shorter sequence, or none with `drop_last`.
     """
     if length < 1:
         raise ValueError(f"a sequence of {length} windows")
-    owners = windows.index["recording"]
-    edges = np.flatnonzero(np.diff(owners)) + 1
+    owners, numbers = windows.index["recording"], windows.index["window"].astype(np.int64)
+    edges = np.flatnonzero((np.diff(owners) != 0) | (np.diff(numbers) != 1)) + 1
     starts = [0, *edges.tolist()] if len(owners) else []
     ends = [*edges.tolist(), len(owners)]
     found: list[range] = []

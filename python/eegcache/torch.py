@@ -10,10 +10,11 @@ import torch.utils.data
 
 from . import sampling
 from ._cache import Cache
-from ._place import Config, Path
+from ._place import Config, Path, refuse_useless
 from ._served import Served
 from ._verbs import Env, Set
-from ._windows import UNLABELLED, Windows
+from ._windows import UNLABELLED, Windows, as_number
+from .errors import GateError
 
 __all__ = ["BalancedSampler", "SequenceSampler", "WindowDataset"]
 
@@ -27,6 +28,7 @@ class WindowDataset(torch.utils.data.Dataset):
     the window comes from. Windows of unlabelled recordings are left out unless `unlabelled` is true.
 
     It opens a complete, matching, sane cache or raises what pre-flight raises. It never links and never builds, in no worker and in no rank.
+    Where no window is left to serve it raises `GateError`. Where a `Cache` is passed, nothing else about the configuration may be.
     """
 
     def __init__(
@@ -46,6 +48,10 @@ class WindowDataset(torch.utils.data.Dataset):
     ) -> None:
         if isinstance(config, Cache):
             cache = config
+            refuse_useless(
+                "an opened cache is passed",
+                profile=profile, cache_root=cache_root, set=set, env=env, project=project,
+            )
         else:
             cache = Cache.open(
                 config, profile, cache_root=cache_root, set=set, env=env, project=project
@@ -56,8 +62,10 @@ class WindowDataset(torch.utils.data.Dataset):
         self.cache_dir = str(cache.directory)
         #: The windows, in the order of this dataset.
         self.windows: Windows = cache.windows(split, length_s, stride_s)
+        if len(self.windows) == 0:
+            raise cache._without_windows(self.windows, length_s)
         if not unlabelled:
-            self.windows = self.windows.select(self.windows.classes != UNLABELLED)
+            self.windows = _labelled(self.windows)
         self.transform = transform
         self._served = Served()
 
@@ -81,7 +89,7 @@ class WindowDataset(torch.utils.data.Dataset):
         return typing.cast("list[Item]", items)
 
     def _item(self, i: int) -> Item:
-        i = int(i)
+        i = as_number(i)
         # Copied: a tensor may be written to, a finished file may not.
         x = torch.from_numpy(np.array(self.windows[i]))
         labels = self.windows.labels(i)
@@ -96,6 +104,14 @@ class WindowDataset(torch.utils.data.Dataset):
     def served(self) -> dict[int, int]:
         """How many windows were handed out, by process id: those of workers are counted as well."""
         return self._served.read()
+
+
+def _labelled(windows: Windows) -> Windows:
+    labelled = windows.select(windows.classes != UNLABELLED)
+    if len(labelled) == 0:
+        message = f"all {len(windows)} windows of `{windows.split}` are unlabelled"
+        raise GateError(message, "pass `unlabelled=True` to have them with unknown labels")
+    return labelled
 
 
 class BalancedSampler(torch.utils.data.Sampler):
@@ -131,7 +147,7 @@ class BalancedSampler(torch.utils.data.Sampler):
 
 
 class SequenceSampler(torch.utils.data.Sampler):
-    """A batch sampler: each batch is `length` consecutive windows of one recording, in order of time.
+    """A batch sampler: each batch is `length` consecutive windows of one recording, in order of time, none across a gap.
 
     With `shuffle` the sequences come in another order every epoch (`set_epoch`), each whole.
     """

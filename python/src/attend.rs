@@ -1,13 +1,15 @@
 //! Work that takes time: it runs in a thread of its own, while the caller's thread shows how far it is and hears Ctrl-C.
 //!
 //! The observer is only ever called in the caller's thread, a few times a second, so it needs no locks and
-//! slows nothing down. The worker threads belong to the call: none is left behind for a fork to lose.
+//! slows nothing down. The worker threads belong to the call: none is left behind for a fork to lose, which would leave
+//! whoever asks it for work in the child waiting for ever. So whatever may share its work out runs here.
 
 use crate::raise::raise;
 use eegcache::error::{Error, Result};
 use eegcache::ops::{Context, Items, Kind, Progress, Step};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
+use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -115,11 +117,13 @@ pub(crate) fn attend<R: Send>(
     let (board, stop) = (Board::default(), AtomicBool::new(false));
     let work = || {
         let _ending = Ending(&board);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool =
-            pool.map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))?;
-        let threads = pool.current_num_threads();
-        pool.install(|| verb(&Context { progress: &board, stop: &stop, threads }))
+        let within = |pool: &ThreadPool| {
+            let threads = pool.current_num_threads();
+            pool.install(|| verb(&Context { progress: &board, stop: &stop, threads }))
+        };
+        // Scoped: the threads are gone, and what was left to them is done, before this returns.
+        let done = ThreadPoolBuilder::new().num_threads(threads).build_scoped(ThreadBuilder::run, within);
+        done.map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))?
     };
     let (outcome, raised) = std::thread::scope(|scope| {
         let worker = scope.spawn(work);
@@ -135,6 +139,11 @@ pub(crate) fn attend<R: Send>(
     });
     let outcome = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     settle(py, outcome, raised)
+}
+
+/// Runs what takes no observer and cannot be stopped half-way; Ctrl-C is raised behind it.
+pub(crate) fn run<R: Send>(py: Python<'_>, verb: impl FnOnce() -> Result<R> + Send) -> PyResult<R> {
+    attend(py, None, 0, |_| verb())
 }
 
 fn beat(py: Python<'_>, board: &Board, observer: Option<&Py<PyAny>>) -> PyResult<()> {

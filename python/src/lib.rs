@@ -1,16 +1,17 @@
 //! The Python face: verbs of the library for `import eegcache`, and nothing that is not a verb.
 //!
-//! Every function takes a `Place` (files, flags, environment, directory), runs with the interpreter's
-//! lock released and returns its report as JSON text, which `eegcache/_report.py` makes an object of. Errors are
-//! raised as the classes of `eegcache/errors.py`, one a kind. What reads samples is Python and `NumPy`.
+//! Every function takes a `Place` (files, flags, environment, directory), runs with the interpreter's lock released
+//! in threads that end with the call (`attend`), and returns its report as JSON text, which `eegcache/_report.py` makes an object of. Errors are
+//! raised as the classes of `eegcache/errors.py`, one a kind. What reads samples is `NumPy`, in memory that `mapping` maps.
 
 #![expect(clippy::needless_pass_by_value, reason = "the interpreter hands arguments over by value")]
 
 mod attend;
+mod mapping;
 mod raise;
 mod reader;
 
-use attend::attend;
+use attend::{attend, run};
 use eegcache::error::{Error, ErrorKind, Result};
 use eegcache::model::ProfileName;
 use eegcache::model::settings::Settings;
@@ -20,7 +21,7 @@ use eegcache::ops::export::Layout;
 use eegcache::ops::load::{Request, Resolved};
 use eegcache::ops::{self, Wait};
 use pyo3::prelude::*;
-use raise::{Raise, json, raise_refusal};
+use raise::{json, raise_refusal};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -63,21 +64,21 @@ fn error_kinds() -> Vec<(&'static str, u8)> {
 /// The resolved `data.cache_dir`.
 #[pyfunction]
 fn resolve(py: Python<'_>, place: Place) -> PyResult<PathBuf> {
-    py.detach(|| place.settings()).raise(py).map(|settings| settings.cache_dir())
+    run(py, || place.settings()).map(|settings| settings.cache_dir())
 }
 
 #[pyfunction]
 fn status(py: Python<'_>, place: Place) -> PyResult<String> {
-    let report = py.detach(|| {
+    let report = run(py, || {
         let (settings, only) = place.with_only()?;
         ops::status::status(&settings, only.as_ref())
     });
-    json(&report.raise(py)?)
+    json(&report?)
 }
 
 #[pyfunction]
 fn explain(py: Python<'_>, place: Place, id: &str) -> PyResult<String> {
-    json(&py.detach(|| ops::explain::explain(&place.load()?, id)).raise(py)?)
+    json(&run(py, || ops::explain::explain(&place.load()?, id))?)
 }
 
 /// The report of a passed pre-flight; that of a failed one is on the exception.
@@ -214,6 +215,8 @@ fn adopt(py: Python<'_>, place: Place, args: AdoptArgs, observer: Option<Py<PyAn
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<reader::Version>()?;
+    module.add_class::<mapping::Found>()?;
+    module.add_class::<mapping::Mapped>()?;
     for function in [
         wrap_pyfunction!(error_kinds, module)?,
         wrap_pyfunction!(resolve, module)?,
@@ -225,7 +228,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         wrap_pyfunction!(dry_run, module)?,
         wrap_pyfunction!(export, module)?,
         wrap_pyfunction!(adopt, module)?,
-        wrap_pyfunction!(reader::locate, module)?,
+        wrap_pyfunction!(mapping::find, module)?,
     ] {
         module.add_function(function)?;
     }

@@ -4,6 +4,7 @@ use eegcache::error::{Error, Result};
 use eegcache::ops::gates::Refusal;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use rustix::io::Errno;
 use serde::Serialize;
 
 /// Turns the library's results into Python's.
@@ -21,6 +22,17 @@ impl<T> Raise<T> for Result<T> {
 /// The exception of an error's kind.
 pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     exception(py, error.kind().as_str(), &error.to_string(), error.hint().as_deref(), None)
+}
+
+/// The exception of an error with which nothing but a read failed.
+pub(crate) fn raise_read(py: Python<'_>, error: &Error) -> PyErr {
+    let Error::Io { source, .. } = error else { return raise(py, error) };
+    let hint = match source.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE | Errno::NFILE) => "close what is open, or raise the limit: `ulimit -n`",
+        Some(Errno::NOMEM) => "copy the windows that are kept: each view keeps its recording mapped",
+        _ => "mend this and read it again",
+    };
+    exception(py, error.kind().as_str(), &error.to_string(), Some(hint), None)
 }
 
 /// The exception of a shut gate, with the whole report.

@@ -1,12 +1,14 @@
-//! A version for reading: its recordings, its windows, and where the arrays lie. Samples are mapped by `NumPy`.
+//! A version for reading: its recordings and its windows.
 
 use crate::Place;
+use crate::attend::run;
 use crate::raise::{Raise, json};
 use eegcache::error::{Error, Result};
 use eegcache::model::id::Split;
 use eegcache::model::settings::WindowSpec;
 use eegcache::model::units::Seconds;
 use eegcache::model::window::WindowClass;
+use eegcache::ops::finished::Promise;
 use eegcache::ops::open::{self, Opened, WindowRow};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -17,8 +19,8 @@ const ROW_BYTES: usize = 32;
 /// Unlabelled, among the classes of `eegcache._windows`.
 const UNLABELLED: i8 = -1;
 
-/// Type, shape and offset of an array.
-type Located = (String, Vec<u64>, u64);
+/// What is promised of a file: its bytes, and its content in short.
+type Promised = (u64, u64);
 
 /// An opened version.
 #[pyclass(frozen, module = "eegcache._native")]
@@ -31,20 +33,26 @@ impl Version {
     /// Opens what a configuration means; every gate of pre-flight must be passed.
     #[staticmethod]
     fn open(py: Python<'_>, place: Place) -> PyResult<Self> {
-        let opened = py.detach(|| open::open(&place.settings()?)).raise(py)?;
+        let opened = run(py, || open::open(&place.settings()?))?;
         Ok(Self { opened })
     }
 
     /// Opens the directory of a version.
     #[staticmethod]
     fn open_directory(py: Python<'_>, directory: PathBuf) -> PyResult<Self> {
-        let opened = py.detach(|| open::open_directory(&directory)).raise(py)?;
+        let opened = run(py, || open::open_directory(&directory))?;
         Ok(Self { opened })
     }
 
     /// Everything but the samples, as JSON.
     fn describe(&self) -> PyResult<String> {
         json(&self.opened)
+    }
+
+    /// What is promised of the signal and of the labels of every recording, in the order of `describe`.
+    fn promises(&self) -> Vec<(Promised, Option<Promised>)> {
+        let promised = |promise: Promise| (promise.bytes, promise.content);
+        self.opened.promises().map(|(signal, labels)| (promised(signal), labels.map(promised))).collect()
     }
 
     /// The windows of a split, a row each.
@@ -60,15 +68,6 @@ impl Version {
         let bytes: Vec<u8> = rows.iter().flat_map(encode).collect();
         Ok(PyBytes::new(py, &bytes))
     }
-}
-
-/// Where the array `array` of the file `name` lies in the directory of a version.
-#[pyfunction]
-pub(crate) fn locate(py: Python<'_>, directory: PathBuf, name: &str, array: &str) -> PyResult<Located> {
-    let found = py.detach(|| open::arrays(&directory, name)).raise(py)?.remove(array);
-    let place = found
-        .ok_or_else(|| Error::usage(format!("`{name}` holds no array `{array}`"), "name one of its arrays"));
-    place.raise(py).map(|place| (place.element.to_string(), place.shape, place.offset))
 }
 
 impl Version {

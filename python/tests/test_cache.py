@@ -94,8 +94,14 @@ def test_windows_are_a_sequence(built):
     for wrong in (len(windows), -len(windows) - 1):
         with pytest.raises(IndexError):
             windows[wrong]
-    with pytest.raises(TypeError):
-        windows["0"]
+    for wrong in ("0", [1, 2], (), (3,), 1.0, None, np.array([1, 2]), ...):
+        for call in (windows.__getitem__, windows.labels, windows.meta, windows.microvolts):
+            with pytest.raises(TypeError, match="whole number .*slices.*`Windows.select`"):
+                call(wrong)
+    with pytest.raises(TypeError, match="by their number"):
+        windows[0] in windows
+    with pytest.raises(TypeError, match="by their number"):
+        windows.count(windows[0])
     ill = windows.select(windows.classes != eegcache.NONE)
     assert len(ill) == np.count_nonzero(windows.classes)
     assert ill.labels(0).any()
@@ -141,6 +147,62 @@ def test_a_directory_can_be_opened_without_a_configuration(built):
         eegcache.Cache.open(built.root)
     with pytest.raises(eegcache.ConfigError):
         eegcache.Cache.open("/")
+    for missing in (directory.parent / "nope", "cache/smoke/nope"):
+        with pytest.raises(eegcache.NotReadyError, match=f"NOT_FOUND: there is no directory .*nope") as raised:
+            eegcache.Cache.open(missing)
+        assert "eegcache build" in raised.value.hint
+    with pytest.raises(eegcache.ConfigError, match="nope.yaml"):
+        eegcache.Cache.open("configs/nope.yaml", **built.where)
+
+
+def test_a_split_that_was_not_opened_is_no_empty_one(built):
+    cache = built.open(set={"data.splits": ["train"]})
+    assert list(cache.splits) == ["train"] and len(cache.windows("train")) > 0
+    with pytest.raises(eegcache.ConfigError, match="`val` was not opened, only `train`") as raised:
+        cache.windows("val")
+    assert "data.splits" in raised.value.hint
+
+
+def test_a_version_of_some_splits_has_no_others(project):
+    project.build(set={"data.splits": ["train", "val"]})
+    cache = eegcache.Cache.open(project.open(set={"data.splits": ["val"]}).directory)
+    assert len(cache.windows("val", 60, 10)) > 0
+    with pytest.raises(eegcache.ConfigError, match="`eval` was not opened"):
+        cache.windows("eval", 60, 10)
+
+
+def test_recordings_are_listed_once_and_found_by_id(built):
+    cache = built.open()
+    assert cache.recordings is cache.recordings
+    id = cache.splits["val"][0]
+    for call in (cache.signal, cache.labels):
+        with pytest.raises(eegcache.ConfigError, match=f"no recording `{id}x`") as raised:
+            call(id + "x")
+        assert f"did you mean `{id}`" in raised.value.hint
+        with pytest.raises(eegcache.ConfigError, match="no recording `12`"):
+            call(12)
+
+
+def test_a_path_that_is_no_utf_8_has_a_reason(built, tmp_path):
+    named = os.fsencode(tmp_path) + b"/c\xff"
+    os.makedirs(named + b"/smoke")
+    shutil.copytree(os.fsencode(built.open().directory), named + b"/smoke/" + DEMO.encode())
+    named = os.fsdecode(named)
+    link = tmp_path / "link"
+    link.symlink_to(named)
+    calls = [
+        lambda: eegcache.Cache.open(f"{named}/smoke/{DEMO}"),
+        lambda: eegcache.Cache.open(link / "smoke" / DEMO),
+        lambda: eegcache.Cache.open(None, "smoke", **{**built.where, "cache_root": named}),
+        lambda: eegcache.status(f"{named}/x.yaml", **built.where),
+        lambda: eegcache.status(project=named),
+        lambda: eegcache.export("npy", f"{named}/new", None, "smoke", **built.where),
+        lambda: eegcache.adopt(named, None, "smoke", **built.where),
+    ]
+    for call in calls:
+        with pytest.raises(eegcache.ConfigError, match=r"c\\udcff.* is no UTF-8") as raised:
+            call()
+        str(raised.value).encode()
 
 
 def test_a_directory_that_is_not_whole_is_refused(built, tmp_path):

@@ -52,7 +52,8 @@ def pretend(ids, classes):
         {"id": id, "subject": id, "split": "train", "rate_hz": 256, "samples": 9, "files": {"signal": {"name": id}}}
         for id in ids
     ]
-    return eegcache.Windows(None, entries, rows.tobytes(), "train")
+    promises = [((0, 0), None)] * len(ids)
+    return eegcache.Windows(None, entries, promises, rows.tobytes(), "train")
 
 
 def test_files_are_sorted_by_their_names_and_not_by_ids():
@@ -91,3 +92,22 @@ def test_sequences_stay_within_a_recording_and_in_time():
     assert sampling.sequences(pretend([], []), 3) == []
     with pytest.raises(ValueError):
         sampling.sequences(windows, 0)
+
+
+def test_sequences_break_where_windows_are_missing():
+    windows = pretend(["a", "b"], [(0, 0)] * 6 + [(1, 0)] * 3)
+    holes = windows.select(np.array([1, 1, 0, 1, 1, 1, 0, 1, 1], dtype=bool))
+    assert [list(one) for one in sampling.sequences(holes, 2)] == [[0, 1], [2, 3], [4], [5, 6]]
+    assert [list(one) for one in sampling.sequences(holes, 3, drop_last=True)] == [[2, 3, 4]]
+    shuffled = windows.select([2, 1, 0])
+    assert [list(one) for one in sampling.sequences(shuffled, 2)] == [[0], [1], [2]]
+
+
+def test_sequences_break_at_gaps(built):
+    windows = built.open().windows("train", 10, 5)
+    # As `gaps: fill` leaves them: the windows that touch a gap have no row.
+    windows = windows.select(~np.isin(windows.index["window"], (3, 4, 5)))
+    for one in sampling.sequences(windows, 4):
+        metas = [windows.meta(i) for i in one]
+        assert len({meta["id"] for meta in metas}) == 1
+        assert np.all(np.diff([meta["start_s"] for meta in metas]) == 5)

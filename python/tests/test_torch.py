@@ -140,3 +140,63 @@ def test_unlabelled_windows_are_left_out_or_unknown(built):
     cache.windows = lambda *_: kept
     assert len(WindowDataset(cache)) == len(windows) - 2
     assert len(WindowDataset(cache, unlabelled=True)) == len(windows)
+
+
+@pytest.mark.parametrize(
+    "given, says, hint",
+    [
+        ({"length_s": 6000}, "no window of 6000 s in `train`: the longest recording has", "shorter `length_s`"),
+        ({"split": "val", "length_s": "6000"}, "`val`", "shorter `length_s`"),
+    ],
+)
+def test_a_dataset_without_windows_is_refused(built, given, says, hint):
+    with pytest.raises(eegcache.GateError, match=says) as raised:
+        dataset(built, **given)
+    assert hint in raised.value.hint
+    assert len(built.open().windows("train", 6000)) == 0
+
+
+@pytest.mark.parametrize(
+    "entries, says",
+    [
+        ([], "there is no recording of `train`"),
+        ([{"id": "a", "subject": "a", "split": "train", "rate_hz": 256, "samples": 25600}], "each would touch a gap"),
+    ],
+    ids=["no recording", "gaps"],
+)
+def test_a_dataset_without_windows_says_why(built, entries, says):
+    entries = [{**entry, "files": {"signal": {"name": "train/a.npz"}}} for entry in entries]
+    cache = built.open()
+    cache.windows = lambda *_: eegcache.Windows(None, entries, [((0, 0), None)] * len(entries), b"", "train")
+    with pytest.raises(eegcache.GateError, match=says):
+        WindowDataset(cache)
+
+
+def test_a_dataset_without_labels_says_how_it_can_be_had(built):
+    cache = built.open()
+    windows = cache.windows("train")
+    rows = windows.index.copy()
+    rows["class"] = eegcache.UNLABELLED
+    windows.index = rows
+    cache.windows = lambda *_: windows
+    with pytest.raises(eegcache.GateError, match=f"all {len(windows)} windows of `train` are unlabelled") as raised:
+        WindowDataset(cache)
+    assert "unlabelled=True" in raised.value.hint
+    assert len(WindowDataset(cache, unlabelled=True)) == len(windows)
+
+
+@pytest.mark.parametrize(
+    "given", [{"profile": "full"}, {"set": {}}, {"cache_root": "x"}, {"project": "x"}, {"env": {}}], ids=str
+)
+def test_nothing_is_configured_beside_an_opened_cache(built, given):
+    [name] = given
+    with pytest.raises(TypeError, match=f"`{name}` means nothing where an opened cache is passed"):
+        WindowDataset(built.open(), "train", **given)
+
+
+def test_an_item_has_a_whole_number(built):
+    data = dataset(built)
+    assert torch.equal(data[np.int64(1)][0], data[torch.tensor(1)][0])
+    for wrong in (1.5, "1", [1], slice(2)):
+        with pytest.raises(TypeError, match="whole number"):
+            data[wrong]

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 import eegcache
@@ -20,7 +21,7 @@ SMOKE = "demo_v1_256hz_10-20"
 def test_resolve_names_the_one_directory(built):
     directory = eegcache.resolve("configs/smoke_test.yaml", **built.where)
     assert directory == built.root / "cache" / "smoke" / SMOKE
-    assert isinstance(directory, pathlib.Path)
+    assert isinstance(directory, pathlib.Path) and "def resolve(place: Place) -> pathlib.Path" in stub()
     where = {**built.where, "env": {**built.where["env"], "EEGCACHE_CACHE__VERSION": "trial"}}
     assert eegcache.resolve(None, "dev", **where) == built.root / "cache" / "dev" / "trial"
     elsewhere = eegcache.resolve(None, "dev", cache_root=built.root / "x", **built.where)
@@ -37,6 +38,31 @@ def test_values_that_are_set_stay_what_they_are(built, value, read):
             eegcache.resolve(None, **where)
     else:
         assert eegcache.resolve(None, **where).name == read
+
+
+@pytest.mark.parametrize(
+    "value, read",
+    [
+        (np.int64(30), "30"),
+        (np.float32(0.5), "0.5"),
+        (np.float16(30), "30"),
+        (np.float64(1.5), "1.5"),
+        (np.array(12), "12"),
+    ],
+)
+def test_numbers_of_numpy_are_numbers(built, value, read):
+    cache = built.open(set={"windows.length_s": value})
+    assert cache._windowing.length_s == read
+
+
+def test_values_may_be_nested_and_must_be_yaml(built):
+    bands = [np.array([0.5, 120], np.float32), (np.float32(0.5), np.int16(120))]
+    for band in bands:
+        assert eegcache.status(None, "smoke", set={"preprocessing.bandpass": band}, **built.where).profiles[0].state == "VALID"
+    tenth = eegcache._place.Place.of(None, set={"a": np.float32(0.1), "b": np.bool_(True), "c": [pathlib.Path("x")]}, env={})
+    assert tenth.set == ["a=0.1", "b=true", 'c=["x"]']
+    with pytest.raises(TypeError, match="`set`: `windows.length_s` is no value that YAML has"):
+        eegcache.status(set={"windows.length_s": {1, 2}}, **built.where)
 
 
 def test_the_project_is_the_current_directory_by_default(built, monkeypatch):
@@ -188,13 +214,20 @@ def test_the_interpreter_is_free_while_a_verb_runs(project):
     assert len(ticks) > min(5, took / 0.1)
 
 
+def stub():
+    return (pathlib.Path(eegcache.__file__).parent / "_native.pyi").read_text()
+
+
 def test_the_stubs_name_what_the_native_module_has():
-    stub = (pathlib.Path(eegcache.__file__).parent / "_native.pyi").read_text()
-    named = set(re.findall(r"^(?:def|class) (\w+)|^(__version__)", stub, re.M))
+    text = stub()
+    named = set(re.findall(r"^(?:def|class) (\w+)|^(__version__)", text, re.M))
     named = {first or second for first, second in named}
     assert named == {name for name in dir(_native) if not name.startswith("_")} | {"__version__"}
-    methods = set(re.findall(r"^    def (\w+)", stub, re.M))
-    assert methods == {name for name in dir(_native.Version) if not name.startswith("_")}
+    classes = re.findall(r"^class (\w+):\n((?:    .*\n)+)", text, re.M)
+    assert len(classes) == text.count("\nclass ")
+    for name, body in classes:
+        methods = set(re.findall(r"^    def ([a-z]\w*)", body, re.M))
+        assert methods == {name for name in dir(getattr(_native, name)) if not name.startswith("_")}
     assert (pathlib.Path(eegcache.__file__).parent / "py.typed").exists()
 
 

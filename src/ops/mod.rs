@@ -12,6 +12,7 @@ pub mod dry_run;
 pub mod estimate;
 pub mod explain;
 pub mod export;
+pub mod finished;
 pub mod gates;
 pub mod gc;
 pub mod inspect;

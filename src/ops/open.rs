@@ -5,16 +5,17 @@
 
 use crate::error::{Error, Result};
 use crate::model::id::{ProfileName, RecordingId, Split, VersionName};
-use crate::model::manifest::{Entry, Event, LabelStatus, Manifest};
+use crate::model::manifest::{Entry, Event, Identity, LabelStatus, Manifest};
 use crate::model::settings::{Settings, WindowSpec};
 use crate::model::stem::Stem;
 use crate::model::window::{self, Span, WindowClass};
+use crate::ops::finished::Promise;
 use crate::ops::gates::{self, Verdict};
 use crate::ops::preflight;
 use crate::ops::reader::Reader;
-use crate::store::{ArrayPlace, Held, Hold, ManifestState, Store};
+use crate::store::{Held, Hold, ManifestState};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A version that may be read, held against `gc` for as long as this lives.
@@ -28,10 +29,15 @@ pub struct Opened {
     pub version: VersionName,
     /// The configured windowing; nothing where a directory was opened.
     pub windows: Option<WindowSpec>,
-    /// The finished recordings of every split that is demanded, by id.
+    /// The splits that are demanded: `data.splits`, or those that the version was built for.
+    pub splits: BTreeSet<Split>,
+    /// The finished recordings of these splits, by id.
     pub entries: Vec<Entry>,
     /// Things the user should hear about.
     pub warnings: Vec<String>,
+    /// What the version means.
+    #[serde(skip)]
+    pub identity: Identity,
     /// What keeps `gc` away.
     #[serde(skip)]
     pub hold: Option<Hold>,
@@ -69,8 +75,10 @@ pub fn open(settings: &Settings) -> Result<Opened> {
         profile: settings.profile.clone(),
         version: settings.version.clone(),
         windows: Some(settings.windows),
+        splits: settings.splits.iter().copied().collect(),
         entries,
         warnings: report.warnings,
+        identity: survey.wanted,
         hold: report.hold,
     })
 }
@@ -79,15 +87,18 @@ pub fn open(settings: &Settings) -> Result<Opened> {
 pub fn open_directory(directory: &Path) -> Result<Opened> {
     let reader = Reader::open(directory)?;
     let held = reader.held();
-    let entries = complete(&reader, manifest(held, directory)?)?;
+    let manifest = manifest(held, directory)?;
+    let entries = complete(&reader, manifest)?;
     refuse_leaks(&entries)?;
     Ok(Opened {
         cache_dir: reader.directory(),
         profile: reader.profile().clone(),
         version: reader.version().clone(),
         windows: None,
+        splits: manifest.membership.iter().map(|member| member.split).collect(),
         entries,
         warnings: held.notes.clone(),
+        identity: manifest.identity.clone(),
         hold: reader.store().hold(reader.profile(), reader.version())?,
     })
 }
@@ -101,20 +112,6 @@ fn refuse_leaks(entries: &[Entry]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Returns where the arrays of a file lie, `train/<id>.npz`, in the directory of a version; no sample is read.
-///
-/// The directory is one that `open` named: links are not followed, and nothing is held anew.
-pub fn arrays(directory: &Path, name: &str) -> Result<BTreeMap<&'static str, ArrayPlace>> {
-    let part = |path: Option<&Path>| path?.file_name()?.to_str().map(str::to_owned);
-    let version = part(Some(directory)).and_then(|name| VersionName::new(name).ok());
-    let profile = part(directory.parent()).and_then(|name| ProfileName::new(name).ok());
-    let root = directory.parent().and_then(Path::parent);
-    let (Some(version), Some(profile), Some(root)) = (version, profile, root) else {
-        return Err(Error::usage(format!("`{}` is no directory of a version", directory.display()), ""));
-    };
-    Store::new(root.to_owned()).arrays(&profile, &version, name)
 }
 
 fn manifest<'a>(held: &'a Held, directory: &Path) -> Result<&'a Manifest> {
@@ -164,8 +161,14 @@ fn complete(reader: &Reader, manifest: &Manifest) -> Result<Vec<Entry>> {
 }
 
 impl Opened {
+    /// What is promised of the files of each entry, the signal first.
+    pub fn promises(&self) -> impl Iterator<Item = (Promise, Option<Promise>)> {
+        self.entries.iter().map(|entry| Promise::of_entry(&self.identity, entry))
+    }
+
     /// Returns the windows of a split in the order of recordings, then of time.
     pub fn windows(&self, split: Split, windows: WindowSpec) -> Result<Vec<WindowRow>> {
+        self.demand(split)?;
         let mut rows = Vec::new();
         for (recording, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.split == split) {
             let Some(windowing) = windows.at(entry.rate_hz) else {
@@ -190,5 +193,15 @@ impl Opened {
             }));
         }
         Ok(rows)
+    }
+
+    /// A split that nobody asked for is not empty: nothing is known of it.
+    fn demand(&self, split: Split) -> Result<()> {
+        if self.splits.contains(&split) {
+            return Ok(());
+        }
+        let splits: Vec<String> = self.splits.iter().map(|split| format!("`{split}`")).collect();
+        let hint = "`data.splits` says which are built and opened";
+        Err(Error::usage(format!("the split `{split}` was not opened, only {}", splits.join(", ")), hint))
     }
 }

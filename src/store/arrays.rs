@@ -4,6 +4,7 @@ use super::Store;
 use super::dir::fault;
 use crate::container::npy::{Element, Header, SUFFIX};
 use crate::error::{Error, Result};
+use crate::model::artifact::Facts;
 use crate::model::id::{ProfileName, VersionName};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,22 +29,23 @@ pub struct ArrayPlace {
     pub bytes: u64,
 }
 
-impl Store {
-    /// Returns the arrays of a finished file by name (`signal`, `labels`); no data is read.
-    pub fn arrays(
-        &self,
-        profile: &ProfileName,
-        version: &VersionName,
-        name: &str,
-    ) -> Result<BTreeMap<&'static str, ArrayPlace>> {
-        self.open_arrays(profile, version, name).map(|(_, places)| places)
-    }
+/// A finished file, opened, with what it says of itself and where its arrays lie.
+#[derive(Debug)]
+pub struct Arrays {
+    /// The file.
+    pub file: File,
+    /// Its `entry.json`.
+    pub facts: Facts,
+    /// Its arrays by name: `signal`, `labels`.
+    pub places: BTreeMap<&'static str, ArrayPlace>,
+}
 
+impl Store {
     /// Returns the names of the rows of a signal file, in order.
     pub fn channels(&self, profile: &ProfileName, version: &VersionName, name: &str) -> Result<Vec<String>> {
         let path = self.version_dir(profile, version).join(name);
         let damaged = |message: &str| Error::Damaged { path: path.clone(), message: message.to_owned() };
-        let (file, places) = self.open_arrays(profile, version, name)?;
+        let Arrays { file, places, .. } = self.arrays(profile, version, name)?;
         let place = places.get("channels").filter(|place| place.bytes <= LONGEST_NAMES);
         let place = place.ok_or_else(|| damaged("it has no array of channel names"))?;
         let mut bytes = vec![0; place.bytes as usize];
@@ -51,12 +53,8 @@ impl Store {
         decode_names(place, &bytes).ok_or_else(|| damaged("its channel names cannot be read"))
     }
 
-    fn open_arrays(
-        &self,
-        profile: &ProfileName,
-        version: &VersionName,
-        name: &str,
-    ) -> Result<(File, BTreeMap<&'static str, ArrayPlace>)> {
+    /// Opens a finished file and finds its arrays; no data is read.
+    pub fn arrays(&self, profile: &ProfileName, version: &VersionName, name: &str) -> Result<Arrays> {
         let path = self.version_dir(profile, version).join(name);
         let (file, archive) = self.open(profile, version, name)?;
         let mut places = BTreeMap::new();
@@ -67,7 +65,7 @@ impl Store {
             let place = place.ok_or_else(|| Error::Damaged { path: path.clone(), message: message() })?;
             places.insert(array, place);
         }
-        Ok((file, places))
+        Ok(Arrays { file, facts: archive.facts, places })
     }
 }
 

@@ -29,7 +29,7 @@ mod seal;
 mod setup;
 mod writer;
 
-pub use arrays::ArrayPlace;
+pub use arrays::{ArrayPlace, Arrays};
 pub use held::{Glance, Held, ManifestState};
 pub use hold::Hold;
 pub use journal::{JOURNAL_SCHEMA, Line};
