@@ -9,7 +9,7 @@ use eegcache::error::{Error, Result};
 use eegcache::ops::{Context, Items, Kind, Progress, Step};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
-use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
+use rayon::{ThreadBuilder, ThreadPoolBuilder};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -117,13 +117,7 @@ pub(crate) fn attend<R: Send>(
     let (board, stop) = (Board::default(), AtomicBool::new(false));
     let work = || {
         let _ending = Ending(&board);
-        let within = |pool: &ThreadPool| {
-            let threads = pool.current_num_threads();
-            pool.install(|| verb(&Context { progress: &board, stop: &stop, threads }))
-        };
-        // Scoped: the threads are gone, and what was left to them is done, before this returns.
-        let done = ThreadPoolBuilder::new().num_threads(threads).build_scoped(ThreadBuilder::run, within);
-        done.map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))?
+        in_threads(threads, |threads| verb(&Context { progress: &board, stop: &stop, threads }))
     };
     let (outcome, raised) = std::thread::scope(|scope| {
         let worker = scope.spawn(work);
@@ -139,6 +133,25 @@ pub(crate) fn attend<R: Send>(
     });
     let outcome = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     settle(py, outcome, raised)
+}
+
+/// Does the work in worker threads that are gone, and with them what was left to them to do, when this returns.
+fn in_threads<R: Send>(count: usize, work: impl FnOnce(usize) -> Result<R> + Send) -> Result<R> {
+    let mut workers = Vec::new();
+    let start = |worker: ThreadBuilder| {
+        workers.push(std::thread::Builder::new().spawn(|| worker.run())?);
+        Ok(())
+    };
+    let pool = ThreadPoolBuilder::new().num_threads(count).spawn_handler(start).build();
+    let pool = pool.map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))?;
+    let threads = pool.current_num_threads();
+    let done = pool.install(|| work(threads));
+    drop(pool);
+    // A worker that panicked has handed its panic to `install`.
+    for worker in workers {
+        drop(worker.join());
+    }
+    done
 }
 
 /// Runs what takes no observer and cannot be stopped half-way; Ctrl-C is raised behind it.
