@@ -5,14 +5,16 @@
 //! .eegcache-export.lock      held while an export is at work
 //! train/<id>_windows.npz     and so on
 //! ```
-//! A file appears whole, by rename, and is recorded afterwards: a run that is killed at any instant costs at most the
-//! files in hand. The directory must be absent, empty, or carry the record of the same purpose.
+//! What is made anew goes first, file and record, and that is durable before a file appears. A file appears whole, by
+//! rename, and is recorded afterwards. So no record ever stands beside other bytes than its own, whether a run is
+//! killed or the machine loses power: where a file did not make it to the disk, there is none under its name. The
+//! directory must be absent, empty, or carry the record of the same purpose.
 
 use crate::error::{Error, Result};
 use crate::fault::{self, Watched};
 use crate::model::id::Digest;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -49,6 +51,8 @@ pub struct Target {
     root: PathBuf,
     purpose: Purpose,
     records: Mutex<BTreeMap<String, Record>>,
+    /// Directories whose names changed since they were synced.
+    unsynced: Mutex<BTreeSet<PathBuf>>,
     lock: File,
 }
 
@@ -67,7 +71,12 @@ impl Target {
         let (lock, is_exclusive) = lock(root, on_wait)?;
         // What the other export did while this one waited.
         let records = read_records(root, &purpose)?;
-        let target = Self { root: root.to_owned(), purpose, records: Mutex::new(records), lock };
+        // A run that was killed synced nothing of what it recorded.
+        let of_record = |name: &String| root.join(name).parent().map(Path::to_owned);
+        let unsynced: BTreeSet<PathBuf> =
+            records.keys().filter_map(of_record).filter(|path| path.is_dir()).collect();
+        let (records, unsynced) = (Mutex::new(records), Mutex::new(unsynced));
+        let target = Self { root: root.to_owned(), purpose, records, unsynced, lock };
         if is_exclusive {
             target.remove_temporaries()?;
         }
@@ -90,13 +99,35 @@ impl Target {
         bytes.is_some() && bytes == on_disk.map(|metadata| metadata.len())
     }
 
+    /// Takes files away, recorded or not, before others are made under their names or for good. When this returns no
+    /// power loss brings one back, or its record.
+    pub fn clear(&self, names: &[String]) -> Result<()> {
+        for name in names {
+            self.remove(name)?;
+        }
+        self.sync()?;
+        let (before, after) = {
+            let mut records = self.records();
+            let before = records.len();
+            names.iter().for_each(|name| drop(records.remove(name)));
+            (before, records.len())
+        };
+        if before != after {
+            self.write_records()?;
+        }
+        self.sync()
+    }
+
     /// Makes a file appear whole, and remembers what it was made from. `write` returns the bytes that it wrote.
+    ///
+    /// A file of that name must have been taken away by `clear`.
     pub(crate) fn publish(
         &self,
         name: &str,
         from: Digest,
         write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64>,
     ) -> Result<u64> {
+        debug_assert!(!self.records().contains_key(name), "`{name}` is still on record");
         let bytes = self.replace(name, write)?;
         let record = Record { name: name.to_owned(), bytes, from };
         let path = self.root.join(RECORDS);
@@ -125,11 +156,13 @@ impl Target {
         // The root itself may be a link.
         if parent != self.root {
             make_directory(parent)?;
+            self.unsynced().insert(self.root.clone());
         }
         let leaf = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let temporary = parent.join(format!("{TEMPORARY}{}-{leaf}", std::process::id()));
         let rename = || fault::point("rename export").and_then(|()| fs_err::rename(&temporary, &path));
         let written = write_new(&temporary, write).and_then(|bytes| rename().map(|()| bytes));
+        self.unsynced().insert(parent.to_owned());
         written.map_err(|error| {
             // Nothing is decided by whether this succeeds: the next run removes it.
             let _ = fault::point("remove export").and_then(|()| fs_err::remove_file(&temporary));
@@ -138,21 +171,32 @@ impl Target {
     }
 
     /// Removes a file; one that is absent is removed already.
-    pub fn remove(&self, name: &str) -> Result<()> {
+    fn remove(&self, name: &str) -> Result<()> {
         let path = self.root.join(name);
         match fault::point("remove export").and_then(|()| fs_err::remove_file(&path)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
-            _ => Ok(()),
+            Ok(()) => {
+                self.unsynced().extend(path.parent().map(Path::to_owned));
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io("remove", path)(error)),
         }
     }
 
-    /// Removes finished files that nobody wants any more and writes the record in order of names.
-    pub fn finish(&self, unwanted: &[String]) -> Result<()> {
-        for name in unwanted {
-            self.remove(name)?;
-            self.records().remove(name);
-        }
-        self.write_records()
+    /// Writes the record in order of names. When this returns no power loss takes away what is recorded.
+    pub fn finish(&self) -> Result<()> {
+        self.sync()?;
+        self.write_records()?;
+        self.sync()
+    }
+
+    /// Makes durable which names there are. What files hold is durable before they have their names.
+    pub fn sync(&self) -> Result<()> {
+        let directories = std::mem::take(&mut *self.unsynced());
+        directories.iter().try_for_each(|path| {
+            let sync = || fs_err::File::open(path)?.sync_all();
+            fault::point("sync export directory").and_then(|()| sync()).map_err(Error::io("sync", path))
+        })
     }
 
     /// The names of finished files, sorted.
@@ -171,6 +215,11 @@ impl Target {
     fn records(&self) -> MutexGuard<'_, BTreeMap<String, Record>> {
         // A panic elsewhere does not make the records wrong.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unsynced(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        // A panic elsewhere does not make the paths wrong.
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_records(&self) -> Result<()> {
@@ -278,8 +327,8 @@ fn first_foreign(root: &Path) -> Result<Option<String>> {
     Ok(names.filter(|name| name != LOCK && !name.starts_with(TEMPORARY)).min())
 }
 
-/// Takes the lock, and says whether it excludes: some file systems do not lock, and unique temporaries and whole
-/// files keep two exports from harming each other there.
+/// Takes the lock, and says whether it excludes: some file systems do not lock. Unique temporaries and whole files keep
+/// two exports of the same from harming each other there; of two different ones at once nobody keeps the record right.
 fn lock(root: &Path, on_wait: &dyn Fn() -> bool) -> Result<(File, bool)> {
     let path = root.join(LOCK);
     let open = || fs_err::OpenOptions::new().create(true).append(true).open(&path);

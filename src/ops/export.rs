@@ -1,8 +1,8 @@
 //! `export`: the windows of a profile as the files that other programs read.
 //!
 //! Only a cache that passes every gate of pre-flight is exported. A recording is done when its files are there with
-//! the sizes and the origins on record; listings are taken away before the first file changes and written when all
-//! are right, so that none ever describes other files than those beside it.
+//! the sizes and the origins on record; what is not goes before the first file is written. Listings go before that
+//! and are written when all files are right, so that none ever describes other files than those beside it.
 
 use crate::error::{Error, Result};
 pub use crate::exchange::Layout;
@@ -247,12 +247,10 @@ impl Run<'_> {
         let needed: u64 = open.iter().map(|job| job.bytes).sum();
         self.refuse_full_disk(needed)?;
         let unwanted = self.unwanted(&jobs);
-        if !open.is_empty() || !unwanted.is_empty() {
-            self.remove_listings(&unwanted)?;
-        }
+        self.clear(&open, &unwanted)?;
         let written = self.write(&open)?;
         let done = || written.iter().flatten();
-        let mut report = ExportReport {
+        let report = ExportReport {
             directory: self.target.root().to_owned(),
             layout: self.layout.as_str(),
             profile: self.survey.settings.profile.clone(),
@@ -263,14 +261,13 @@ impl Run<'_> {
             splits: self.splits(&jobs),
             without_windows: short.iter().map(|job| job.entry.id.to_string()).collect(),
             unlabelled: Vec::new(),
-            removed: Vec::new(),
+            removed: unwanted,
             bytes: done().sum(),
             seconds: 0.0,
             warnings: self.survey.settings.warnings.clone(),
         };
         if report.left == 0 {
-            self.target.finish(&unwanted)?;
-            report.removed = unwanted;
+            self.target.finish()?;
             self.write_listings(&[&jobs[..], &short[..]].concat())?;
         }
         Ok(report)
@@ -388,18 +385,29 @@ impl Run<'_> {
         }
     }
 
-    /// A listing never describes other files than those beside it, also in a split that only loses files.
-    fn remove_listings(&self, unwanted: &[String]) -> Result<()> {
-        if self.layout != Layout::BrainBrr {
+    /// Takes away what is not wanted and what is made anew, so that nothing of before is ever mixed with what is new,
+    /// and the listings first.
+    fn clear(&self, open: &[&Job<'_>], unwanted: &[String]) -> Result<()> {
+        let replaced = open.iter().flat_map(|job| &job.names).cloned();
+        let files: Vec<String> = replaced.chain(unwanted.iter().cloned()).collect();
+        if files.is_empty() {
             return Ok(());
+        }
+        self.target.clear(&self.listings(unwanted))?;
+        self.target.clear(&files)
+    }
+
+    /// The listings that go before a file changes: one never describes other files than those beside it, also in a
+    /// split that only loses files.
+    fn listings(&self, unwanted: &[String]) -> Vec<String> {
+        if self.layout != Layout::BrainBrr {
+            return Vec::new();
         }
         let splits = self.survey.settings.splits.iter().map(|split| self.layout.directory(*split));
         let losing = unwanted.iter().filter_map(|name| name.split_once('/')).map(|(directory, _)| directory);
         let directories: BTreeSet<&str> = splits.chain(losing).collect();
-        directories
-            .iter()
-            .flat_map(|directory| exchange::LISTINGS.map(|name| format!("{directory}/{name}")))
-            .try_for_each(|name| self.target.remove(&name))
+        let names = |directory: &&str| exchange::LISTINGS.map(|name| format!("{directory}/{name}"));
+        directories.iter().flat_map(names).collect()
     }
 
     fn write_listings(&self, jobs: &[&Job<'_>]) -> Result<()> {
@@ -420,7 +428,8 @@ impl Run<'_> {
             }
         }
         let metadata = exchange::metadata(&settings.dataset);
-        self.write_text(exchange::LISTINGS[2], metadata)
+        self.write_text(exchange::LISTINGS[2], metadata)?;
+        self.target.sync()
     }
 
     fn write_text(&self, name: &str, text: serde_json::Result<String>) -> Result<()> {

@@ -162,6 +162,72 @@ fn no_listing_names_what_moved_to_another_split() {
     assert_eq!(listings_are_true(&project, "out"), 2);
 }
 
+fn has_strace(what: &str) -> bool {
+    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=none", "true"];
+    let works = Command::new(strace[0]).args(&strace[1..]).output();
+    let works = works.is_ok_and(|output| output.status.success());
+    if !works {
+        crate::tally::skip(&format!("{what}: strace does not work here"));
+    }
+    works
+}
+
+/// The program under `strace`, on one thread.
+fn traced(project: &Project, inject: &str, arguments: &[&str]) -> Command {
+    let program = project.command(&[arguments, &["-j", "1"]].concat());
+    let mut command = Command::new("strace");
+    let calls = inject.split(':').next().unwrap();
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    command.args(["-e", &format!("inject={inject}")]).arg(program.get_program()).args(program.get_args());
+    for (name, _) in program.get_envs() {
+        command.env_remove(name);
+    }
+    command.current_dir(project.path(""));
+    command
+}
+
+/// Other labels of as many bytes.
+const OTHER_LABELS: [&str; 6] = [
+    "--set",
+    "labels.seizure=[seiz, fnsz]",
+    "--set",
+    "labels.background=[bckg]",
+    "--set",
+    "cache.version=v2",
+];
+
+#[test]
+fn an_export_that_died_over_that_of_another_version_leaves_no_wrong_window() {
+    if !has_strace("a death of an export") {
+        return;
+    }
+    let project = Project::tiny();
+    project.run(&["build"]).expect(0);
+    project.run(&[&["build"], &OTHER_LABELS[..]].concat()).expect(0);
+    export(&project, "windows", "out", &[]);
+    let right = files(&project, "out");
+    export(&project, "windows", "other", &OTHER_LABELS);
+    let sizes = |files: &BTreeMap<String, Vec<u8>>| files.values().map(Vec::len).collect::<Vec<_>>();
+    let other = files(&project, "other");
+    assert!(other != right && sizes(&other) == sizes(&right));
+    let over = [&["export", "--layout", "windows", "out"], &OTHER_LABELS[..]].concat();
+    let mut deaths = 0;
+    for call in ["rename", "unlink", "write", "fdatasync", "fsync"] {
+        for at in (1..500).step_by(if call == "write" { crate::tally::stride(5) } else { 1 }) {
+            let inject = format!("{call}:signal=KILL:when={at}");
+            let died = traced(&project, &inject, &over).output().unwrap().status.code() != Some(0);
+            export(&project, "windows", "out", &[]);
+            assert!(files(&project, "out") == right, "killed at {call} {at}");
+            if !died {
+                break;
+            }
+            deaths += 1;
+        }
+    }
+    assert!(deaths > 20, "{deaths}");
+    crate::tally::count("SIGKILL of an export over another one", deaths);
+}
+
 #[test]
 fn an_export_goes_nowhere_it_should_not() {
     let project = built();

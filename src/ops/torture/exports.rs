@@ -71,6 +71,74 @@ fn an_export() {
     tally::count("in process, an export", count);
 }
 
+/// An export of another version over this one, cut off anywhere: the first version exported again is what it was.
+#[test]
+fn an_export_over_that_of_another_version() {
+    let world = World::new();
+    // Other labels of as many bytes.
+    let [first, second] =
+        [0, 1].map(|labels| world.settings("full", Variant { labels, ..Variant::default() }));
+    for settings in [&first, &second] {
+        build_profile(settings).unwrap();
+    }
+    let mut count = 0;
+    for layout in Layout::ALL {
+        run(&world, &second, layout).unwrap();
+        let other = picture(&world);
+        run(&world, &first, layout).unwrap();
+        let right = picture(&world);
+        assert!(right.keys().eq(other.keys()) && right != other);
+        plan(None);
+        run(&world, &second, layout).unwrap();
+        let operations = plan(None);
+        let stride = if layout == Layout::Windows { 1 } else { tally::stride(11) };
+        // A death, and a refusal.
+        for (fault, forever) in &FAULTS[1..3] {
+            for (at, operation) in operations.iter().enumerate().step_by(stride) {
+                run(&world, &first, layout).unwrap();
+                plan(Some(Plan { at, forever: *forever, fault: *fault }));
+                let _ = run(&world, &second, layout);
+                plan(None);
+                let what = format!("{layout:?}: {fault:?} at {at} (`{operation}`), {forever}");
+                run(&world, &first, layout).unwrap_or_else(|error| panic!("{what}: {error}"));
+                let found = picture(&world);
+                let differs = |name: &&String| right.get(*name) != found.get(*name);
+                let wrong: Vec<&String> = right.keys().filter(differs).collect();
+                assert!(found == right, "{what}: {wrong:?}");
+                count += usize::from(was_hit());
+            }
+        }
+        fs_err::remove_dir_all(world.path("out")).unwrap();
+    }
+    tally::count("in process, an export over another one", count);
+}
+
+/// No record stands beside other bytes than its own, also where the disk keeps what was synced and nothing else.
+#[test]
+fn what_an_export_makes_anew_is_gone_for_good_before_it_begins() {
+    let world = World::new();
+    let settings = [0, 1].map(|labels| world.settings("full", Variant { labels, ..Variant::default() }));
+    for settings in &settings {
+        build_profile(settings).unwrap();
+        plan(None);
+        run(&world, settings, Layout::Windows).unwrap();
+    }
+    let mut operations = plan(None);
+    operations.retain(|operation| {
+        ["remove export", "sync export", "rename export", "sync export directory", "write export record"]
+            .contains(operation)
+    });
+    operations.dedup();
+    let (record, file) = ("sync export, rename export", "sync export, rename export, write export record");
+    let sync = "sync export directory";
+    let files = vec![file; super::tiny::RECORDINGS.len()].join(", ");
+    // The record is written when the directory is taken, without what is replaced, and at the end.
+    let expected = format!(
+        "{record}, {sync}, remove export, {sync}, {record}, {sync}, {files}, {sync}, {record}, {sync}"
+    );
+    assert_eq!(operations.join(", "), expected);
+}
+
 fn check(
     world: &World,
     right: &BTreeMap<String, Vec<u8>>,
