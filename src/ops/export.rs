@@ -7,8 +7,8 @@
 use crate::error::{Error, Result};
 pub use crate::exchange::Layout;
 use crate::exchange::{self, Array, Listed, Purpose, Rows, Target};
-use crate::model::artifact::{Facts, SignalFacts};
-use crate::model::id::{Digest, ProfileName};
+use crate::model::artifact::{Facts, LabelFacts, SignalFacts};
+use crate::model::id::{Digest, ProfileName, RecordingId, Split};
 use crate::model::manifest::{Entry, Files, LabelStatus};
 use crate::model::settings::Settings;
 use crate::model::window::{WindowClass, WindowCounts, Windowing};
@@ -23,6 +23,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
+
+/// The array of a signal file whose windows are exported.
+const SIGNAL: &str = "signal";
 
 /// What an export did.
 #[derive(Debug, Clone, Serialize)]
@@ -74,6 +77,8 @@ struct Job<'a> {
     classes: Vec<WindowClass>,
     names: Vec<String>,
     from: Digest,
+    /// The signal that its facts name.
+    signal: Option<Digest>,
     /// Bytes of its arrays.
     bytes: u64,
 }
@@ -131,7 +136,8 @@ fn job<'a>(survey: &Survey, layout: Layout, entry: &'a Entry) -> Result<Job<'a>>
         Error::usage(message, "set `windows.length_s` and `windows.stride_s` to whole samples")
     })?;
     let (file, archive) = open(survey, entry, &entry.files.signal.name)?;
-    let facts = signal_facts(survey, entry, &archive)?;
+    let facts = signal_facts(survey, entry, &archive.facts)
+        .ok_or_else(|| other_file(survey, entry, &entry.files.signal.name))?;
     let rows = rows(survey, &entry.files.signal.name, &file, &archive)?.rows() as u64;
     let starts = windowing.starts(entry.samples, &facts.gaps);
     let seizures = entry.seizures();
@@ -142,6 +148,7 @@ fn job<'a>(survey: &Survey, layout: Layout, entry: &'a Entry) -> Result<Job<'a>>
         bytes: (starts.len() as u64).saturating_mul(windowing.length()).saturating_mul(4 * (rows + 1)),
         names: if starts.is_empty() { Vec::new() } else { layout.names(entry.split, &entry.id) },
         starts,
+        signal: facts.arrays.get(SIGNAL).copied(),
         from: made_from(&entry.files, windowing),
     })
 }
@@ -159,17 +166,43 @@ fn open(survey: &Survey, entry: &Entry, name: &str) -> Result<(File, Archive)> {
     survey.store.open(&survey.settings.profile, &survey.settings.version, name)
 }
 
-/// What the signal file says of itself, which is what the manifest says of it.
-fn signal_facts<'a>(survey: &Survey, entry: &Entry, archive: &'a Archive) -> Result<&'a SignalFacts> {
-    match &archive.facts {
+/// What a signal file says of itself, where that is what the manifest says of it.
+fn signal_facts<'a>(survey: &Survey, entry: &Entry, facts: &'a Facts) -> Option<&'a SignalFacts> {
+    match facts {
         Facts::Signal(facts)
             if (facts.fingerprint, facts.source_sha256, facts.samples)
                 == (survey.wanted.signal, entry.source.sha256, entry.samples) =>
         {
-            Ok(facts)
+            Some(facts)
         }
-        _ => Err(contradiction(survey, &entry.files.signal.name)),
+        _ => None,
     }
+}
+
+/// The same for a labels file: everything that decides its labels.
+fn label_facts<'a>(survey: &Survey, entry: &Entry, facts: &'a Facts) -> Option<&'a LabelFacts> {
+    match facts {
+        Facts::Labels(facts)
+            if (facts.fingerprint, facts.source_sha256, facts.samples)
+                == (survey.wanted.labels, entry.source.sha256, entry.samples)
+                && entry.annotation.files.iter().map(|file| &file.sha256).eq(&facts.annotation_sha256)
+                && (facts.status, &facts.events) == (entry.annotation.status, &entry.events) =>
+        {
+            Some(facts)
+        }
+        _ => None,
+    }
+}
+
+/// Why a file is none that the survey saw: a build replaced it meanwhile, unless the manifest still lists what it listed.
+fn other_file(survey: &Survey, entry: &Entry, name: &str) -> Error {
+    let settings = &survey.settings;
+    let held = survey.store.load(&settings.profile, &settings.version);
+    if held.is_ok_and(|held| held.entries.get(&entry.id).is_some_and(|now| **now == *entry)) {
+        return contradiction(survey, name);
+    }
+    let message = format!("the cache changed during the export: `{name}` is another file now");
+    Error::NotReady { message, hint: "run it again".to_owned() }
 }
 
 fn contradiction(survey: &Survey, name: &str) -> Error {
@@ -332,11 +365,27 @@ impl Run<'_> {
         written.map_err(|error| self.explain_full_disk(jobs, error))
     }
 
+    /// Opens one of a recording's files again. A build may be at work beside an export, so what has the name now must
+    /// be what the windows and the record of the export were planned with.
+    fn reopen(&self, job: &Job<'_>, name: &str) -> Result<(File, Archive)> {
+        let (survey, entry) = (self.survey, job.entry);
+        let other = || other_file(survey, entry, name);
+        let opened = open(survey, entry, name);
+        let (file, archive) = opened.map_err(|error| if error.is_absence() { other() } else { error })?;
+        let is_same = if name == entry.files.signal.name {
+            signal_facts(survey, entry, &archive.facts)
+                .is_some_and(|facts| facts.arrays.get(SIGNAL).copied() == job.signal)
+        } else {
+            label_facts(survey, entry, &archive.facts).is_some()
+        };
+        if is_same { Ok((file, archive)) } else { Err(other()) }
+    }
+
     fn recording(&self, job: &Job<'_>) -> Result<u64> {
         let (signal_name, labels) = (&job.entry.files.signal.name, &job.entry.files.labels);
         let labels_name = &labels.as_ref().ok_or_else(|| contradiction(self.survey, signal_name))?.name;
-        let (signal_file, signal_archive) = open(self.survey, job.entry, signal_name)?;
-        let (labels_file, labels_archive) = open(self.survey, job.entry, labels_name)?;
+        let (signal_file, signal_archive) = self.reopen(job, signal_name)?;
+        let (labels_file, labels_archive) = self.reopen(job, labels_name)?;
         let signal = rows(self.survey, signal_name, &signal_file, &signal_archive)?;
         let labels = rows(self.survey, labels_name, &labels_file, &labels_archive)?;
         for (rows, name) in [(&signal, signal_name), (&labels, labels_name)] {

@@ -228,6 +228,48 @@ fn an_export_that_died_over_that_of_another_version_leaves_no_wrong_window() {
     crate::tally::count("SIGKILL of an export over another one", deaths);
 }
 
+/// A build beside an export: what was planned with the old files is not made of the new ones.
+#[test]
+fn an_export_beside_a_build_does_not_mix_what_was_with_what_is() {
+    use std::io::{BufRead, Read};
+    for what in ["labels", "signal"] {
+        let project = Project::tiny();
+        project.run(&["build"]).expect(0);
+        export(&project, "npy", "out", &[]);
+        for file in ["out/train/a_1_data.npy", "out/train/a_1_labels.npy"] {
+            fs_err::remove_file(project.path(file)).unwrap();
+        }
+        // Whoever holds the directory keeps an export waiting that has seen the cache already.
+        let lock = fs_err::File::open(project.path("out/.eegcache-export.lock")).unwrap();
+        let (lock, _) = lock.into_parts();
+        lock.lock().unwrap();
+        let mut command = project.command(&["export", "--layout", "npy", "out"]);
+        let mut child =
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut talk = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("waiting for another export") && talk.read_line(&mut said).unwrap() > 0 {}
+        if what == "labels" {
+            let text = project.read("data/train/a_1.csv");
+            project.write("data/train/a_1.csv", &text.replace("4.0000,seiz", "3.0000,seiz"));
+        } else {
+            crate::tiny::write_dataset(&project.path("data"), 1);
+        }
+        let built = project.run(&["build", "--json"]).expect(0).json();
+        assert_eq!(built["relabelled"].as_u64().unwrap() + built["built"].as_u64().unwrap(), 1, "{built}");
+        lock.unlock().unwrap();
+        talk.read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{what}: {said}");
+        assert!(
+            said.contains("the cache changed during the export") && said.contains("run it again"),
+            "{said}"
+        );
+        export(&project, "npy", "out", &[]);
+        export(&project, "npy", "right", &[]);
+        assert!(files(&project, "out") == files(&project, "right"), "{what}");
+    }
+}
+
 #[test]
 fn an_export_goes_nowhere_it_should_not() {
     let project = built();
