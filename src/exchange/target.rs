@@ -1,7 +1,8 @@
 //! The directory of an export: whose it is, how files get into it, and which of them are still right.
 //!
 //! ```text
-//! .eegcache-export.jsonl     what the directory is for, then a line a finished file: name, bytes, made from
+//! .eegcache-export.jsonl     what the directory is for and into which splits recordings were sorted, then a line a
+//!                            finished file: name, bytes, made from
 //! .eegcache-export.lock      held while an export is at work
 //! train/<id>_windows.npz     and so on
 //! ```
@@ -37,6 +38,23 @@ pub struct Purpose {
     pub profile: String,
 }
 
+/// The first line of the record.
+#[derive(Debug, Serialize, Deserialize)]
+struct First {
+    #[serde(flatten)]
+    purpose: Purpose,
+    /// The split identity of the last run; earlier programs wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    splits: Option<Digest>,
+}
+
+/// What the record says.
+#[derive(Debug, Default)]
+struct Records {
+    splits: Option<Digest>,
+    files: BTreeMap<String, Record>,
+}
+
 /// A file that is finished.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
@@ -50,18 +68,20 @@ struct Record {
 pub struct Target {
     root: PathBuf,
     purpose: Purpose,
-    records: Mutex<BTreeMap<String, Record>>,
+    splits: Digest,
+    records: Mutex<Records>,
     /// Directories whose names changed since they were synced.
     unsynced: Mutex<BTreeSet<PathBuf>>,
     lock: File,
 }
 
 impl Target {
-    /// Makes sure that `root` is empty, absent or an export of the same purpose, and takes it.
+    /// Makes sure that `root` is empty, absent or an export of the same purpose, and takes it for a run that sorts
+    /// recordings into the splits of that identity.
     ///
     /// While another export is at work there, `on_wait` is asked again and again whether to go on waiting. Fails with
     /// `Error::Config` where the directory holds anything else; nothing is touched then.
-    pub fn claim(root: &Path, purpose: Purpose, on_wait: &dyn Fn() -> bool) -> Result<Self> {
+    pub fn claim(root: &Path, purpose: Purpose, splits: Digest, on_wait: &dyn Fn() -> bool) -> Result<Self> {
         if root.exists() {
             read_records(root, &purpose)?;
         } else {
@@ -74,9 +94,9 @@ impl Target {
         // A run that was killed synced nothing of what it recorded.
         let of_record = |name: &String| root.join(name).parent().map(Path::to_owned);
         let unsynced: BTreeSet<PathBuf> =
-            records.keys().filter_map(of_record).filter(|path| path.is_dir()).collect();
+            records.files.keys().filter_map(of_record).filter(|path| path.is_dir()).collect();
         let (records, unsynced) = (Mutex::new(records), Mutex::new(unsynced));
-        let target = Self { root: root.to_owned(), purpose, records, unsynced, lock };
+        let target = Self { root: root.to_owned(), purpose, splits, records, unsynced, lock };
         if is_exclusive {
             target.remove_temporaries()?;
         }
@@ -91,28 +111,42 @@ impl Target {
         &self.root
     }
 
+    /// True where recordings were sorted into other splits, or nobody knows into which: what a run does not look at may
+    /// contradict what it writes.
+    #[must_use]
+    pub fn has_other_splits(&self) -> bool {
+        self.records().splits != Some(self.splits)
+    }
+
     /// True where the file was finished, made from the same, and still has its size.
     #[must_use]
     pub fn is_done(&self, name: &str, from: Digest) -> bool {
-        let bytes = self.records().get(name).filter(|record| record.from == from).map(|record| record.bytes);
+        let recorded = self.records().files.get(name).cloned();
+        let bytes = recorded.filter(|record| record.from == from).map(|record| record.bytes);
         let on_disk = fs_err::symlink_metadata(self.root.join(name)).ok().filter(std::fs::Metadata::is_file);
         bytes.is_some() && bytes == on_disk.map(|metadata| metadata.len())
     }
 
-    /// Takes files away, recorded or not, before others are made under their names or for good. When this returns no
-    /// power loss brings one back, or its record.
-    pub fn clear(&self, names: &[String]) -> Result<()> {
+    /// Takes files away that no record names. When this returns no power loss brings one back.
+    pub fn remove_all(&self, names: &[String]) -> Result<()> {
         for name in names {
             self.remove(name)?;
         }
-        self.sync()?;
-        let (before, after) = {
-            let mut records = self.records();
-            let before = records.len();
-            names.iter().for_each(|name| drop(records.remove(name)));
-            (before, records.len())
-        };
-        if before != after {
+        self.sync()
+    }
+
+    /// Takes files away, recorded or not: those that are made anew, and all that the run's splits contradict. What
+    /// stays is on record under these splits. When this returns no power loss brings back a file or its record.
+    pub fn clear(&self, names: &[String]) -> Result<()> {
+        self.remove_all(names)?;
+        let mut records = self.records();
+        let (splits, count) = (records.splits.replace(self.splits), records.files.len());
+        for name in names {
+            records.files.remove(name);
+        }
+        let is_changed = (splits, count) != (records.splits, records.files.len());
+        drop(records);
+        if is_changed {
             self.write_records()?;
         }
         self.sync()
@@ -127,7 +161,7 @@ impl Target {
         from: Digest,
         write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64>,
     ) -> Result<u64> {
-        debug_assert!(!self.records().contains_key(name), "`{name}` is still on record");
+        debug_assert!(!self.records().files.contains_key(name), "`{name}` is still on record");
         let bytes = self.replace(name, write)?;
         let record = Record { name: name.to_owned(), bytes, from };
         let path = self.root.join(RECORDS);
@@ -141,7 +175,7 @@ impl Target {
             .map_err(io::Error::from)
             .and_then(|line| append(&line))
             .map_err(Error::io("write", &path))?;
-        records.insert(name.to_owned(), record);
+        records.files.insert(name.to_owned(), record);
         Ok(bytes)
     }
 
@@ -173,9 +207,13 @@ impl Target {
     /// Removes a file; one that is absent is removed already.
     fn remove(&self, name: &str) -> Result<()> {
         let path = self.root.join(name);
+        let parent = path.parent().unwrap_or(&self.root);
+        if parent != self.root && parent.is_symlink() {
+            return Err(linked(parent));
+        }
         match fault::point("remove export").and_then(|()| fs_err::remove_file(&path)) {
             Ok(()) => {
-                self.unsynced().extend(path.parent().map(Path::to_owned));
+                self.unsynced().insert(parent.to_owned());
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -202,7 +240,7 @@ impl Target {
     /// The names of finished files, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.records().keys().cloned().collect()
+        self.records().files.keys().cloned().collect()
     }
 
     /// Returns the bytes that this user may still write here.
@@ -212,7 +250,7 @@ impl Target {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    fn records(&self) -> MutexGuard<'_, BTreeMap<String, Record>> {
+    fn records(&self) -> MutexGuard<'_, Records> {
         // A panic elsewhere does not make the records wrong.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,9 +261,12 @@ impl Target {
     }
 
     fn write_records(&self) -> Result<()> {
-        let mut text = line(&self.purpose).and_then(|first| {
-            self.records().values().try_fold(first, |text, record| Ok(text + &line(record)?))
+        let records = self.records();
+        let first = First { purpose: self.purpose.clone(), splits: records.splits };
+        let mut text = line(&first).and_then(|first| {
+            records.files.values().try_fold(first, |text, record| Ok(text + &line(record)?))
         });
+        drop(records);
         let text = text.as_mut().map_err(|error| io::Error::other(error.to_string()));
         let text = text.map_err(Error::io("write", self.root.join(RECORDS)))?;
         self.replace(RECORDS, |file| file.write_all(text.as_bytes()).map(|()| text.len() as u64)).map(drop)
@@ -264,8 +305,12 @@ fn make_directory(path: &Path) -> Result<()> {
     if metadata.is_dir() {
         return Ok(());
     }
+    Err(linked(path))
+}
+
+fn linked(path: &Path) -> Error {
     let link = io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link is not followed");
-    Err(Error::io("write into", path)(link))
+    Error::io("write into", path)(link)
 }
 
 fn write_new(path: &Path, write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64>) -> io::Result<u64> {
@@ -278,14 +323,14 @@ fn write_new(path: &Path, write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64
 }
 
 /// Returns what is finished in a directory. Refuses one that holds anything but an export of this purpose.
-fn read_records(root: &Path, purpose: &Purpose) -> Result<BTreeMap<String, Record>> {
+fn read_records(root: &Path, purpose: &Purpose) -> Result<Records> {
     let hint = "an export is written only into an empty directory or one that it made: choose another";
     let foreign = |what: String| Error::usage(format!("`{}` {what}", root.display()), hint);
     let read = fault::point("read export record").and_then(|()| fs_err::read_to_string(root.join(RECORDS)));
     let text = match read {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return first_foreign(root)?.map_or(Ok(BTreeMap::new()), |name| {
+            return first_foreign(root)?.map_or(Ok(Records::default()), |name| {
                 Err(foreign(format!("is not empty and no export: it holds `{name}`")))
             });
         }
@@ -295,7 +340,7 @@ fn read_records(root: &Path, purpose: &Purpose) -> Result<BTreeMap<String, Recor
         Err(error) => return Err(Error::io("read", root.join(RECORDS))(error)),
     };
     let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
-    let held: Purpose = serde_json::from_str(first)
+    let First { purpose: held, splits } = serde_json::from_str(first)
         .map_err(|error| foreign(format!("is not a readable export: `{RECORDS}` says {error}")))?;
     if held != *purpose {
         return Err(foreign(format!(
@@ -306,7 +351,7 @@ fn read_records(root: &Path, purpose: &Purpose) -> Result<BTreeMap<String, Recor
     // A torn last line is that of a file which is made again; a name that leads elsewhere is none of ours.
     let records = rest.lines().filter_map(|line| serde_json::from_str::<Record>(line).ok());
     let records = records.filter(|record| is_name_of_ours(&record.name));
-    Ok(records.map(|record| (record.name.clone(), record)).collect())
+    Ok(Records { splits, files: records.map(|record| (record.name.clone(), record)).collect() })
 }
 
 /// A directory and a file in it, both with plain names.

@@ -225,7 +225,7 @@ fn claim(cx: &Context<'_>, settings: &Settings, layout: Layout, directory: &Path
         profile: settings.profile.to_string(),
     };
     let is_told = std::cell::Cell::new(false);
-    Target::claim(directory, purpose, &|| {
+    Target::claim(directory, purpose, settings.dataset.split_identity(), &|| {
         if !is_told.replace(true) {
             cx.progress.say("waiting for another export into this directory");
         }
@@ -306,8 +306,8 @@ impl Run<'_> {
         Ok(report)
     }
 
-    /// What is no recording of a split any more, and what moved to another split; splits that this run does
-    /// not look at keep the rest of their files.
+    /// What is no recording of a split any more, and what moved to another split. Splits that this run does not look
+    /// at keep the rest of their files, unless another rule put them there: a subject might be on both sides then.
     fn unwanted(&self, jobs: &[&Job<'_>]) -> Vec<String> {
         let directories: BTreeSet<&str> =
             self.survey.settings.splits.iter().map(|split| self.layout.directory(*split)).collect();
@@ -317,9 +317,11 @@ impl Run<'_> {
             .filter_map(|name| name.split_once('/'))
             .map(|(d, l)| (l, d))
             .collect();
+        let has_other_splits = self.target.has_other_splits();
+        let is_kept = |directory: &str| !has_other_splits && !directories.contains(directory);
         let is_wanted = |name: &String| {
             let (directory, leaf) = name.split_once('/').unwrap_or_default();
-            wanted.get(leaf).map_or(!directories.contains(directory), |right| *right == directory)
+            wanted.get(leaf).map_or(is_kept(directory), |right| *right == directory)
         };
         let mut names = self.target.names();
         names.retain(|name| !is_wanted(name));
@@ -439,10 +441,10 @@ impl Run<'_> {
     fn clear(&self, open: &[&Job<'_>], unwanted: &[String]) -> Result<()> {
         let replaced = open.iter().flat_map(|job| &job.names).cloned();
         let files: Vec<String> = replaced.chain(unwanted.iter().cloned()).collect();
-        if files.is_empty() {
+        if files.is_empty() && !self.target.has_other_splits() {
             return Ok(());
         }
-        self.target.clear(&self.listings(unwanted))?;
+        self.target.remove_all(&self.listings(unwanted))?;
         self.target.clear(&files)
     }
 
@@ -452,7 +454,9 @@ impl Run<'_> {
         if self.layout != Layout::BrainBrr {
             return Vec::new();
         }
-        let splits = self.survey.settings.splits.iter().map(|split| self.layout.directory(*split));
+        let has_other_splits = self.target.has_other_splits();
+        let splits = if has_other_splits { &Split::ALL[..] } else { &self.survey.settings.splits };
+        let splits = splits.iter().map(|split| self.layout.directory(*split));
         let losing = unwanted.iter().filter_map(|name| name.split_once('/')).map(|(directory, _)| directory);
         let directories: BTreeSet<&str> = splits.chain(losing).collect();
         let names = |directory: &&str| exchange::LISTINGS.map(|name| format!("{directory}/{name}"));

@@ -159,7 +159,35 @@ fn no_listing_names_what_moved_to_another_split() {
     assert_eq!(listings_are_true(&project, "out"), 3);
     build_with_splits(&project, "{train: dev, val: train, eval: eval}");
     export(&project, "brain-brr", "out", &["--set", "data.splits=[train]"]);
-    assert_eq!(listings_are_true(&project, "out"), 2);
+    // What another rule put into the splits that are not looked at goes with its listings.
+    assert_eq!(listings_are_true(&project, "out"), 1);
+}
+
+#[test]
+fn what_another_split_rule_put_into_other_splits_goes() {
+    let project = built();
+    let train = ["--set", "data.splits=[train]"];
+    let mut outside = 0;
+    let mut only_train_is_left = |what: &str| {
+        let report = export(&project, "brain-brr", "out", &train);
+        let files = files(&project, "out");
+        let left: Vec<&String> = files.keys().filter(|name| !name.starts_with("train/")).collect();
+        assert_eq!(left, [".cache_metadata.json"], "{what}");
+        outside += report["removed"].as_array().unwrap().len();
+    };
+    export(&project, "brain-brr", "out", &[]);
+    build_with_splits(&project, "{train: train, val: eval, eval: dev}");
+    only_train_is_left("another rule");
+    // Earlier programs did not say which rule it was.
+    export(&project, "brain-brr", "out", &[]);
+    let record = project.read("out/.eegcache-export.jsonl");
+    let (before, behind) = record.split_once(",\"splits\":").unwrap();
+    project
+        .write("out/.eegcache-export.jsonl", &format!("{before}}}\n{}", behind.split_once('\n').unwrap().1));
+    only_train_is_left("no rule on record");
+    assert!(outside > 0);
+    let record = project.read("out/.eegcache-export.jsonl");
+    assert!(record.lines().next().unwrap().contains("\"splits\":") && !record.contains("dev/"), "{record}");
 }
 
 fn has_strace(what: &str) -> bool {
@@ -295,6 +323,17 @@ fn an_export_goes_nowhere_it_should_not() {
     std::os::unix::fs::symlink(project.path("full"), project.path("empty/val")).unwrap();
     project.run(&["export", "--layout", "npy", "empty"]).expect(74).says(&["symbolic link"]);
     assert_eq!(fs_err::read_dir(project.path("full")).unwrap().count(), 1);
+    // Nor is anything taken away through one.
+    project.write("full/manifest.json", "precious");
+    fs_err::create_dir(project.path("listed")).unwrap();
+    std::os::unix::fs::symlink(project.path("full"), project.path("listed/dev")).unwrap();
+    fs_err::write(
+        project.path("listed/.eegcache-export.jsonl"),
+        project.read("empty/.eegcache-export.jsonl").replace("npy", "brain-brr"),
+    )
+    .unwrap();
+    project.run(&["export", "--layout", "brain-brr", "listed"]).expect(74).says(&["symbolic link"]);
+    assert_eq!(project.read("full/manifest.json"), "precious");
     for (arguments, why) in [
         (&["--layout", "windows"][..], "layout npy"),
         (&["--layout", "npy", "--profile", "smoke"], "profile full"),
