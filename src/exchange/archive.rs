@@ -5,6 +5,7 @@
 
 use crate::container::npy::{Element, Header};
 use crate::container::zip::{CENTRAL_BYTES, CENTRAL_SIGNATURE, END_BYTES};
+use crate::exchange::door::open_regular;
 use flate2::read::DeflateDecoder;
 use fs_err::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -73,10 +74,8 @@ pub(super) fn open_npz(path: &Path, names: [&str; 2]) -> Result<[Option<Stream>;
     Ok([open(names[0])?, open(names[1])?])
 }
 
-/// Regular files only: a pipe would block, a device has no end.
 fn open(path: &Path) -> Result<File, Reason> {
-    let metadata = fs_err::metadata(path).map_err(unreadable)?;
-    if metadata.is_file() { File::open(path).map_err(unreadable) } else { Err("it is no file".to_owned()) }
+    open_regular(path).map_err(unreadable)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]

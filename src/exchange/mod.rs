@@ -7,6 +7,7 @@
 
 mod archive;
 mod array;
+mod door;
 mod found;
 mod layout;
 mod listing;
@@ -15,6 +16,7 @@ mod target;
 
 pub use array::Array;
 pub(crate) use array::{write_npy, write_npz};
+pub use door::open_regular;
 pub use found::{Continuous, Found, list};
 pub use layout::{LISTINGS, Layout};
 pub use listing::{Listed, dataset_index, metadata, window_manifest};

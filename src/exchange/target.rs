@@ -12,12 +12,13 @@
 //! directory must be absent, empty, or carry the record of the same purpose.
 
 use crate::error::{Error, Result};
+use crate::exchange::door::{open_regular, open_with};
 use crate::fault::{self, Watched};
 use crate::model::id::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -326,8 +327,11 @@ fn write_new(path: &Path, write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64
 fn read_records(root: &Path, purpose: &Purpose) -> Result<Records> {
     let hint = "an export is written only into an empty directory or one that it made: choose another";
     let foreign = |what: String| Error::usage(format!("`{}` {what}", root.display()), hint);
-    let read = fault::point("read export record").and_then(|()| fs_err::read_to_string(root.join(RECORDS)));
-    let text = match read {
+    let read = || {
+        let mut text = String::new();
+        open_regular(&root.join(RECORDS))?.read_to_string(&mut text).map(|_| text)
+    };
+    let text = match fault::point("read export record").and_then(|()| read()) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return first_foreign(root)?.map_or(Ok(Records::default()), |name| {
@@ -336,6 +340,9 @@ fn read_records(root: &Path, purpose: &Purpose) -> Result<Records> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             return Err(foreign("is no directory".to_owned()));
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return Err(foreign(format!("is not a readable export: `{RECORDS}` is no regular file")));
         }
         Err(error) => return Err(Error::io("read", root.join(RECORDS))(error)),
     };
@@ -376,7 +383,7 @@ fn first_foreign(root: &Path) -> Result<Option<String>> {
 /// two exports of the same from harming each other there; of two different ones at once nobody keeps the record right.
 fn lock(root: &Path, on_wait: &dyn Fn() -> bool) -> Result<(File, bool)> {
     let path = root.join(LOCK);
-    let open = || fs_err::OpenOptions::new().create(true).append(true).open(&path);
+    let open = || open_with(fs_err::OpenOptions::new().create(true).append(true), &path);
     let file = fault::point("open export lock").and_then(|()| open());
     let (file, _) = file.map_err(Error::io("open", &path))?.into_parts();
     loop {

@@ -1,6 +1,6 @@
 //! The listings beside another program's windows: whether they say what the labels say.
 
-use crate::exchange::Found;
+use crate::exchange::{self, Found};
 use crate::model::window::WindowClass;
 use crate::ops::adopt::{Examined, Finding};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +74,7 @@ fn compare_one(root: &Path, directory: &str, recordings: &[&Examined]) -> Vec<Fi
 
 /// The lists of a manifest; nothing where there is none.
 fn read(path: &Path) -> Result<Option<BTreeMap<String, Vec<Window>>>, String> {
-    let file = match fs_err::File::open(path) {
+    let file = match exchange::open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),

@@ -1,7 +1,7 @@
 //! `adopt` on caches as other programs left them, made with numpy from a cache of ours: whole, in both layouts, and with
 //! every defect that is known.
 
-use crate::export::numpy;
+use crate::export::{in_time, make_pipe, numpy};
 use crate::project::Project;
 use serde_json::Value;
 
@@ -70,6 +70,15 @@ fn our_own_export_is_proved() {
         let run = project.run(&["adopt", &format!("out/{layout}"), "--sample", "3", "--dry-run"]).expect(0);
         run.says(&["proved               3", "consistent", "nothing was imported: `--dry-run`"]);
     }
+}
+
+#[test]
+fn a_pipe_in_place_of_a_listing_is_not_waited_for() {
+    let project = project();
+    project.run(&["export", "--layout", "npy", "out"]).expect(0);
+    make_pipe(&project.path("out/train/manifest.json"));
+    let run = in_time(&project, &["adopt", "out", "--sample", "0", "--dry-run"]);
+    run.expect(4).says(&["stale-manifest", "it is no regular file"]);
 }
 
 #[test]

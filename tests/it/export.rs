@@ -298,6 +298,32 @@ fn an_export_beside_a_build_does_not_mix_what_was_with_what_is() {
     }
 }
 
+/// Runs the program; one that is not done after 20 s ends with 124.
+pub(crate) fn in_time(project: &Project, arguments: &[&str]) -> Run {
+    let program = project.command(arguments);
+    let mut command = Command::new("timeout");
+    command.arg("20").arg(program.get_program()).args(program.get_args()).current_dir(project.path(""));
+    for (name, _) in program.get_envs() {
+        command.env_remove(name);
+    }
+    Run::of(&command.output().unwrap())
+}
+
+pub(crate) fn make_pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn an_export_waits_for_no_pipe() {
+    let project = Project::tiny();
+    project.run(&["build"]).expect(0);
+    for (name, code) in [(".eegcache-export.jsonl", 2), (".eegcache-export.lock", 74)] {
+        fs_err::create_dir(project.path(name)).unwrap();
+        make_pipe(&project.path(name).join(name));
+        in_time(&project, &["export", "--layout", "npy", name]).expect(code);
+    }
+}
+
 #[test]
 fn an_export_goes_nowhere_it_should_not() {
     let project = built();
