@@ -24,6 +24,7 @@ use crate::ops::survey::walk;
 use crate::ops::{Context, Items, Kind, Step, memory};
 use crate::source;
 use crate::store::Store;
+use crate::store::npz::round_as_stored;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -340,7 +341,7 @@ impl Examiner<'_> {
         continuous: &Continuous,
         channels: &[String],
     ) -> Vec<Finding> {
-        let remade = match self.remake(source, &found.stem) {
+        let mut remade = match self.remake(source, &found.stem) {
             Ok(Some(remade)) => remade,
             Ok(None) => {
                 let text = "its source becomes other files: the recording has no such part, or is in parts";
@@ -362,9 +363,21 @@ impl Examiner<'_> {
             let text = format!("{} windows where its source gives {expected}", continuous.windows);
             findings.push(Finding::bad("window-count", text));
         }
-        findings.extend(differing_rows(&remade.signal, continuous, channels));
+        findings.extend(self.signal_against(&mut remade.signal, continuous, channels));
         findings.extend(self.labels_against(source, &remade, continuous));
         findings
+    }
+
+    /// Windows may have been cut from the samples as they were computed, or as a cache of the recipe stores them.
+    fn signal_against(
+        &self,
+        signal: &mut Signal,
+        continuous: &Continuous,
+        channels: &[String],
+    ) -> Option<Finding> {
+        differing_rows(signal, continuous, channels)?;
+        round_as_stored(signal, self.settings.recipe.signal.dtype);
+        differing_rows(signal, continuous, channels)
     }
 
     /// The file `stem` of a recording, made from the source as `build` makes it; nothing where it makes no such file.

@@ -72,6 +72,22 @@ fn our_own_export_is_proved() {
     }
 }
 
+/// Windows of a cache that stores half precision, and windows of what was computed before it was rounded.
+#[test]
+fn windows_of_half_precision_are_proved_too() {
+    let project = project();
+    let half = ["--set", "storage.dtype=float16", "--set", "cache.version=half"];
+    project.run(&[&["build"], &half[..]].concat()).expect(0);
+    project.run(&[&["export", "--layout", "npy", "out/half"], &half[..]].concat()).expect(0);
+    project.run(&["export", "--layout", "npy", "out/single"]).expect(0);
+    for directory in ["out/half", "out/single"] {
+        let adopt = [&["adopt", directory, "--sample", "4", "--dry-run"], &half[..]].concat();
+        project.run(&adopt).expect(0).says(&["proved               4"]);
+    }
+    // They do not pass for the samples of a cache of single precision.
+    project.run(&["adopt", "out/half", "--sample", "2", "--dry-run"]).expect(4).says(&["signal-differs"]);
+}
+
 #[test]
 fn a_pipe_in_place_of_a_listing_is_not_waited_for() {
     let project = project();

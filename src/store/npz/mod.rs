@@ -12,6 +12,7 @@ mod write;
 pub use crate::container::npy::Element;
 pub use read::{Archive, Flaw, Member};
 pub(super) use read::{hash, verify};
+pub use write::round_as_stored;
 pub(super) use write::{Array, label_arrays, signal_arrays, write};
 
 /// Members of a signal file, in order.

@@ -39,6 +39,14 @@ struct EntryText<'a> {
     facts: &'a Facts,
 }
 
+/// Rounds samples to what a file of this type gives back.
+pub fn round_as_stored(signal: &mut Signal, dtype: Dtype) {
+    if dtype == Dtype::Float16 {
+        // As the slices of `Data::Float16`: to nearest, ties to even.
+        signal.data.mapv_inplace(|value| f16::from_f32(value).to_f32());
+    }
+}
+
 /// Returns the arrays of a signal file.
 pub(in crate::store) fn signal_arrays(signal: &Signal, dtype: Dtype) -> Vec<Array<'_>> {
     let (rows, samples) = (signal.data.nrows() as u64, signal.data.ncols() as u64);
