@@ -162,7 +162,7 @@ pub fn adopt(
         gate: Gate::new(memory::available()),
     };
     let (recordings, left) = examiner.all(cx, &found, options.sample);
-    let mut findings = whole(&recordings, &found, &sources);
+    let mut findings = whole(settings, &recordings, &found, &sources);
     findings.extend(listing::compare(directory, &found, &recordings));
     let mut report = AdoptReport {
         directory: directory.to_owned(),
@@ -482,13 +482,15 @@ fn evenly(all: usize, sample: usize) -> BTreeSet<usize> {
 
 /// What is wrong with the cache as a whole, its listings aside.
 fn whole(
+    settings: &Settings,
     recordings: &[Examined],
     found: &[Found],
     sources: &BTreeMap<&str, &SourceRecording>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let classes = || recordings.iter().filter_map(|one| one.classes.as_ref()).flatten();
-    if classes().next().is_some() && classes().all(|class| *class == WindowClass::None) {
+    let is_without = classes().next().is_some() && classes().all(|class| *class == WindowClass::None);
+    if is_without && !settings.dataset.allow_no_seizures {
         let text = format!("not one of {} windows holds a seizure", classes().count());
         findings.push(Finding::bad("no-seizures", text));
     }

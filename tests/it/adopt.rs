@@ -98,6 +98,23 @@ fn a_pipe_in_place_of_a_listing_is_not_waited_for() {
 }
 
 #[test]
+fn a_dataset_may_say_that_it_has_no_seizures() {
+    let project = project();
+    if !make(&project, "no-seizures", "foreign") {
+        return;
+    }
+    let config = project.read("configs/datasets/mini.yaml");
+    project.write("configs/datasets/mini.yaml", &format!("{config}  allow_no_seizures: true\n"));
+    let report = project.run(&["adopt", "foreign", "--sample", "99", "--dry-run", "--json"]).expect(4).json();
+    let found = codes(&report);
+    // What a recording of it shows is said all the same.
+    assert!(
+        found.contains(&"seizures-missing".into()) && !found.contains(&"no-seizures".into()),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn without_the_sources_nothing_is_imported() {
     let project = project();
     project.run(&["export", "--layout", "npy", "out"]).expect(0);
