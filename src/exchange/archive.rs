@@ -83,16 +83,39 @@ fn unreadable(error: io::Error) -> Reason {
     format!("it cannot be read: {error}")
 }
 
+/// Why a file whose first ten bytes are these is not read.
+fn other_start(start: &[u8]) -> Reason {
+    match start.strip_prefix(b"\x93NUMPY") {
+        Some([major, minor, ..]) => {
+            format!("its header is too long, or of version {major}.{minor} and not 1.0")
+        }
+        _ => "it is no `.npy` file".to_owned(),
+    }
+}
+
+/// Why an array is not read whose header says this. Of objects nothing is read, not even the type.
+fn other_header(text: &[u8]) -> Reason {
+    let text = String::from_utf8_lossy(text);
+    let element = text.split_once("'descr': '").and_then(|(_, rest)| rest.split_once('\''));
+    match element {
+        Some((element, _)) if element.contains('O') => "it holds objects: nothing is unpickled".to_owned(),
+        Some((_, rest)) if rest.contains("'fortran_order': True") => {
+            "its numbers are in Fortran order and not in C order".to_owned()
+        }
+        Some((element, _)) if element != "<f4" => format!("its numbers are `{element}` and not `<f4`"),
+        _ => "its header is none of an array of plain numbers".to_owned(),
+    }
+}
+
 impl Stream {
     fn new(mut content: Box<dyn Read>, bytes: u64, promised: Option<u32>) -> Result<Self, Reason> {
-        let no_header = || "it holds no array of plain numbers: nothing is unpickled".to_owned();
         let mut text = vec![0; 10];
         content.read_exact(&mut text).map_err(unreadable)?;
-        let length =
-            Header::encoded_bytes(&text).filter(|length| *length >= text.len()).ok_or_else(no_header)?;
+        let length = Header::encoded_bytes(&text).filter(|length| *length >= text.len());
+        let length = length.ok_or_else(|| other_start(&text))?;
         text.resize(length, 0);
         content.read_exact(&mut text[10..]).map_err(unreadable)?;
-        let header = Header::decode_foreign(&text).ok_or_else(no_header)?;
+        let header = Header::decode_foreign(&text).ok_or_else(|| other_header(&text[10..]))?;
         if header.element != Element::Float32 {
             return Err(format!("its numbers are `{}` and not `<f4`", header.element));
         }

@@ -12,6 +12,8 @@ pub struct Listed {
     pub file: Option<String>,
     /// Path of the recording relative to the dataset root.
     pub source: String,
+    /// Which part of the recording it is; nothing where the recording is one piece.
+    pub part: Option<u32>,
     /// The class of each window.
     pub classes: Vec<WindowClass>,
 }
@@ -42,10 +44,11 @@ pub fn window_manifest<'a>(recordings: &'a [Listed]) -> serde_json::Result<Strin
     line(&lists)
 }
 
-/// Returns `_dataset_index.json`: the recordings in path order and how many windows each has.
+/// Returns `_dataset_index.json`: the recordings in path order, the parts of one in theirs, and how many
+/// windows each has.
 pub fn dataset_index(recordings: &[Listed]) -> serde_json::Result<String> {
     let mut sorted: Vec<&Listed> = recordings.iter().collect();
-    sorted.sort_unstable_by_key(|listed| &listed.source);
+    sorted.sort_unstable_by_key(|listed| (&listed.source, listed.part));
     let files: Vec<&str> = sorted.iter().map(|listed| listed.source.as_str()).collect();
     let counts: Vec<usize> = sorted.iter().map(|listed| listed.classes.len()).collect();
     line(&serde_json::json!({ "files": files, "window_counts": counts }))
@@ -64,4 +67,21 @@ pub fn metadata(dataset: &DatasetSpec) -> serde_json::Result<String> {
 
 fn line(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(serde_json::to_string(value)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_recording_are_listed_in_order() {
+        let part = |part: u32| Listed {
+            file: None,
+            source: "train/a.edf".to_owned(),
+            part: Some(part),
+            classes: vec![WindowClass::None; part as usize],
+        };
+        let index = dataset_index(&[part(2), part(0), part(1)]).unwrap();
+        assert!(index.contains(r#""window_counts":[0,1,2]"#), "{index}");
+    }
 }

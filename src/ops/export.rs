@@ -46,7 +46,7 @@ pub struct ExportReport {
     pub left: usize,
     /// What lies in each directory of a split.
     pub splits: BTreeMap<&'static str, SplitExport>,
-    /// Recordings shorter than a window: they have no file.
+    /// Recordings, and parts of recordings, that are shorter than a window: they have no file.
     pub without_windows: Vec<String>,
     /// Recordings without labels: they are not exported.
     pub unlabelled: Vec<String>,
@@ -124,7 +124,9 @@ fn entries(survey: &Survey) -> (Vec<&Entry>, Vec<String>) {
     let present = all.filter(|entry| survey.has(entry.id.recording().as_str()));
     let (labelled, unlabelled): (Vec<&Entry>, Vec<&Entry>) =
         present.partition(|entry| entry.annotation.status != LabelStatus::Unlabelled);
-    (labelled, unlabelled.into_iter().map(|entry| entry.id.to_string()).collect())
+    let unlabelled: BTreeSet<&RecordingId> =
+        unlabelled.into_iter().map(|entry| entry.id.recording()).collect();
+    (labelled, unlabelled.into_iter().map(ToString::to_string).collect())
 }
 
 /// What is to be written for a recording.
@@ -276,34 +278,42 @@ impl Run<'_> {
     fn all(&self, jobs: &[Job<'_>]) -> Result<ExportReport> {
         let is_done = |job: &Job<'_>| job.names.iter().all(|name| self.target.is_done(name, job.from));
         let (short, jobs): (Vec<&Job<'_>>, Vec<&Job<'_>>) = jobs.iter().partition(|job| job.names.is_empty());
-        let (kept, open): (Vec<&Job<'_>>, Vec<&Job<'_>>) = jobs.iter().partition(|job| is_done(job));
-        let needed: u64 = open.iter().map(|job| job.bytes).sum();
-        self.refuse_full_disk(needed)?;
-        let unwanted = self.unwanted(&jobs);
-        self.clear(&open, &unwanted)?;
-        let written = self.write(&open)?;
-        let done = || written.iter().flatten();
-        let report = ExportReport {
-            directory: self.target.root().to_owned(),
-            layout: self.layout.as_str(),
-            profile: self.survey.settings.profile.clone(),
-            cache_dir: self.survey.settings.cache_dir(),
-            exported: done().count(),
-            kept: kept.len(),
-            left: written.len() - done().count(),
-            splits: self.splits(&jobs),
-            without_windows: short.iter().map(|job| job.entry.id.to_string()).collect(),
-            unlabelled: Vec::new(),
-            removed: unwanted,
-            bytes: done().sum(),
-            seconds: 0.0,
-            warnings: self.survey.settings.warnings.clone(),
-        };
+        let open: Vec<&Job<'_>> = jobs.iter().copied().filter(|job| !is_done(job)).collect();
+        self.refuse_full_disk(open.iter().map(|job| job.bytes).sum())?;
+        let removed = self.unwanted(&jobs);
+        self.clear(&open, &removed)?;
+        let written: Vec<_> = open.iter().copied().zip(self.write(&open)?).collect();
+        let without_windows = short.iter().map(|job| job.entry.id.to_string()).collect();
+        let report = ExportReport { without_windows, removed, ..self.report(&jobs, &written) };
         if report.left == 0 {
             self.target.finish()?;
             self.write_listings(&[&jobs[..], &short[..]].concat())?;
         }
         Ok(report)
+    }
+
+    /// What was done, and what lies there now.
+    fn report(&self, jobs: &[&Job<'_>], written: &[(&Job<'_>, Option<u64>)]) -> ExportReport {
+        let such = |is_left: bool| written.iter().filter(move |(_, bytes)| bytes.is_none() == is_left);
+        let left = recordings(such(true).map(|(job, _)| *job));
+        // The parts of a recording stand for it together.
+        let exported = recordings(such(false).map(|(job, _)| *job)).difference(&left).count();
+        ExportReport {
+            directory: self.target.root().to_owned(),
+            layout: self.layout.as_str(),
+            profile: self.survey.settings.profile.clone(),
+            cache_dir: self.survey.settings.cache_dir(),
+            exported,
+            kept: recordings(jobs.iter().copied()).len() - exported - left.len(),
+            left: left.len(),
+            splits: self.splits(jobs),
+            without_windows: Vec::new(),
+            unlabelled: Vec::new(),
+            removed: Vec::new(),
+            bytes: written.iter().filter_map(|(_, bytes)| *bytes).sum(),
+            seconds: 0.0,
+            warnings: self.survey.settings.warnings.clone(),
+        }
     }
 
     /// What is no recording of a split any more, and what moved to another split. Splits that this run does not look
@@ -332,9 +342,12 @@ impl Run<'_> {
         let wanted = self.survey.settings.splits.iter();
         let mut splits: BTreeMap<_, SplitExport> =
             wanted.map(|split| (self.layout.directory(*split), SplitExport::default())).collect();
+        for (directory, split) in &mut splits {
+            let of_split = jobs.iter().filter(|job| self.layout.directory(job.entry.split) == *directory);
+            split.recordings = recordings(of_split.copied()).len();
+        }
         for job in jobs {
             let split = splits.entry(self.layout.directory(job.entry.split)).or_default();
-            split.recordings += 1;
             for class in &job.classes {
                 match class {
                     WindowClass::None => split.windows.none += 1,
@@ -494,11 +507,17 @@ impl Run<'_> {
     }
 }
 
+/// The recordings of jobs: one may be in parts.
+fn recordings<'a>(jobs: impl Iterator<Item = &'a Job<'a>>) -> BTreeSet<&'a RecordingId> {
+    jobs.map(|job| job.entry.id.recording()).collect()
+}
+
 fn listed(job: &Job<'_>) -> Listed {
     let leaf = |name: &String| name.rsplit('/').next().unwrap_or_default().to_owned();
     Listed {
         file: job.names.first().map(leaf),
         source: job.entry.source.path.clone(),
+        part: job.entry.id.part(),
         classes: job.classes.clone(),
     }
 }

@@ -228,6 +228,18 @@ fn hostile_files_are_refused_at_little_cost() {
             "{one}"
         );
     }
+    for (name, why) in [
+        ("object_data.npy", "it holds objects: nothing is unpickled"),
+        ("object_windows.npz", "it holds objects: nothing is unpickled"),
+        ("fortran_data.npy", "in Fortran order"),
+        ("big_endian_data.npy", "`>f4` and not `<f4`"),
+        ("double_data.npy", "`<f8` and not `<f4`"),
+        ("int8_labels_data.npy", "`|i1` and not `<f4`"),
+        ("version_data.npy", "of version 2.0 and not 1.0"),
+    ] {
+        let one = recordings.iter().find(|one| one["file"] == name).unwrap();
+        assert!(one["findings"][0]["text"].as_str().unwrap().contains(why), "{one}");
+    }
     assert!(!project.path("new").exists() && !project.path("escaped").exists());
     project.run(&["adopt", "configs"]).expect(2).says(&["holds no", "hint:"]);
     project.run(&["adopt", "nowhere"]).expect(2);

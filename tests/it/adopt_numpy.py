@@ -132,6 +132,10 @@ def hostile():
     (out / "fortran_data.npy").write_bytes(header("<f4", one.shape, True) + one.tobytes())
     (out / "big_endian_data.npy").write_bytes(header(">f4", one.shape) + one.tobytes())
     (out / "double_data.npy").write_bytes(header("<f8", one.shape) + one.astype("<f8").tobytes())
+    (out / "int8_labels_data.npy").write_bytes(good)
+    np.save(out / "int8_labels_labels.npy", np.zeros((1, LENGTH), np.int8))
+    with (out / "version_data.npy").open("wb") as file:
+        np.lib.format.write_array(file, one, version=(2, 0))
     (out / "cut_data.npy").write_bytes(good[:-1])
     (out / "empty_data.npy").write_bytes(b"")
     np.save(out / "other_shape_data.npy", np.zeros((2, 18, LENGTH), np.float32))

@@ -325,6 +325,24 @@ fn an_export_waits_for_no_pipe() {
 }
 
 #[test]
+fn parts_of_a_recording_count_as_one() {
+    let project = crate::gaps::project("split");
+    project.run(&["build"]).expect(0);
+    let report = export(&project, "brain-brr", "out", &["-j", "1"]);
+    assert_eq!(
+        (&report["exported"], &report["splits"]["train"]["recordings"]),
+        (&6.into(), &4.into()),
+        "{report}"
+    );
+    let part = project.path("out/train/a_gaps.part001_data.npy");
+    fs_err::remove_file(part).unwrap();
+    let report = export(&project, "brain-brr", "out", &[]);
+    assert_eq!((&report["exported"], &report["kept"]), (&1.into(), &5.into()), "{report}");
+    let run = project.run(&["export", "--layout", "brain-brr", "out"]).expect(0);
+    run.says(&["complete, all of 6 recordings (6 already there)"]);
+}
+
+#[test]
 fn an_export_goes_nowhere_it_should_not() {
     let project = built();
     let caches = project.contents("cache");
