@@ -179,8 +179,8 @@ fn directory(file: &mut File) -> Result<Vec<Member>, Reason> {
     file.by_ref().take(LONGEST_TAIL).read_to_end(&mut tail).map_err(unreadable)?;
     let members = decode_directory(&tail, tail_at).ok_or("it is no ZIP archive of a few members")?;
     let is_inside = |member: &Member| {
-        member.header.checked_add(LOCAL_BYTES + member.packed).is_some_and(|end| end <= size)
-            && (member.is_deflated || member.packed == member.bytes)
+        let end = member.header.checked_add(LOCAL_BYTES).and_then(|at| at.checked_add(member.packed));
+        end.is_some_and(|end| end <= size) && (member.is_deflated || member.packed == member.bytes)
     };
     if members.iter().all(is_inside) { Ok(members) } else { Err("its members lie outside of it".to_owned()) }
 }
@@ -193,8 +193,8 @@ fn decode_directory(tail: &[u8], tail_at: u64) -> Option<Vec<Member>> {
     let mut position = number(tail, end + 16, 4)?;
     if position == LARGE {
         // APPNOTE 4.3.15: the locator stands before the end record and names the zip64 record.
-        let record = number(tail, end.checked_sub(20)? + 8, 8)?.checked_sub(tail_at)? as usize;
-        position = number(tail, record + 48, 8)?;
+        let record = number(tail, end.checked_sub(20)? + 8, 8)?.checked_sub(tail_at)?;
+        position = number(tail, usize::try_from(record).ok()?.checked_add(48)?, 8)?;
     }
     let mut at = usize::try_from(position.checked_sub(tail_at)?).ok()?;
     // Two are wanted; one more shows that there are too many.
@@ -238,4 +238,55 @@ fn zip64_fields(mut extra: &[u8]) -> Vec<u64> {
         extra = &extra[end..];
     }
     Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// An archive of one member without name or content, all of whose numbers stand in zip64 fields.
+    fn archive(packed: u64, header: u64, record: u64) -> Vec<u8> {
+        let mut central = vec![0; CENTRAL_BYTES];
+        central[..4].copy_from_slice(&CENTRAL_SIGNATURE.to_le_bytes());
+        central[10] = 8;
+        for at in [20, 24, 42] {
+            central[at..at + 4].fill(0xFF);
+        }
+        central[30] = 4 + 24;
+        central.extend([1, 0, 24, 0]);
+        central.extend([0, packed, header].iter().flat_map(|number| number.to_le_bytes()));
+        let mut bytes = central;
+        // The zip64 record with the place of the directory, its locator, and the end record.
+        bytes.resize(bytes.len() + 56, 0);
+        bytes.extend([0; 8]);
+        bytes.extend(record.to_le_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(0x0605_4B50_u32.to_le_bytes());
+        bytes.extend([0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0]);
+        bytes
+    }
+
+    #[test]
+    fn numbers_beyond_any_file_are_refused() {
+        let record = (CENTRAL_BYTES + 28) as u64;
+        for (numbers, why) in [
+            ((0, 0, record), None),
+            ((u64::MAX, 0, record), Some("lie outside")),
+            ((u64::MAX - 29, 0, record), Some("lie outside")),
+            ((u64::MAX - 29, 30, record), Some("lie outside")),
+            ((0, u64::MAX, record), Some("lie outside")),
+            ((0, 0, u64::MAX), Some("no ZIP archive")),
+            ((0, 0, u64::MAX - 47), Some("no ZIP archive")),
+        ] {
+            let mut written = tempfile::NamedTempFile::new().unwrap();
+            written.write_all(&archive(numbers.0, numbers.1, numbers.2)).unwrap();
+            let found = directory(&mut File::open(written.path()).unwrap());
+            match (why, found) {
+                (None, Ok(members)) => assert_eq!(members.len(), 1),
+                (Some(why), Err(reason)) => assert!(reason.contains(why), "{numbers:?}: {reason}"),
+                (_, found) => panic!("{numbers:?}: {:?}", found.map(|members| members.len())),
+            }
+        }
+    }
 }
