@@ -201,6 +201,17 @@ impl AnnotationFormat {
         matches!(self, Self::TuszCsv | Self::TuszCsvBi | Self::TuhTse)
     }
 
+    /// Revision of the reader: it rises whenever a result changes by a single bit.
+    #[must_use]
+    pub fn revision(self) -> u64 {
+        match self {
+            // A name behind a seizure speaks of what follows; what a section says once is refused the second time; a lone
+            // carriage return ends a line, and an empty channel is none; without an annotation signal nothing is known.
+            Self::SienaList | Self::ChbmitSummary | Self::BidsEvents | Self::EdfAnnotations => 2,
+            _ => 1,
+        }
+    }
+
     /// The format of the file that cross-checks this one, where the dataset names none: of a file per channel the one of two
     /// classes that lies beside it, of a summary the one of each recording, else its own.
     #[must_use]
@@ -560,6 +571,9 @@ impl Canonical for LabelRecipe {
         }
         if self.cross_check.is_some() {
             encoder.field(12, &self.cross_check);
+        }
+        if self.format.revision() > 1 {
+            encoder.field(13, &self.format.revision());
         }
         encoder.end();
     }

@@ -40,6 +40,24 @@ fn ten_recipes_keep_their_fingerprints() {
     );
 }
 
+/// The labels of shipped datasets: a reader that finds something else has another revision.
+#[test]
+fn shipped_datasets_keep_their_label_fingerprints() {
+    let project = crate::project::Project::bare();
+    for (dataset, expected) in [
+        ("tusz", "31cfad8fc4b0566b5a8324a15eeccbcae93fae96a97816b10f4a18b719d00fae"),
+        ("chbmit", "b128aa01a6f5ed3f23a3bf3b25b6cf49b868cef0dbbdf9e1e472e58e30206d28"),
+        ("siena", "3c4199c8ad16b0f9ddc77188113fc00828b38890f3fa0c1b1dc5b04f7efcac06"),
+        ("bids", "dec8853565e5cd98759d1ff8ef89a553e6268e781d00ea8778fbaf51c3d2a51b"),
+    ] {
+        let chosen = format!("data.dataset={dataset}");
+        let shown = project.run(&["config", "show", "--json", "--set", &chosen]).expect(0).json();
+        let derived = shown["derived"].as_array().unwrap();
+        let labels = derived.iter().find(|line| line["key"] == "fingerprints.labels").unwrap();
+        assert_eq!(labels["value"], expected, "{dataset}");
+    }
+}
+
 /// The flat keys of base.yaml, written out.
 const WRITTEN_OUT: &str = "\
 preprocessing:
