@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests the Python package as a user gets it: the wheel in an environment of its own, below target/.
 # Where Python or its packages cannot be had, this says so and is no failure. EEGCACHE_TORCH=1 installs PyTorch
-# (gigabytes); a PyTorch that is there is used.
+# (gigabytes); a PyTorch that is there is used. `test.sh prepare` makes the environment and no more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv="$PWD/target/python"
@@ -23,10 +23,12 @@ if [ -n "${EEGCACHE_TORCH:-}" ] && ! "$venv/bin/python" -c 'import torch' 2>/dev
     if [ "$free" -lt "$torch_gigabytes" ]; then
         echo "skipped: PyTorch takes $torch_gigabytes GB of disk, $free GB are free: what needs it is not tested" >&2
     else
-        timeout 300 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir 'torch>=2.1' ||
+        timeout 600 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir 'torch>=2.1' ||
             echo "skipped: pip could not install PyTorch in time: what needs it is not tested" >&2
     fi
 fi
+
+[ "${1:-test}" != prepare ] || exit 0
 
 rm -rf target/wheels
 "$venv/bin/maturin" build --quiet --profile "${EEGCACHE_PROFILE:-release}" --manifest-path python/Cargo.toml --out target/wheels
