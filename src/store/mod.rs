@@ -27,6 +27,7 @@ mod removal;
 mod scan;
 mod seal;
 mod setup;
+mod sha256;
 mod writer;
 
 pub use arrays::{ArrayPlace, Arrays};

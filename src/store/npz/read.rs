@@ -9,8 +9,7 @@ use crate::container::zip::{CENTRAL_BYTES, CENTRAL_SIGNATURE, Container, END_BYT
 use crate::fault;
 use crate::model::artifact::Facts;
 use crate::model::id::Digest;
-use crate::store::hashed::update_both;
-use sha2::{Digest as _, Sha256};
+use crate::store::sha256::{Sha256, update_both};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -139,7 +138,7 @@ pub(in crate::store) fn verify(file: &File) -> Result<Verified, Flaw> {
         return Err("`entry.json` names arrays that are not there".into());
     }
     check_shapes(&archive.facts, &headers)?;
-    let sha256 = Digest::from_bytes(stream.sha.finalize().into());
+    let sha256 = stream.sha.finish();
     Ok(Verified { bytes: archive.container.bytes, sha256, facts: archive.facts })
 }
 
@@ -291,7 +290,7 @@ impl Stream<'_> {
         let mut sha = Sha256::new();
         let crc = self.content(frame.size - bytes as u64, &mut sha, crc)?;
         check_crc(frame, crc)?;
-        Ok((header, Digest::from_bytes(sha.finalize().into())))
+        Ok((header, sha.finish()))
     }
 
     /// Passes `bytes` of content and returns their CRC-32.
@@ -314,7 +313,7 @@ pub(in crate::store) fn hash(file: &File) -> io::Result<Digest> {
     let (mut sha, mut buffer) = (Sha256::new(), vec![0; CHUNK]);
     loop {
         match fault::Watched(file, "read file").read(&mut buffer) {
-            Ok(0) => return Ok(Digest::from_bytes(sha.finalize().into())),
+            Ok(0) => return Ok(sha.finish()),
             Ok(bytes) => sha.update(&buffer[..bytes]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -4,14 +4,13 @@ use super::{CHUNK, ENTRY, ENTRY_SCHEMA};
 use crate::container::npy::{Element, Header, SUFFIX};
 use crate::container::zip::{Container, Frame};
 use crate::model::artifact::Facts;
-use crate::model::id::Digest;
 use crate::model::recipe::Dtype;
 use crate::model::recording::Signal;
 use crate::store::hashed::Hashed;
+use crate::store::sha256::Sha256;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::io::{self, Write};
 use zerocopy::IntoBytes;
@@ -100,8 +99,7 @@ pub(in crate::store) fn write(
         out.write_all(&array.header.encode())?;
         let mut sha = Sha256::new();
         array.data.for_each_chunk(|chunk| out.write_for_both(chunk, &mut sha))?;
-        let digest = Digest::from_bytes(sha.finalize().into());
-        digests.insert(array.member.trim_end_matches(SUFFIX).to_owned(), digest);
+        digests.insert(array.member.trim_end_matches(SUFFIX).to_owned(), sha.finish());
     }
     match &mut facts {
         Facts::Signal(facts) => facts.arrays = digests,
