@@ -5,5 +5,6 @@ mod allocator;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    allocator::keep_freed_memory();
     ExitCode::from(eegcache::cli::main())
 }
