@@ -1,9 +1,11 @@
-//! Runs a recipe over a recording: four channels at a time, from raw integers into the rows of the output.
+//! Runs a recipe over a recording: some channels at a time, from raw integers into the rows of the output.
 //!
-//! Each group of channels passes all steps before the next one begins, so beside the output only four channels are in
-//! memory, or a single one where that is scarce. A reference step needs all channels at once: then all groups are held.
+//! A few groups of channels pass all steps before the next ones begin, so beside the output only twelve channels are in
+//! memory, or four, or a single one where that is scarce. A reference step needs all channels at once: then all groups are held.
 
+use crate::dsp::buffer::Buffer;
 use crate::dsp::early::Early;
+use crate::dsp::filter::ABREAST;
 use crate::dsp::group::{Group, Output, Stored, average, groups, pairwise};
 use crate::dsp::lane::{Lane, Quad};
 use crate::dsp::montage::Row;
@@ -11,7 +13,7 @@ use crate::dsp::quality::{quality, saturation_note};
 use crate::dsp::select::Selection;
 use crate::dsp::settle::{Mix, settle};
 use crate::dsp::shape::{Shape, shape};
-use crate::dsp::step::{Runner, Track, is_reference, shape_after};
+use crate::dsp::step::{Runner, Track, is_reference, needs, shape_after};
 use crate::model::recipe::{SignalRecipe, Step};
 use crate::model::recording::{Recording, Signal, Stretch};
 use crate::model::units::Rate;
@@ -20,7 +22,9 @@ use crate::model::{Failure, FailureClass};
 /// How many channels are worked on at once. The result is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lanes {
-    /// Four side by side: fast.
+    /// Four side by side, up to three such groups abreast: fastest.
+    Twelve,
+    /// Four side by side.
     Four,
     /// One after the other: a quarter of the memory.
     One,
@@ -33,7 +37,7 @@ pub enum Lanes {
 /// filled: zeros lie between them. Fails with `too-short`, `flat`,
 /// `ambiguous-channels`, `missing-channels`, `rate-too-low` or `odd-rate`.
 pub fn apply(recipe: &SignalRecipe, selection: &Selection, recording: &Recording) -> Result<Signal, Failure> {
-    apply_in(Lanes::Four, recipe, selection, recording)
+    apply_in(Lanes::Twelve, recipe, selection, recording)
 }
 
 /// As `apply`, with so many channels at once.
@@ -44,8 +48,9 @@ pub fn apply_in(
     recording: &Recording,
 ) -> Result<Signal, Failure> {
     match lanes {
-        Lanes::Four => apply_wide::<Quad, f32>(recipe, selection, recording),
-        Lanes::One => apply_wide::<f64, f32>(recipe, selection, recording),
+        Lanes::Twelve => apply_wide::<Quad, f32>(ABREAST, recipe, selection, recording),
+        Lanes::Four => apply_wide::<Quad, f32>(1, recipe, selection, recording),
+        Lanes::One => apply_wide::<f64, f32>(1, recipe, selection, recording),
     }
 }
 
@@ -57,12 +62,14 @@ pub fn apply_in_double(
     recording: &Recording,
 ) -> Result<Signal<f64>, Failure> {
     match lanes {
-        Lanes::Four => apply_wide::<Quad, f64>(recipe, selection, recording),
-        Lanes::One => apply_wide::<f64, f64>(recipe, selection, recording),
+        Lanes::Twelve => apply_wide::<Quad, f64>(ABREAST, recipe, selection, recording),
+        Lanes::Four => apply_wide::<Quad, f64>(1, recipe, selection, recording),
+        Lanes::One => apply_wide::<f64, f64>(1, recipe, selection, recording),
     }
 }
 
 fn apply_wide<L: Lane, T: Stored>(
+    abreast: usize,
     recipe: &SignalRecipe,
     selection: &Selection,
     recording: &Recording,
@@ -83,6 +90,7 @@ fn apply_wide<L: Lane, T: Stored>(
         steps: &recipe.steps,
         stretches: &recording.stretches,
         runner: Runner::default(),
+        abreast,
         spare: Vec::new(),
         early: Early::new(&recipe.steps),
     };
@@ -113,13 +121,13 @@ fn apply_wide<L: Lane, T: Stored>(
 /// Reference steps need other channels and are left out. Returns the samples and their rate.
 pub fn apply_to_channel(steps: &[Step], rate: Rate, samples: &[f64]) -> Result<(Vec<f64>, Rate), Failure> {
     shape_after(steps, samples.len() as u64, rate)?;
-    let (mut runner, mut track) = (Runner::default(), Track::new(samples.to_vec(), rate));
+    let (mut runner, mut track) = (Runner::default(), Track::new(samples.to_vec().into(), rate));
     let mut rest = steps;
     while !rest.is_empty() {
-        rest = &rest[runner.run(rest, &mut track)?..];
+        rest = &rest[runner.run(rest, &mut [&mut track])?..];
     }
     track.settle();
-    Ok((track.samples, track.rate))
+    Ok((track.samples.to_vec(), track.rate))
 }
 
 /// The limit of a clip that is the last step: behind another one it shows in no sample any more.
@@ -192,8 +200,10 @@ struct Run<'a, L> {
     steps: &'a [Step],
     stretches: &'a [Stretch],
     runner: Runner<L>,
-    /// The samples of the group before, for the next one to overwrite.
-    spare: Vec<L>,
+    /// How many groups pass the steps together.
+    abreast: usize,
+    /// The samples of groups before, for the next ones to overwrite.
+    spare: Vec<Buffer<L>>,
     early: Early,
 }
 
@@ -206,18 +216,18 @@ impl<L: Lane> Run<'_, L> {
     ) -> Result<(), Failure> {
         let reference = self.steps.iter().position(is_reference);
         let mut held = Vec::new();
-        for members in groups(rows, L::WIDTH) {
-            let apart = match self.stretches {
-                [_] => Vec::new(),
-                stretches => lengths(&rows[members[0]], stretches),
-            };
-            let mut group = Group::load(rows, members, std::mem::take(&mut self.spare), apart);
-            self.local(0, reference.unwrap_or(self.steps.len()), &mut group)?;
+        let (groups, abreast) = (groups(rows, L::WIDTH), self.abreast);
+        // Only what is of one rate can be filtered together.
+        let alike = groups.chunk_by(|a, b| rows[a[0]].rate() == rows[b[0]].rate());
+        for together in alike.flat_map(|alike| alike.chunks(abreast)) {
+            let mut loaded: Vec<_> = together.iter().map(|members| self.load(rows, members)).collect();
+            self.local(0, reference.unwrap_or(self.steps.len()), &mut loaded)?;
             if reference.is_some() {
-                held.push(group);
-            } else {
+                held.append(&mut loaded);
+            }
+            for group in loaded {
                 output.write(&group);
-                self.spare = group.track.samples;
+                self.spare.push(group.track.samples);
             }
         }
         let mut begin = reference.unwrap_or(self.steps.len());
@@ -230,8 +240,8 @@ impl<L: Lane> Run<'_, L> {
                 .iter()
                 .position(is_reference)
                 .map_or(self.steps.len(), |at| begin + 1 + at);
-            for group in &mut held {
-                self.local(begin + 1, end, group)?;
+            for together in held.chunks_mut(self.abreast) {
+                self.local(begin + 1, end, together)?;
             }
             begin = end;
         }
@@ -241,15 +251,30 @@ impl<L: Lane> Run<'_, L> {
         Ok(())
     }
 
+    fn load(&mut self, rows: &[Mix], members: &[usize]) -> Group<L> {
+        let apart = match self.stretches {
+            [_] => Vec::new(),
+            stretches => lengths(&rows[members[0]], stretches),
+        };
+        let first = &rows[members[0]];
+        let longest = needs(self.steps, first.samples() as u64, first.rate()).longest as usize;
+        Group::load(rows, members.to_vec(), (self.spare.pop().unwrap_or_default(), longest), apart)
+    }
+
     /// Runs the steps from `begin` to before `end`, none of which is a reference.
-    fn local(&mut self, begin: usize, end: usize, group: &mut Group<L>) -> Result<(), Failure> {
+    fn local(&mut self, begin: usize, end: usize, groups: &mut [Group<L>]) -> Result<(), Failure> {
         let mut at = begin;
         while at < end {
-            at += self.runner.run(&self.steps[at..end], &mut group.track)?;
-            self.early.observe(at - 1, group);
+            let mut tracks: Vec<_> = groups.iter_mut().map(|group| &mut group.track).collect();
+            at += self.runner.run(&self.steps[at..end], &mut tracks)?;
+            for group in &mut *groups {
+                self.early.observe(at - 1, group);
+            }
         }
         if end < self.steps.len() {
-            group.track.settle();
+            for group in groups {
+                group.track.settle();
+            }
         }
         Ok(())
     }
@@ -327,11 +352,13 @@ mod tests {
             let read = |signal: &usize| channel(*signal, 250, noise(*signal, 21 * 250));
             let recording = recording(selection.picks.iter().map(read).collect());
             for recording in [with_gaps(&recording), recording] {
-                let four = apply(&recipe, &selection, &recording).unwrap();
-                assert_eq!(four, apply_in(Lanes::One, &recipe, &selection, &recording).unwrap());
+                let whole = apply(&recipe, &selection, &recording).unwrap();
+                for lanes in [Lanes::Four, Lanes::One] {
+                    assert_eq!(whole, apply_in(lanes, &recipe, &selection, &recording).unwrap(), "{lanes:?}");
+                }
                 for width in [Width::Baseline, Width::Avx2] {
                     let narrow = narrowed(width, || apply(&recipe, &selection, &recording));
-                    assert_eq!(four, narrow.unwrap(), "{width:?}");
+                    assert_eq!(whole, narrow.unwrap(), "{width:?}");
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use crate::dsp::group::Group;
 use crate::dsp::lane::Lane;
-use crate::dsp::scale::{Moments, squares};
+use crate::dsp::scale::{Moments, rough_moments, squares};
 use crate::dsp::step::is_filter;
 use crate::model::Note;
 use crate::model::recipe::Step;
@@ -22,6 +22,8 @@ const TIMES_EVEN: f64 = 3.0;
 #[derive(Debug)]
 pub(crate) struct Early {
     last_filter: Option<usize>,
+    /// A z-score follows at once: it needs the same moments, to the last bit.
+    is_shared: bool,
     found: Vec<Found>,
 }
 
@@ -36,7 +38,9 @@ struct Found {
 impl Early {
     /// Prepares the observation of a recipe's steps.
     pub(crate) fn new(steps: &[Step]) -> Self {
-        Self { last_filter: steps.iter().rposition(is_filter), found: Vec::new() }
+        let last_filter = steps.iter().rposition(is_filter);
+        let next = last_filter.and_then(|last| steps.get(last + 1));
+        Self { last_filter, is_shared: matches!(next, Some(Step::Zscore { .. })), found: Vec::new() }
     }
 
     /// Looks at a group after the step of that index.
@@ -50,7 +54,8 @@ impl Early {
         // Every stretch of a recording with gaps begins with a transient of its own.
         for samples in group.track.apart() {
             let early = (EARLY_S * rate.numerator() / rate.denominator()).min(samples.len() as u64) as usize;
-            let Moments { mean, squares: all } = Moments::of(samples);
+            let Moments { mean, squares: all } =
+                if self.is_shared { Moments::of(samples) } else { rough_moments(samples) };
             let first = squares(&samples[..early], mean);
             let limit = LEAST_SHARE.max(TIMES_EVEN * EARLY_S as f64 / rate.duration_s(samples.len() as u64));
             for (lane, worst) in worst.iter_mut().enumerate() {
@@ -62,7 +67,7 @@ impl Early {
             moments = Some(Moments { mean, squares: all });
         }
         // A normalisation asks for those of all stretches together, which these are where there is one.
-        group.track.moments = moments.filter(|_| group.track.stretches.is_empty());
+        group.track.moments = moments.filter(|_| self.is_shared && group.track.stretches.is_empty());
         for (member, (share, limit)) in group.members.iter().zip(worst.into_iter().flatten()) {
             self.found.push(Found { row: member.row, name: member.name.clone(), share, limit });
         }

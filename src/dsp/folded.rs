@@ -6,8 +6,9 @@
 //! the samples. Real samples need half of it: two columns are the two parts of one complex transform, and classes come in mirrored
 //! pairs. (The decomposition is Cooley and Tukey's of 1965, twice, without ever putting the spectrum in order.)
 
+use crate::dsp::buffer::Buffer;
 use crate::dsp::fft::{BATCH, Complex, Fft, LONGEST_PLAIN, Point, batches, divisors, factors};
-use crate::dsp::fourier::{Work, fit};
+use crate::dsp::fourier::Work;
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
 use crate::dsp::wide::wide;
@@ -82,17 +83,21 @@ impl Folded {
     }
 
     /// Brings the samples to the new length.
-    pub(crate) fn run<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
+    pub(crate) fn run<L: Lane>(&self, samples: &mut Buffer<L>, work: &mut Work<L>) {
         let g = self.common.len();
         let side = (g * self.common.batch()).max(BATCH * self.from.len().max(self.to.len()));
         let deepest = [&self.common, &self.from, &self.to].map(|fft| fft.scratch_len(BATCH));
-        fit(&mut work.scratch, 2 * side + deepest.into_iter().max().unwrap_or(0));
-        fit(&mut work.other, g * even(self.from.len()));
-        self.columns(samples, work.other.as_chunks_mut().0, &mut work.scratch);
-        fit(samples, g * even(self.to.len()));
-        self.classes(work.other.as_chunks().0, samples.as_chunks_mut().0, &mut work.scratch, side);
-        fit(&mut work.other, self.lengths[1]);
-        self.rows(samples.as_chunks_mut().0, &mut work.other, &mut work.scratch);
+        work.scratch.fit(2 * (2 * side + deepest.into_iter().max().unwrap_or(0)));
+        let scratch = work.scratch.as_chunks_mut().0;
+        let [before, between] = [&self.from, &self.to].map(|fft| g * even(fft.len()));
+        // The longest first, so that it need not move later.
+        work.other.fit(before.max(between));
+        work.other.fit(before);
+        self.columns(samples, work.other.as_chunks_mut().0, scratch);
+        samples.fit(between);
+        self.classes(work.other.as_chunks().0, samples.as_chunks_mut().0, scratch, side);
+        work.other.fit(self.lengths[1]);
+        self.rows(samples.as_chunks_mut().0, &mut work.other, scratch);
         std::mem::swap(samples, &mut work.other);
     }
 
@@ -297,7 +302,10 @@ wide! {
                 for pair in 0..beside {
                     let at = 2 * pair * size + lane;
                     let s = from[at].times(turns[at]);
-                    let t = from.get(at + size).map_or([L::default(); 2], |t| t.times(turns[at + size]));
+                    let t = match from.get(at + size) {
+                        Some(t) => t.times(turns[at + size]),
+                        None => [L::default(); 2],
+                    };
                     if class == 0 || 2 * class == g {
                         // Its own mirror: a sum of real columns is real there.
                         side[class * beside + pair] = [t[1], s[1]];

@@ -4,6 +4,7 @@
 //! the memory, and `halved` with two thirds of the work to half as many samples. Else a real transform of each length is made
 //! of a complex one.
 
+use crate::dsp::buffer::Buffer;
 use crate::dsp::fft::{Complex, Fft, LARGEST_RADIX, factors};
 use crate::dsp::folded::Folded;
 use crate::dsp::halved::Halved;
@@ -24,10 +25,11 @@ pub(crate) enum Fourier {
 /// Buffers that one channel after another uses.
 #[derive(Debug, Default)]
 pub(crate) struct Work<L> {
-    pub(crate) other: Vec<L>,
+    pub(crate) other: Buffer<L>,
     pub(crate) spectrum: Vec<Complex<L>>,
-    pub(crate) scratch: Vec<Complex<L>>,
-    pub(crate) odd: Vec<L>,
+    /// Of complex numbers.
+    pub(crate) scratch: Buffer<L>,
+    pub(crate) odd: Buffer<L>,
 }
 
 /// Points of the complex transform that a real one is made of.
@@ -40,14 +42,13 @@ fn convolved(len: usize) -> usize {
     factors(points(len)).last().copied().filter(|prime| *prime > LARGEST_RADIX).unwrap_or(0)
 }
 
-/// Makes a buffer so long for somebody who overwrites it: where it has to move, what it held stays behind.
-pub(crate) fn fit<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) {
-    if buffer.capacity() < len {
-        // First the old memory goes, then the new one comes.
-        *buffer = Vec::new();
-        buffer.reserve_exact(len);
+/// Empties a vector and gives it room: first the old memory goes, then the new one comes.
+fn make_room<T>(vector: &mut Vec<T>, length: usize) {
+    vector.clear();
+    if vector.capacity() < length {
+        *vector = Vec::new();
+        vector.reserve_exact(length);
     }
-    buffer.resize(len, T::default());
 }
 
 /// A real transform of one length: half as long and complex where the length is even.
@@ -101,14 +102,14 @@ impl Fourier {
     }
 
     /// Brings the samples to the new length.
-    pub(crate) fn run<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
+    pub(crate) fn run<L: Lane>(&self, samples: &mut Buffer<L>, work: &mut Work<L>) {
         let (from, to) = match self {
             Self::Halved(halved) => return halved.run(samples, work),
             Self::Folded(folded) => return folded.run(samples, work),
             Self::Whole(transforms) => (&transforms[0], &transforms[1]),
         };
         let shorter = from.len.min(to.len);
-        fit(&mut work.spectrum, from.len.max(to.len) / 2 + 1);
+        make_room(&mut work.spectrum, from.len.max(to.len) / 2 + 1);
         from.forward(samples, shorter / 2 + 1, work);
         if shorter.is_multiple_of(2) && from.len != to.len {
             // The bin at half the lower rate stands for both of its signs on one side only.
@@ -130,19 +131,19 @@ impl Transform {
     /// `SciPy` scales the spectrum by to/from and the inverse transform divides by `to`: together that is 1/from.
     fn forward<L: Lane>(&self, samples: &mut [L], bins: usize, work: &mut Work<L>) {
         let points = self.fft.len();
-        fit(&mut work.scratch, self.fft.scratch_len(1));
+        work.scratch.fit(2 * self.fft.scratch_len(1));
         work.spectrum.clear();
         let scale = 1.0 / self.len as f64;
         if self.len % 2 == 1 {
             let mut data: Vec<Complex<L>> = samples.iter().map(|x| [*x * scale, L::default()]).collect();
             let mut other = vec![[L::default(); 2]; points];
-            let (result, _) = self.fft.run(1, &mut data, &mut other, &mut work.scratch);
+            let (result, _) = self.fft.run(1, &mut data, &mut other, work.scratch.as_chunks_mut().0);
             work.spectrum.extend_from_slice(&result[..bins]);
             return;
         }
-        fit(&mut work.other, self.len);
+        work.other.fit(self.len);
         let (data, other) = (samples.as_chunks_mut().0, work.other.as_chunks_mut().0);
-        let (halves, _) = self.fft.run(1, data, other, &mut work.scratch);
+        let (halves, _) = self.fft.run(1, data, other, work.scratch.as_chunks_mut().0);
         let scale = 0.5 * scale;
         work.spectrum.push(self.untangle(0, halves[0], halves[0], scale));
         let pairs = halves[1..].iter().zip(halves[1..].iter().rev()).take(bins - 1).enumerate();
@@ -164,10 +165,10 @@ impl Transform {
     /// Σ X·e^(2πi·jk/len) over the spectrum, which is Hermitian and zero beyond its end.
     ///
     /// Parts are exchanged before and after, so that the forward transform is the inverse one.
-    fn inverse<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
+    fn inverse<L: Lane>(&self, samples: &mut Buffer<L>, work: &mut Work<L>) {
         let zero = [L::default(); 2];
         let points = self.fft.len();
-        fit(&mut work.scratch, self.fft.scratch_len(1));
+        work.scratch.fit(2 * self.fft.scratch_len(1));
         work.spectrum.resize(self.len / 2 + 1, zero);
         // The imaginary parts at zero and at half the rate mean nothing in a real signal (`irfft` drops them too).
         work.spectrum[0][1] = L::default();
@@ -179,21 +180,21 @@ impl Transform {
                 data[k] = [*im, *re];
             }
             let mut other = vec![zero; points];
-            let (result, _) = self.fft.run(1, &mut data, &mut other, &mut work.scratch);
-            fit(samples, self.len);
+            let (result, _) = self.fft.run(1, &mut data, &mut other, work.scratch.as_chunks_mut().0);
+            samples.fit(self.len);
             samples.iter_mut().zip(result).for_each(|(sample, z)| *sample = z[1]);
             return;
         }
         spectrum[points][1] = L::default();
-        fit(samples, self.len);
-        fit(&mut work.other, self.len);
+        samples.fit(self.len);
+        work.other.fit(self.len);
         let (data, other) = (samples.as_chunks_mut().0, work.other.as_chunks_mut().0);
         let pairs = spectrum.iter().zip(spectrum.iter().rev()).enumerate();
         for (point, (k, (bin, mirrored))) in data.iter_mut().zip(pairs) {
             let [re, im] = self.tangle(k, *bin, *mirrored);
             *point = [im, re];
         }
-        self.fft.run(1, data, other, &mut work.scratch);
+        self.fft.run(1, data, other, work.scratch.as_chunks_mut().0);
         if !self.fft.ends_where_it_began() {
             std::mem::swap(samples, &mut work.other);
         }
@@ -246,7 +247,7 @@ mod tests {
         let tone = |n: usize, rate: f64| -> Vec<f64> {
             (0..n).map(|i| (std::f64::consts::TAU * 4.0 * i as f64 / rate).cos()).collect()
         };
-        let mut found = tone(1000, 250.0);
+        let mut found = Buffer::from(tone(1000, 250.0));
         Fourier::new(1000, 1024).run(&mut found, &mut Work::default());
         assert!(found.iter().zip(&tone(1024, 256.0)).all(|(a, b)| (a - b).abs() < 1e-12));
     }
@@ -254,18 +255,19 @@ mod tests {
     #[test]
     fn four_channels_equal_four_times_one_and_narrow_equals_wide() {
         for (from, to) in LENGTHS {
-            let mut alone = wave(from);
-            let mut together: Vec<Quad> = alone.iter().map(|x| Quad([*x, -x, 1.0, x * 3.0])).collect();
+            let mut alone = Buffer::from(wave(from));
+            let together: Vec<Quad> = alone.iter().map(|x| Quad([*x, -x, 1.0, x * 3.0])).collect();
+            let mut together = Buffer::from(together);
             let original = together.clone();
             let plan = Fourier::new(from, to);
             plan.run(&mut alone, &mut Work::default());
             plan.run(&mut together, &mut Work::default());
             assert_eq!(alone.len(), to);
-            assert!(alone.iter().zip(&together).all(|(a, b)| *a == b.get(0)), "{from} {to}");
+            assert!(alone.iter().zip(&*together).all(|(a, b)| *a == b.get(0)), "{from} {to}");
             for width in [Width::Baseline, Width::Avx2] {
                 let mut narrow = original.clone();
                 narrowed(width, || plan.run(&mut narrow, &mut Work::default()));
-                assert_eq!(together, narrow, "{from} {to} {width:?}");
+                assert_eq!(*together, *narrow, "{from} {to} {width:?}");
             }
         }
     }
@@ -279,12 +281,12 @@ mod tests {
                 assert!([(1001, 513), (514, 1027), (997, 1021)].contains(&(from, to)), "{from} {to}");
             }
             assert_eq!(plans[1].is_some(), from == 2 * to, "{from} {to}");
-            let mut whole = wave(from);
+            let mut whole = Buffer::from(wave(from));
             Fourier::whole(from, to).run(&mut whole, &mut Work::default());
             for plan in plans.into_iter().flatten() {
-                let mut other = wave(from);
+                let mut other = Buffer::from(wave(from));
                 plan.run(&mut other, &mut Work::default());
-                let error = other.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                let error = other.iter().zip(&*whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
                 assert!(other.len() == to && error < 1e-12, "{from} {to}: {error:e}");
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Flat channels belong to no group: their rows of the output stay zero, and no mean takes them in.
 
-use crate::dsp::fourier::fit;
+use crate::dsp::buffer::Buffer;
 use crate::dsp::lane::Lane;
 use crate::dsp::montage::Row;
 use crate::dsp::quality::rounded;
@@ -10,7 +10,7 @@ use crate::dsp::scale::Norm;
 use crate::dsp::settle::Mix;
 use crate::dsp::shape::Shape;
 use crate::dsp::step::Track;
-use crate::dsp::wide::wide;
+use crate::dsp::wide::{each, wide};
 use crate::model::units::Rate;
 use ndarray::Array2;
 
@@ -42,6 +42,9 @@ pub(crate) trait Stored: Copy + Default {
     /// Rounds a result; what is not finite becomes 0.
     fn of(value: f64) -> Self;
 
+    /// Rounds four samples of every channel; comes back channel by channel.
+    fn of_four<L: Lane>(four: [L; 4]) -> [[Self; 4]; 4];
+
     /// True where the value is as large as the limit, rounded as values are.
     fn reaches(self, limit: f64) -> bool;
 }
@@ -54,6 +57,11 @@ impl Stored for f32 {
     }
 
     #[inline(always)]
+    fn of_four<L: Lane>(four: [L; 4]) -> [[Self; 4]; 4] {
+        L::apart_as_floats(four)
+    }
+
+    #[inline(always)]
     fn reaches(self, limit: f64) -> bool {
         self.abs() >= limit as f32
     }
@@ -63,6 +71,18 @@ impl Stored for f64 {
     #[inline(always)]
     fn of(value: f64) -> Self {
         if value.is_finite() { value } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn of_four<L: Lane>(four: [L; 4]) -> [[Self; 4]; 4] {
+        let apart = L::apart(four);
+        let mut values = [[0.0; 4]; 4];
+        each!(WIDEST, lane, {
+            each!(WIDEST, sample, {
+                values[lane][sample] = Self::of(apart[lane][sample]);
+            });
+        });
+        values
     }
 
     #[inline(always)]
@@ -101,16 +121,23 @@ pub(crate) fn groups(rows: &[Mix], width: usize) -> Vec<Vec<usize>> {
 impl<L: Lane> Group<L> {
     /// Reads the raw samples of some rows, which share rate and length, into memory that is no longer needed.
     ///
-    /// `stretches` are the rows' samples in each stretch of a recording with gaps, empty without gaps.
-    pub(crate) fn load(rows: &[Mix], members: Vec<usize>, mut lanes: Vec<L>, stretches: Vec<usize>) -> Self {
+    /// Room for `room` samples spares the steps to come a move. `stretches` are the rows' samples in each stretch of a recording with gaps, empty without gaps.
+    pub(crate) fn load(
+        rows: &[Mix],
+        members: Vec<usize>,
+        (mut lanes, room): (Buffer<L>, usize),
+        stretches: Vec<usize>,
+    ) -> Self {
         let first = &rows[members[0]];
-        fit(&mut lanes, first.samples());
-        let mut blocks = [[0.0; BLOCK]; WIDEST];
-        for (index, chunk) in lanes.chunks_mut(BLOCK).enumerate() {
+        lanes.empty(room.max(first.samples()));
+        let (mut blocks, mut beside) = ([[0.0; BLOCK]; WIDEST], [L::default(); BLOCK]);
+        for begin in (0..first.samples()).step_by(BLOCK) {
+            let beside = &mut beside[..BLOCK.min(first.samples() - begin)];
             for (row, block) in members.iter().zip(&mut blocks) {
-                rows[*row].read(index * BLOCK, &mut block[..chunk.len()]);
+                rows[*row].read(begin, &mut block[..beside.len()]);
             }
-            into_lanes(&blocks, chunk);
+            into_lanes(&blocks, beside);
+            lanes.push(beside);
         }
         let rate = first.rate();
         let members = members.into_iter().map(|row| Member { row, name: rows[row].name.clone() }).collect();
@@ -134,15 +161,21 @@ impl<T: Stored> Output<T> {
         let width = self.data.ncols();
         let Some(data) = self.data.as_slice_mut() else { return };
         let norm = group.track.outstanding();
-        let mut blocks = [[0.0; BLOCK]; WIDEST];
+        let mut rows: Vec<Option<&mut [T]>> = data.chunks_mut(width).map(Some).collect();
+        let mut rows: Vec<&mut [T]> =
+            group.members.iter().filter_map(|member| rows[member.row].take()).collect();
         for (stretch, start) in group.track.apart().zip(&self.starts) {
             for (index, chunk) in stretch.chunks(BLOCK).enumerate() {
-                from_lanes(chunk, norm, &mut blocks);
-                for (member, block) in group.members.iter().zip(&blocks) {
-                    let at = member.row * width + start + index * BLOCK;
-                    // Without a limit no sample reaches it.
-                    let limit = self.limit.unwrap_or(f64::INFINITY);
-                    store(block, &mut data[at..at + chunk.len()], limit, &mut self.clipped);
+                let at = start + index * BLOCK;
+                let mut blocks: [&mut [T]; WIDEST] = Default::default();
+                for (block, row) in blocks.iter_mut().zip(&mut rows) {
+                    *block = &mut row[at..at + chunk.len()];
+                }
+                store(chunk, norm, &mut blocks);
+                // Without a limit no sample reaches it.
+                let Some(limit) = self.limit else { continue };
+                for block in &blocks {
+                    count_reaching(block, limit, &mut self.clipped);
                 }
             }
         }
@@ -172,31 +205,33 @@ wide! {
 }
 
 wide! {
-    fn from_lanes<L: Lane>(samples: &[L], norm: Norm<L>, blocks: &mut [[f64; BLOCK]; WIDEST]) {
+    /// Normalises and rounds the samples of every channel into its row; a channel without a row has an empty one.
+    fn store<L: Lane; T: Stored>(samples: &[L], norm: Norm<L>, rows: &mut [&mut [T]; WIDEST]) {
         let (fours, rest) = samples.as_chunks::<4>();
         for (i, four) in fours.iter().enumerate() {
-            let apart = L::apart([norm.of(four[0]), norm.of(four[1]), norm.of(four[2]), norm.of(four[3])]);
-            for (samples, block) in apart.into_iter().zip(&mut *blocks).take(L::WIDTH) {
-                block.as_chunks_mut().0[i] = samples;
-            }
+            let apart = T::of_four([norm.of(four[0]), norm.of(four[1]), norm.of(four[2]), norm.of(four[3])]);
+            each!(WIDEST, lane, {
+                if let Some(to) = rows[lane].as_chunks_mut::<4>().0.get_mut(i) {
+                    *to = apart[lane];
+                }
+            });
         }
         for (i, sample) in rest.iter().enumerate() {
             let sample = norm.of(*sample);
-            for (lane, block) in blocks.iter_mut().enumerate().take(L::WIDTH) {
-                block[4 * fours.len() + i] = sample.get(lane);
+            for (lane, row) in rows.iter_mut().enumerate().take(L::WIDTH).filter(|(_, row)| !row.is_empty()) {
+                row[4 * fours.len() + i] = T::of(sample.get(lane));
             }
         }
     }
 }
 
 wide! {
-    /// Rounds at most a block, so that 32 bits hold the count of what reaches the limit.
-    fn store<T: Stored>(values: &[f64], to: &mut [T], limit: f64, count: &mut u64) {
+    /// Counts at most a block, so that 32 bits hold what reaches the limit.
+    fn count_reaching<T: Stored>(values: &[T], limit: f64, count: &mut u64) {
         let mut reaching = 0_u32;
-        for (to, value) in to.iter_mut().zip(values) {
-            *to = T::of(*value);
+        for value in values {
             // It never wraps; a check for that would keep eight from being counted at once.
-            reaching = reaching.wrapping_add(u32::from(to.reaches(limit)));
+            reaching = reaching.wrapping_add(u32::from(value.reaches(limit)));
         }
         *count += u64::from(reaching);
     }
@@ -208,7 +243,7 @@ pub(crate) fn average<L: Lane>(groups: &mut [Group<L>]) {
     let count: usize = groups.iter().map(|group| group.members.len()).sum();
     let mut mean = vec![0.0; length];
     for group in &*groups {
-        for (sum, sample) in mean.iter_mut().zip(&group.track.samples) {
+        for (sum, sample) in mean.iter_mut().zip(&*group.track.samples) {
             (0..group.members.len()).for_each(|lane| *sum += sample.get(lane));
         }
     }
@@ -247,11 +282,11 @@ pub(crate) fn pairwise<L: Lane>(groups: &[Group<L>], pairs: &[Row]) -> Vec<Group
     for chunk in alive.chunks(L::WIDTH) {
         let silence = vec![L::default(); first.track.samples.len()];
         let stretches = first.track.stretches.clone();
-        let mut track = Track { stretches, ..Track::new(silence, first.track.rate) };
+        let mut track = Track { stretches, ..Track::new(silence.into(), first.track.rate) };
         for (lane, (_, pair)) in chunk.iter().enumerate() {
             for (sign, row) in &pair.terms {
                 let Some((group, from)) = place(*row) else { continue };
-                for (to, sample) in track.samples.iter_mut().zip(&group.track.samples) {
+                for (to, sample) in track.samples.iter_mut().zip(&*group.track.samples) {
                     to.set(lane, to.get(lane) + sample.get(from) * sign);
                 }
             }
@@ -260,4 +295,34 @@ pub(crate) fn pairwise<L: Lane>(groups: &[Group<L>], pairs: &[Row]) -> Vec<Group
         made.push(Group { members, track });
     }
     made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsp::lane::Quad;
+    use crate::dsp::scale::Scale;
+    use crate::dsp::wide::{Width, narrowed};
+
+    #[test]
+    fn rounding_is_that_of_each_value_on_every_processor() {
+        let odd = [0.0, -0.0, 0.1, -1.5e-320, 1e-40, 3.4e38, -3.5e38, 1e300, f64::NAN, f64::INFINITY, -1e-46];
+        let samples: Vec<Quad> =
+            (0..23).map(|i| Quad([0, 1, 2, 3].map(|c| odd[(i + 3 * c) % odd.len()]))).collect();
+        let scale = Scale { centre: Quad::splat(0.0), divisor: Quad::splat(1.0) };
+        for limit in [f64::INFINITY, 1.0] {
+            let norm = Norm { scale, limit };
+            for width in [Width::Baseline, Width::Avx2, Width::Avx512] {
+                let mut found = [vec![7.0_f32; 23], vec![7.0; 23], vec![7.0; 23]];
+                let [a, b, c] = found.each_mut().map(Vec::as_mut_slice);
+                narrowed(width, || store(&samples, norm, &mut [a, b, c, &mut []]));
+                for (i, sample) in samples.iter().enumerate() {
+                    for (channel, row) in found.iter().enumerate() {
+                        let expected = f32::of(norm.of(*sample).get(channel));
+                        assert_eq!(row[i].to_bits(), expected.to_bits(), "{width:?}, {limit}: {sample:?}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -5,8 +5,9 @@
 //! latter takes transforms. What the even samples hold at half of the new rate counts twice, as in `SciPy`; what the odd ones hold
 //! there does not count.
 
+use crate::dsp::buffer::Buffer;
 use crate::dsp::folded::Folded;
-use crate::dsp::fourier::{Work, fit};
+use crate::dsp::fourier::Work;
 use crate::dsp::lane::Lane;
 use crate::dsp::wide::wide;
 
@@ -24,10 +25,10 @@ impl Halved {
     }
 
     /// Brings the samples to the new length.
-    pub(crate) fn run<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
+    pub(crate) fn run<L: Lane>(&self, samples: &mut Buffer<L>, work: &mut Work<L>) {
         let length = samples.len() / 2;
         let mut odd = std::mem::take(&mut work.odd);
-        fit(&mut odd, length);
+        odd.fit(length);
         let mut alternating = L::default();
         part(samples, &mut odd, &mut alternating);
         self.between.run(&mut odd, work);

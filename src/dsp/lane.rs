@@ -4,6 +4,7 @@
 //! the lanes, on the processor's vector width or on threads. There is no fused multiply-add.
 
 use crate::dsp::fft::Point;
+use crate::dsp::group::Stored;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// One or several channels' samples at one instant.
@@ -49,6 +50,12 @@ pub(crate) trait Lane:
             *samples = four.map(|sample| sample.get(channel));
         }
         channels
+    }
+
+    /// As `apart`, rounded to single precision; what is not finite then becomes 0.
+    #[inline(always)]
+    fn apart_as_floats(four: [Self; 4]) -> [[f32; 4]; 4] {
+        Self::apart(four).map(|samples| samples.map(f32::of))
     }
 
     /// Applies `f` to every channel.

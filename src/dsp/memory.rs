@@ -1,6 +1,7 @@
 //! The most memory that a recording takes while it is worked on, told from lengths and rates before any sample is read.
 
 use crate::dsp::apply::Lanes;
+use crate::dsp::filter::ABREAST;
 use crate::dsp::lane::{Lane, Quad};
 use crate::dsp::select::Selection;
 use crate::dsp::shape::shape;
@@ -8,6 +9,7 @@ use crate::dsp::step::{Needs, is_reference, needs};
 use crate::model::Failure;
 use crate::model::recipe::{SignalRecipe, Step};
 use crate::model::units::{Rate, Seconds};
+use std::collections::BTreeSet;
 
 /// Bytes of a sample while it is worked on, and of a pair of twiddles.
 const SAMPLE_BYTES: u64 = 8;
@@ -39,14 +41,21 @@ pub fn peak_bytes(
     let made = shape.samples - shape.gaps.iter().map(|gap| gap.end - gap.start).sum::<u64>();
     let result = shape.samples * recipe.output_channels().len() as u64 * 4 + made;
     let all = std::iter::once(lead).chain(others);
-    let working = all.map(|pieces| working(recipe, selection, pieces, lanes)).max().unwrap_or(0);
+    let rates: BTreeSet<Rate> = std::iter::once(lead).chain(others).map(|pieces| pieces.rate).collect();
+    let rates = rates.len() as u64;
+    let working = all.map(|pieces| working(recipe, selection, pieces, (lanes, rates))).max().unwrap_or(0);
     let total = raw_bytes.saturating_add(working).saturating_add(result);
     // Sixteenth: allocations are rounded up.
     Ok((total + total / 16).saturating_add(FIXED_BYTES))
 }
 
-/// Bytes of the channels in work and of what lies beside them.
-fn working(recipe: &SignalRecipe, selection: &Selection, pieces: &Pieces, lanes: Lanes) -> u64 {
+/// Bytes of the channels in work and of what lies beside them, where the channels are of so many rates.
+fn working(
+    recipe: &SignalRecipe,
+    selection: &Selection,
+    pieces: &Pieces,
+    (lanes, rates): (Lanes, u64),
+) -> u64 {
     let of = |(_, samples): &(Seconds, u64)| needs(&recipe.steps, *samples, pieces.rate);
     let stretches: Vec<Needs> = pieces.stretches.iter().map(of).collect();
     let sum = |of: fn(&Needs) -> u64| stretches.iter().map(of).sum::<u64>();
@@ -57,17 +66,20 @@ fn working(recipe: &SignalRecipe, selection: &Selection, pieces: &Pieces, lanes:
         beside += sum(|needs| needs.longest) + most(|needs| needs.longest);
     }
     let width = match lanes {
-        Lanes::Four => Quad::WIDTH as u64,
+        Lanes::Twelve | Lanes::Four => Quad::WIDTH as u64,
         Lanes::One => 1,
     };
-    let in_lanes = held(recipe, selection, width) * sum(|needs| needs.longest) + width * beside;
+    // Groups abreast are of one rate, and every other rate has a row at least.
+    let groups = (selection.montage.rows.len() as u64 + 1).saturating_sub(rates).div_ceil(width);
+    let abreast = if lanes == Lanes::Twelve { groups.min(ABREAST as u64) } else { 1 };
+    let in_lanes = held(recipe, selection, width, abreast) * sum(|needs| needs.longest) + width * beside;
     SAMPLE_BYTES * (in_lanes + sum(|needs| needs.single)) + TWIDDLE_BYTES * sum(|needs| needs.twiddles)
 }
 
 /// Channels that are held at once, lanes without one included.
-fn held(recipe: &SignalRecipe, selection: &Selection, width: u64) -> u64 {
+fn held(recipe: &SignalRecipe, selection: &Selection, width: u64, abreast: u64) -> u64 {
     if !recipe.steps.iter().any(is_reference) {
-        return width;
+        return width * abreast;
     }
     let groups = |rows: usize| (rows as u64).next_multiple_of(width);
     // The groups before a reference step, and the pairs that a bipolar one makes of them.
@@ -153,7 +165,7 @@ mod tests {
             ("gaps", brain_brr(), 250, vec![200, 300, 100]),
             ("gaps, up", vec![to(256, Fft)], 100, vec![300, 700, 100]),
         ];
-        for lanes in [Lanes::Four, Lanes::One] {
+        for lanes in [Lanes::Twelve, Lanes::Four, Lanes::One] {
             for (name, steps, rate, lengths) in &cases {
                 check(name, taken(steps, [*rate; 5], lengths, lanes), lanes);
             }

@@ -12,6 +12,7 @@
 )]
 
 mod apply;
+mod buffer;
 mod design;
 mod early;
 mod electrodes;

@@ -1,15 +1,16 @@
 //! Change of rate by whole factors: `scipy.signal.resample_poly`, each output sample a weighted sum of its neighbours.
 
-use crate::dsp::fourier::{Work, fit};
+use crate::dsp::buffer::Buffer;
+use crate::dsp::fourier::Work;
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::root;
-use crate::dsp::wide::wide;
+use crate::dsp::wide::{each, wide};
 use std::f64::consts::PI;
 
 /// Zero crossings of the low-pass on either side of its centre, in samples of the slower rate.
 const HALF_CROSSINGS: u64 = 10;
-/// Output samples that are computed at a time.
-const TOGETHER: usize = 4;
+/// Output samples that are computed at a time, all of one phase, which meet the same taps.
+const TOGETHER: usize = 8;
 /// Shape of the Kaiser window, `SciPy`'s default.
 const KAISER_BETA: f64 = 5.0;
 
@@ -35,56 +36,98 @@ impl Polyphase {
     }
 
     /// Brings the samples to ⌈n·up/down⌉; outside of the channel there are zeros.
-    pub(crate) fn run<L: Lane>(&self, samples: &mut Vec<L>, work: &mut Work<L>) {
+    pub(crate) fn run<L: Lane>(&self, samples: &mut Buffer<L>, work: &mut Work<L>) {
         let length = (samples.len() * self.up).div_ceil(self.down);
-        fit(&mut work.other, length);
+        work.other.fit(length);
         outputs(self, samples, &mut work.other);
         std::mem::swap(samples, &mut work.other);
     }
 
-    /// The input samples that one output sample sees, the last of which has the index `last`, and their taps.
-    #[inline(always)]
-    fn seen<'a, L: Lane>(&'a self, samples: &'a [L], (last, phase): (usize, usize)) -> (&'a [L], &'a [f64]) {
-        let taps = &self.phases[phase];
-        let first = (last + 1).saturating_sub(taps.len());
-        let skipped = taps.len() - (last + 1 - first);
-        let seen = &samples[first.min(samples.len())..(last + 1).min(samples.len())];
-        (seen, &taps[skipped..][..seen.len()])
+    /// The last input sample that an output sample sees, and its phase.
+    fn place(&self, output: usize) -> (usize, usize) {
+        let at = self.half_length + output * self.down;
+        (at / self.up, at % self.up)
+    }
+
+    /// The outputs from which on, and before which, all that is seen lies within the channel.
+    fn inner(&self, samples: usize, outputs: usize) -> [usize; 2] {
+        let longest = self.phases.iter().map(Vec::len).max().unwrap_or(0);
+        let first = (longest * self.up).saturating_sub(self.half_length).div_ceil(self.down);
+        let behind = (samples * self.up).saturating_sub(self.half_length).div_ceil(self.down);
+        [first, behind.min(outputs)]
     }
 }
 
 wide! {
+    /// Computes all outputs: those whose neighbours all lie within the channel some at a time, a whole cycle of phases apart.
     fn outputs<L: Lane>(plan: &Polyphase, samples: &[L], to: &mut [L]) {
-        let mut place = (plan.half_length / plan.up, plan.half_length % plan.up);
-        for to in to.chunks_mut(TOGETHER) {
-            let mut seen = [(&samples[..0], &plan.phases[0][..0]); TOGETHER];
-            for seen in &mut seen[..to.len()] {
-                *seen = plan.seen(samples, place);
-                let phase = place.1 + plan.down;
-                place = (place.0 + phase / plan.up, phase % plan.up);
+        let [first, behind] = plan.inner(samples.len(), to.len());
+        let many = TOGETHER * plan.up;
+        let (whole, rest) = (plan.down / plan.up, plan.down % plan.up);
+        let cycles = behind.saturating_sub(first) / many;
+        for cycle in 0..cycles {
+            let begin = first + cycle * many;
+            let (mut last, mut phase) = plan.place(begin);
+            for output in begin..begin + plan.up {
+                let taps = &plan.phases[phase];
+                let seen = &samples[last + 1 - taps.len()..];
+                let sums = sums(seen, plan.down, taps);
+                each!(TOGETHER, k, {
+                    to[output + k * plan.up] = sums[k];
+                });
+                // As `place`, without its divisions.
+                last += whole;
+                phase += rest;
+                if phase >= plan.up {
+                    (last, phase) = (last + 1, phase - plan.up);
+                }
             }
-            to.copy_from_slice(&sums(seen)[..to.len()]);
+        }
+        for output in (0..first.min(to.len())).chain(first + cycles * many..to.len()) {
+            to[output] = sum(samples, &plan.phases, plan.place(output));
         }
     }
 }
 
-/// Some weighted sums, each in the order of its samples. A sum waits for the one before it, so several go side by side.
+/// Weighted sums of samples that lie `apart` from one sum to the next, each in the order of its samples. A sum waits for the
+/// one before it, so several go side by side.
 #[inline(always)]
-fn sums<L: Lane>(seen: [(&[L], &[f64]); TOGETHER]) -> [L; TOGETHER] {
-    let common = seen[1..].iter().fold(seen[0].0.len(), |common, (samples, _)| common.min(samples.len()));
+fn sums<L: Lane>(samples: &[L], apart: usize, taps: &[f64]) -> [L; TOGETHER] {
+    let mut seen = [&samples[..0]; TOGETHER];
+    each!(TOGETHER, k, {
+        seen[k] = &samples[k * apart..][..taps.len()];
+    });
     let mut sums = [L::default(); TOGETHER];
-    let begun = seen.map(|(samples, taps)| (&samples[..common], &taps[..common]));
-    for i in 0..common {
-        for (sum, (samples, taps)) in sums.iter_mut().zip(begun) {
-            *sum = *sum + samples[i] * taps[i];
-        }
+    // Two taps a turn: so half of the addresses have to be computed.
+    let (pairs, single) = taps.as_chunks::<2>();
+    for (i, [one, two]) in pairs.iter().enumerate() {
+        let (one, two) = (L::splat(*one), L::splat(*two));
+        each!(TOGETHER, k, {
+            let [first, second] = seen[k].as_chunks::<2>().0[i];
+            sums[k] = sums[k] + first * one;
+            sums[k] = sums[k] + second * two;
+        });
     }
-    for (sum, (samples, taps)) in sums.iter_mut().zip(seen) {
-        for (sample, tap) in samples[common..].iter().zip(&taps[common..]) {
-            *sum = *sum + *sample * *tap;
-        }
+    if let [tap] = single {
+        each!(TOGETHER, k, {
+            sums[k] = sums[k] + seen[k][taps.len() - 1] * *tap;
+        });
     }
     sums
+}
+
+/// One weighted sum of the samples up to `last`, as far as there are any.
+#[inline(always)]
+fn sum<L: Lane>(samples: &[L], phases: &[Vec<f64>], (last, phase): (usize, usize)) -> L {
+    let taps = &phases[phase];
+    let first = (last + 1).saturating_sub(taps.len());
+    let skipped = taps.len() - (last + 1 - first);
+    let seen = &samples[first.min(samples.len())..(last + 1).min(samples.len())];
+    let mut sum = L::default();
+    for (sample, tap) in seen.iter().zip(&taps[skipped..]) {
+        sum = sum + *sample * *tap;
+    }
+    sum
 }
 
 /// `firwin(2·half + 1, 1/slowest, window=("kaiser", 5.0)) · gain`: the sum of its taps is `gain`.
@@ -122,10 +165,28 @@ mod tests {
         let tone = |n: usize, rate: f64| -> Vec<f64> {
             (0..n).map(|i| (std::f64::consts::TAU * 4.0 * i as f64 / rate).cos()).collect()
         };
-        let (mut found, expected) = (tone(1000, 250.0), tone(1024, 256.0));
+        let (mut found, expected) = (Buffer::from(tone(1000, 250.0)), tone(1024, 256.0));
         Polyphase::new(128, 125).run(&mut found, &mut Work::default());
         assert_eq!(found.len(), 1024);
         assert!(found[100..900].iter().zip(&expected[100..900]).all(|(a, b)| (a - b).abs() < 1e-3));
+    }
+
+    #[test]
+    fn outputs_some_at_a_time_equal_each_by_itself() {
+        for (up, down) in [(128, 125), (16, 25), (1, 2), (1, 4), (2, 1), (125, 128), (64, 1)] {
+            let plan = Polyphase::new(up, down);
+            for length in [2_usize, 21, 100, 1000, 4003] {
+                let wave: Vec<f64> =
+                    (0..length).map(|i| f64::from((i * 7919 % 613) as u32) - 300.5).collect();
+                let mut found = Buffer::from(wave.clone());
+                plan.run(&mut found, &mut Work::default());
+                assert_eq!(found.len(), (length * up as usize).div_ceil(down as usize));
+                for (output, found) in found.iter().enumerate() {
+                    let expected = sum(&wave, &plan.phases, plan.place(output));
+                    assert_eq!(found.to_bits(), expected.to_bits(), "{up}/{down}, {length}: {output}");
+                }
+            }
+        }
     }
 
     #[test]

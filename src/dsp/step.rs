@@ -1,5 +1,6 @@
 //! One step of a recipe: whether it can run on a channel, what length and rate it leaves, and running it.
 
+use crate::dsp::buffer::Buffer;
 use crate::dsp::design::{Band, Section, butterworth, notch};
 use crate::dsp::filter::{causal, filter, pad_length};
 use crate::dsp::fourier::{Fourier, Work};
@@ -169,7 +170,7 @@ pub(crate) fn is_reference(step: &Step) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) struct Track<L> {
     /// The samples.
-    pub(crate) samples: Vec<L>,
+    pub(crate) samples: Buffer<L>,
     /// Their rate.
     pub(crate) rate: Rate,
     /// µV = x · divisor + centre, up to clipping.
@@ -184,7 +185,7 @@ pub(crate) struct Track<L> {
 
 impl<L: Lane> Track<L> {
     /// Returns a track in µV.
-    pub(crate) fn new(samples: Vec<L>, rate: Rate) -> Self {
+    pub(crate) fn new(samples: Buffer<L>, rate: Rate) -> Self {
         let scale = Scale { centre: L::default(), divisor: L::splat(1.0) };
         Self { samples, rate, scale, stretches: Vec::new(), moments: None, pending: None }
     }
@@ -198,17 +199,41 @@ impl<L: Lane> Track<L> {
         })
     }
 
-    fn apart_mut(&mut self) -> impl Iterator<Item = &mut [L]> {
-        self.lengths().into_iter().scan(&mut self.samples[..], |rest, length| {
-            let (stretch, behind) = std::mem::take(rest).split_at_mut(length);
-            *rest = behind;
-            Some(stretch)
-        })
+    /// True where both can be filtered together.
+    fn is_like(&self, other: &Self) -> bool {
+        self.rate == other.rate
+            && self.samples.len() == other.samples.len()
+            && self.stretches == other.stretches
     }
 
     fn lengths(&self) -> Vec<usize> {
         if self.stretches.is_empty() { vec![self.samples.len()] } else { self.stretches.clone() }
     }
+}
+
+/// Runs the filters that the steps begin with, causal ones that follow each other together; returns how many there were.
+fn filtered<L: Lane>(steps: &[Step], tracks: &mut [&mut Track<L>]) -> usize {
+    let mut done = 0;
+    for alike in tracks.chunk_by_mut(|a, b| a.is_like(b)) {
+        let rate = alike[0].rate;
+        let causal_filters: Vec<_> = steps.iter().map_while(|step| causal_filter(step, rate)).collect();
+        let zero_phase = sections(&steps[0], rate).filter(|_| causal_filters.is_empty());
+        done = causal_filters.len().max(zero_phase.iter().count());
+        let mut begin = 0;
+        for length in alike[0].lengths() {
+            let mut stretches: Vec<&mut [L]> =
+                alike.iter_mut().map(|track| &mut track.samples[begin..begin + length]).collect();
+            match &zero_phase {
+                Some((sections, phase)) => filter(sections, *phase, &mut stretches),
+                None => causal(&causal_filters, &mut stretches),
+            }
+            begin += length;
+        }
+        for track in alike {
+            track.moments = None;
+        }
+    }
+    done
 }
 
 /// Runs steps and keeps what was prepared for a length, so that the next channels need not prepare it again.
@@ -221,23 +246,34 @@ pub(crate) struct Runner<L> {
 
 impl<L: Lane> Runner<L> {
     /// Runs the first of the steps (a reference step changes nothing here) and those behind it that need no pass over
-    /// the samples of their own; returns how many these were.
+    /// the samples of their own, on all tracks; returns how many steps these were.
     ///
     /// Filters and resampling run over each stretch by itself: never over a gap, and over no sample that was not
     /// recorded. Statistics are those of all stretches together.
-    pub(crate) fn run(&mut self, steps: &[Step], track: &mut Track<L>) -> Result<usize, Failure> {
+    pub(crate) fn run(&mut self, steps: &[Step], tracks: &mut [&mut Track<L>]) -> Result<usize, Failure> {
+        for track in &mut *tracks {
+            track.settle();
+        }
+        let filters = match steps.first() {
+            Some(
+                Step::Bandpass { .. } | Step::Highpass { .. } | Step::Lowpass { .. } | Step::Notch { .. },
+            ) => filtered(steps, tracks),
+            _ => 0,
+        };
+        if filters > 0 {
+            return Ok(filters);
+        }
+        let mut done = 0;
+        for track in tracks {
+            done = self.run_alone(steps, track)?;
+        }
+        Ok(done)
+    }
+
+    /// Runs a step that is no filter.
+    fn run_alone(&mut self, steps: &[Step], track: &mut Track<L>) -> Result<usize, Failure> {
         let Some(step) = steps.first() else { return Ok(0) };
-        track.settle();
         let moments = track.moments.take();
-        let filters: Vec<_> = steps.iter().map_while(|step| causal_filter(step, track.rate)).collect();
-        if !filters.is_empty() {
-            track.apart_mut().for_each(|samples| causal(&filters, samples));
-            return Ok(filters.len());
-        }
-        if let Some((sections, phase)) = sections(step, track.rate) {
-            track.apart_mut().for_each(|samples| filter(&sections, phase, samples));
-            return Ok(1);
-        }
         let (limit, together) = match steps.get(1) {
             Some(Step::Clip { limit }) => (*limit, 2),
             _ => (f64::INFINITY, 1),
@@ -271,12 +307,12 @@ impl<L: Lane> Runner<L> {
             let lengths: Vec<u64> = track.apart().map(length).collect::<Result<_, _>>()?;
             let mut joined = Vec::with_capacity(lengths.iter().sum::<u64>() as usize);
             for stretch in track.apart() {
-                let mut alone = stretch.to_vec();
+                let mut alone = stretch.to_vec().into();
                 self.convert(&mut alone, rates, method)?;
-                joined.append(&mut alone);
+                joined.extend_from_slice(&alone);
             }
             track.stretches = lengths.into_iter().map(|length| length as usize).collect();
-            track.samples = joined;
+            track.samples = joined.into();
         }
         track.rate = rate;
         Ok(())
@@ -285,7 +321,7 @@ impl<L: Lane> Runner<L> {
     /// Changes the rate of one stretch from the first to the second.
     fn convert(
         &mut self,
-        samples: &mut Vec<L>,
+        samples: &mut Buffer<L>,
         rates: [Rate; 2],
         method: ResampleMethod,
     ) -> Result<(), Failure> {

@@ -5,10 +5,10 @@
 //! least 2p − 1 points (L. Bluestein, 1970): `X[k] = w[k] · Σ_j (x[j] w[j]) · conj w[k − j]`.
 
 use super::radix::{LARGEST_RADIX, Mixed};
-use super::{Complex, Point, factors};
+use super::{BATCH, Complex, Point, factors};
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::{Roots, root};
-use crate::dsp::wide::wide;
+use crate::dsp::wide::{each, wide};
 
 #[derive(Debug)]
 pub(super) struct Prime {
@@ -152,6 +152,15 @@ fn smooth_length(least: usize) -> usize {
 
 wide! {
     fn reorder<P: Point>(take: &[u32], from: &[P], apart: usize, to: &mut [P], batch: usize) {
+        if batch == BATCH {
+            for (to, at) in to.as_chunks_mut::<BATCH>().0.iter_mut().zip(take) {
+                // A count that is known becomes four moves, not a call.
+                each!(BATCH, i, {
+                    to[i] = from[*at as usize * apart..][..BATCH][i];
+                });
+            }
+            return;
+        }
         for (to, at) in to.chunks_exact_mut(batch).zip(take) {
             let points = &from[*at as usize * apart..][..batch];
             to.iter_mut().zip(points).for_each(|(to, point)| *to = *point);
@@ -183,10 +192,19 @@ wide! {
         for ((sum, begin), bin) in sum.iter_mut().zip(begin).zip(&*points) {
             *sum = begin.add(*bin);
         }
-        for (points, w) in points.chunks_exact_mut(batch).zip(spectrum) {
-            let w = P::turn(*w);
-            for point in points {
-                *point = point.times(w).exchanged();
+        if batch == BATCH {
+            for (points, w) in points.as_chunks_mut::<BATCH>().0.iter_mut().zip(spectrum) {
+                let w = P::turn(*w);
+                each!(BATCH, i, {
+                    points[i] = points[i].times(w).exchanged();
+                });
+            }
+        } else {
+            for (points, w) in points.chunks_exact_mut(batch).zip(spectrum) {
+                let w = P::turn(*w);
+                for point in points {
+                    *point = point.times(w).exchanged();
+                }
             }
         }
         for (point, begin) in points.iter_mut().zip(begin) {
@@ -197,6 +215,15 @@ wide! {
 
 wide! {
     fn restore<P: Point>(put: &[u32], from: &[P], to: &mut [P], batch: usize) {
+        if batch == BATCH {
+            for (points, at) in from.as_chunks::<BATCH>().0.iter().zip(put) {
+                let to = &mut to[*at as usize * BATCH..][..BATCH];
+                each!(BATCH, i, {
+                    to[i] = points[i].exchanged();
+                });
+            }
+            return;
+        }
         for (points, at) in from.chunks_exact(batch).zip(put) {
             let to = &mut to[*at as usize * batch..][..batch];
             to.iter_mut().zip(points).for_each(|(to, point)| *to = point.exchanged());

@@ -9,25 +9,7 @@ use super::prime::Prime;
 use super::{Buffers, Complex, Point};
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::root;
-use crate::dsp::wide::wide;
-
-/// Runs a block for 0..N, N up to 5, written out: what is indexed stays in registers, which a loop would not promise.
-macro_rules! each {
-    ($count:ident, $index:ident, $body:block) => {
-        each!(@ $count, $index, $body, 0 1 2 3 4)
-    };
-    (@ $count:ident, $index:ident, $body:block, $($number:literal)*) => {
-        $(
-            if $number < $count {
-                #[allow(clippy::erasing_op, clippy::identity_op, reason = "the index is a literal")]
-                {
-                    let $index = $number;
-                    $body
-                }
-            }
-        )*
-    };
-}
+use crate::dsp::wide::{each, wide};
 
 /// Larger primes cost less as a convolution.
 pub(crate) const LARGEST_RADIX: usize = 61;
@@ -204,27 +186,29 @@ impl Pass {
         to: &mut [P],
         stride: usize,
     ) {
-        let apart = from.len() / self.radix;
-        let inner: [[P::Turn; RB]; RA] =
-            std::array::from_fn(|k| std::array::from_fn(|j| P::turn(self.inner[k * RB + j])));
+        let mut inner = [[P::turn([1.0, 0.0]); RB]; RA];
+        each!(RA, k, {
+            each!(RB, j, {
+                inner[k][j] = P::turn(self.inner[k * RB + j]);
+            });
+        });
+        let mut turns = [[P::turn([1.0, 0.0]); RA]; RB];
         let blocks = to.chunks_exact_mut(stride * self.radix).zip(self.twiddles.chunks_exact(self.radix - 1));
         for (p, (block, twiddles)) in blocks.enumerate() {
-            let from = &from[stride * p..];
+            let place = Place { from, apart: from.len() / self.radix, begin: stride * p, block, stride };
             // The twiddles of the first block are 1.
-            let turn = |k: usize| P::turn(twiddles[k.max(1) - 1]);
-            let turns: [[P::Turn; RA]; RB] =
-                std::array::from_fn(|b| std::array::from_fn(|a| turn(RA * b + a)));
-            for q in 0..stride {
-                let bins = transformed::<P, A, B, RA, RB>(|j| from[apart * j + q], &inner);
-                each!(RB, b, {
-                    each!(RA, a, {
-                        let bin = bins[b][a];
-                        let is_turned = p > 0 && a + b > 0;
-                        block[stride * (RA * b + a) + q] =
-                            if is_turned { bin.times(turns[b][a]) } else { bin };
-                    });
-                });
+            if p == 0 {
+                place.transform::<A, B, RA, RB, false>(&inner, &turns);
+                continue;
             }
+            each!(RB, b, {
+                each!(RA, a, {
+                    if a + b > 0 {
+                        turns[b][a] = P::turn(twiddles[RA * b + a - 1]);
+                    }
+                });
+            });
+            place.transform::<A, B, RA, RB, true>(&inner, &turns);
         }
     }
 
@@ -299,27 +283,56 @@ fn put<P: Point>(
     block[q + stride * mirror] = mirrored.times(P::turn(twiddles[mirror - 1]));
 }
 
-/// Transforms A·B points in two steps; bin a + A·b comes out at `[b][a]`.
-#[inline(always)]
-fn transformed<P: Point, A: Butterfly<RA>, B: Butterfly<RB>, const RA: usize, const RB: usize>(
-    point: impl Fn(usize) -> P,
-    inner: &[[P::Turn; RB]; RA],
-) -> [[P; RA]; RB] {
-    let mut grid = [[P::default(); RB]; RA];
-    each!(RB, j, {
-        let bins = A::of(std::array::from_fn(|a| point(RB * a + j)));
-        each!(RA, k, {
-            grid[k][j] = if j * k == 0 { bins[k] } else { bins[k].times(inner[k][j]) };
-        });
-    });
-    let mut bins = [[P::default(); RA]; RB];
-    each!(RA, k, {
-        let row = B::of(grid[k]);
-        each!(RB, b, {
-            bins[b][k] = row[b];
-        });
-    });
-    bins
+/// Where the points of some butterflies come from, and where their bins go.
+struct Place<'a, P> {
+    from: &'a [P],
+    /// From one point of a butterfly to the next.
+    apart: usize,
+    /// The first point of the first butterfly.
+    begin: usize,
+    block: &'a mut [P],
+    /// Butterflies side by side, which is also how far their bins lie from each other.
+    stride: usize,
+}
+
+impl<P: Point> Place<'_, P> {
+    /// Transforms A·B points in two steps; bin a + A·b is turned by `turns[b][a]`.
+    #[inline(always)]
+    fn transform<A: Butterfly<RA>, B: Butterfly<RB>, const RA: usize, const RB: usize, const TURNED: bool>(
+        self,
+        inner: &[[P::Turn; RB]; RA],
+        turns: &[[P::Turn; RA]; RB],
+    ) {
+        let Self { from, apart, begin, block, stride } = self;
+        assert!(begin + stride <= apart && from.len() >= apart * RA * RB && block.len() == stride * RA * RB);
+        for q in 0..stride {
+            let mut grid = [[P::default(); RB]; RA];
+            each!(RB, j, {
+                let mut points = [P::default(); RA];
+                each!(RA, a, {
+                    #[expect(unsafe_code, reason = "a check for each point costs as much as its arithmetic")]
+                    // SAFETY: begin + q is less than `apart`, of which there are A·B in `from`; both asserted above.
+                    let point = unsafe { *from.get_unchecked(apart * (RB * a + j) + begin + q) };
+                    points[a] = point;
+                });
+                let bins = A::of(points);
+                each!(RA, k, {
+                    grid[k][j] = if j * k == 0 { bins[k] } else { bins[k].times(inner[k][j]) };
+                });
+            });
+            each!(RA, a, {
+                let bins = B::of(grid[a]);
+                each!(RB, b, {
+                    let bin = if TURNED && a + b > 0 { bins[b].times(turns[b][a]) } else { bins[b] };
+                    #[expect(unsafe_code, reason = "as above")]
+                    // SAFETY: q is less than `stride`, of which there are A·B in `block`.
+                    unsafe {
+                        *block.get_unchecked_mut(stride * (RA * b + a) + q) = bin;
+                    }
+                });
+            });
+        }
+    }
 }
 
 /// A transform of few points. (A type, not a function value: a call through one would stay narrow.)

@@ -83,6 +83,17 @@ fn transposed([a, b, c, d]: [Register; 4]) -> [Register; 4] {
     }
 }
 
+/// Rounds to single precision; what is not finite then becomes 0.
+#[inline(always)]
+fn finite(register: Register) -> avx::__m128 {
+    // SAFETY: as for the operators.
+    unsafe {
+        let floats = avx::_mm256_cvtpd_ps(register.0);
+        let magnitude = avx::_mm_andnot_ps(avx::_mm_set1_ps(-0.0), floats);
+        avx::_mm_and_ps(floats, avx::_mm_cmplt_ps(magnitude, avx::_mm_set1_ps(f32::INFINITY)))
+    }
+}
+
 impl Lane for Register {
     type Wide = Self;
     type Widest = [Self; 2];
@@ -121,6 +132,30 @@ impl Lane for Register {
     #[inline(always)]
     fn apart(four: [Self; 4]) -> [[f64; 4]; 4] {
         transposed(four).map(|samples| samples.quad().0)
+    }
+
+    #[inline(always)]
+    fn apart_as_floats([a, b, c, d]: [Self; 4]) -> [[f32; 4]; 4] {
+        // SAFETY: as for the operators; four floats are one register of 128 bits.
+        unsafe {
+            let [ab, cd] = [(a, b), (c, d)].map(|(low, high)| {
+                (
+                    avx::_mm_unpacklo_ps(finite(low), finite(high)),
+                    avx::_mm_unpackhi_ps(finite(low), finite(high)),
+                )
+            });
+            [
+                avx::_mm_movelh_ps(ab.0, cd.0),
+                avx::_mm_movehl_ps(cd.0, ab.0),
+                avx::_mm_movelh_ps(ab.1, cd.1),
+                avx::_mm_movehl_ps(cd.1, ab.1),
+            ]
+            .map(|floats| {
+                let mut apart = [0.0; 4];
+                avx::_mm_storeu_ps(apart.as_mut_ptr(), floats);
+                apart
+            })
+        }
     }
 
     #[inline(always)]

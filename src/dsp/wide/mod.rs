@@ -1,10 +1,12 @@
-//! Wide: the kernels compiled a second time for processors with AVX2, chosen when they run.
+//! Wide: the kernels compiled again for processors with AVX2 and with AVX-512, chosen when they run.
 //!
-//! The clone does the same operations on the same numbers in the same order, only four lanes an instruction: there is no fused
-//! multiply-add in AVX2, so the bytes are the same with and without. In it four lanes are one vector register
-//! (`avx2`), which the compiler cannot take apart again. Transforms have a third clone for AVX-512 (`avx512`), where a complex
-//! number of four lanes is one register. Beside the allocator of the program (`src/allocator.rs`) this is the only place with `unsafe`
-//! code.
+//! The clones do the same operations on the same numbers in the same order, only four lanes an instruction, and never a multiplication
+//! and an addition as one: so the bytes are the same with and without. In them four lanes are one vector register
+//! (`avx2`), which the compiler cannot take apart again. With AVX-512 there are twice as many of these registers, and in
+//! transforms a complex number of four lanes is one register (`avx512`).
+//!
+//! `unsafe` code stands here, in the innermost loop of the transforms (`fft/radix`), and outside of `dsp` in the allocator of the program
+//! and in `store/sha256`.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -18,29 +20,39 @@ pub(crate) use {avx2::Register, avx512::Register as WideRegister};
 ///
 /// What it calls must be `#[inline(always)]`, or that part stays as narrow as before.
 macro_rules! wide {
-    // A kernel over lanes: its arguments mean the same whether four lanes are an array or a register.
-    ($(#[$meta:meta])* $vis:vis fn $name:ident<$lane:ident: Lane>($($arg:ident: $type:ty),* $(,)?) $body:block) => {
+    // A kernel over lanes, behind a semicolon another type: its arguments mean the same whether four lanes are an array or a register.
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$lane:ident: Lane $(, const $constant:ident: $kind:ty)* $(; $generic:ident: $bound:path)?>($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
-        $vis fn $name<$lane: Lane>($($arg: $type),*) {
+        $vis fn $name<$lane: Lane $(, const $constant: $kind)* $(, $generic: $bound)?>($($arg: $type),*) {
             #[inline(always)]
-            fn plain<$lane: Lane>($($arg: $type),*) $body
+            fn plain<$lane: Lane $(, const $constant: $kind)* $(, $generic: $bound)?>($($arg: $type),*) $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2")]
-                fn wide<$lane: Lane>($($arg: $type),*) {
+                fn wide<$lane: Lane $(, const $constant: $kind)* $(, $generic: $bound)?>($($arg: $type),*) {
                     #[expect(unsafe_code, reason = "lanes are passed on as what they are made of")]
                     // SAFETY: only `$lane` changes, for a type of its size and alignment that takes any bits.
-                    plain::<<$lane as $crate::dsp::lane::Lane>::Wide>($(unsafe { $crate::dsp::wide::same($arg) }),*);
+                    plain::<<$lane as $crate::dsp::lane::Lane>::Wide $(, $constant)* $(, $generic)?>($(unsafe { $crate::dsp::wide::same($arg) }),*);
                 }
 
-                if $crate::dsp::wide::width() != $crate::dsp::wide::Width::Baseline {
-                    #[expect(unsafe_code, reason = "a function for AVX2 is called where it was detected")]
-                    // SAFETY: the processor has AVX2, which is all that `wide` asks for.
-                    return unsafe { wide($($arg),*) };
+                // The same registers, but twice as many of them.
+                #[target_feature(enable = "avx512f,avx512vl")]
+                fn widest<$lane: Lane $(, const $constant: $kind)* $(, $generic: $bound)?>($($arg: $type),*) {
+                    #[expect(unsafe_code, reason = "lanes are passed on as what they are made of")]
+                    // SAFETY: as above.
+                    plain::<<$lane as $crate::dsp::lane::Lane>::Wide $(, $constant)* $(, $generic)?>($(unsafe { $crate::dsp::wide::same($arg) }),*);
+                }
+
+                #[expect(unsafe_code, reason = "a function for AVX is called where that was detected")]
+                // SAFETY: the processor has AVX-512, or AVX2, which is all that the functions ask for.
+                match $crate::dsp::wide::width() {
+                    $crate::dsp::wide::Width::Avx512 => return unsafe { widest::<$lane $(, $constant)* $(, $generic)?>($($arg),*) },
+                    $crate::dsp::wide::Width::Avx2 => return unsafe { wide::<$lane $(, $constant)* $(, $generic)?>($($arg),*) },
+                    $crate::dsp::wide::Width::Baseline => {}
                 }
             }
-            plain($($arg),*);
+            plain::<$lane $(, $constant)* $(, $generic)?>($($arg),*);
         }
     };
     // A kernel over the points of transforms: as above, and a third time for AVX-512.
@@ -104,6 +116,26 @@ macro_rules! wide {
 
 pub(crate) use wide;
 
+/// Runs a block for 0..N, N up to 8, written out: what is indexed stays in registers, which a loop would not promise.
+macro_rules! each {
+    ($count:ident, $index:ident, $body:block) => {
+        each!(@ $count, $index, $body, 0 1 2 3 4 5 6 7)
+    };
+    (@ $count:ident, $index:ident, $body:block, $($number:literal)*) => {
+        $(
+            if $number < $count {
+                #[allow(clippy::erasing_op, clippy::identity_op, reason = "the index is a literal")]
+                {
+                    let $index = $number;
+                    $body
+                }
+            }
+        )*
+    };
+}
+
+pub(crate) use each;
+
 /// What the processor can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "elsewhere there is the baseline alone"))]
@@ -124,7 +156,7 @@ pub(crate) fn width() -> Width {
         return width;
     }
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx512f") {
+    if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {
         return Width::Avx512;
     } else if std::arch::is_x86_feature_detected!("avx2") {
         return Width::Avx2;

@@ -276,7 +276,7 @@ fn applied(
     report: &mut Inspection,
 ) -> Result<Signal, Failure> {
     if options.samples {
-        let signal = dsp::apply_in_double(dsp::Lanes::Four, recipe, selection, recording)?;
+        let signal = dsp::apply_in_double(dsp::Lanes::Twelve, recipe, selection, recording)?;
         report.processed = Processed::of(&signal);
     }
     dsp::apply(recipe, selection, recording)
