@@ -5,7 +5,6 @@
 
 use crate::dsp::buffer::Buffer;
 use crate::dsp::early::Early;
-use crate::dsp::filter::ABREAST;
 use crate::dsp::group::{Group, Output, Stored, average, groups, pairwise};
 use crate::dsp::lane::{Lane, Quad};
 use crate::dsp::montage::Row;
@@ -13,20 +12,20 @@ use crate::dsp::quality::{quality, saturation_note};
 use crate::dsp::select::Selection;
 use crate::dsp::settle::{Mix, settle};
 use crate::dsp::shape::{Shape, shape};
-use crate::dsp::step::{Runner, Track, is_reference, needs, shape_after};
+use crate::dsp::step::{Runner, Track, groups_abreast, is_reference, needs, shape_after};
 use crate::model::recipe::{SignalRecipe, Step};
 use crate::model::recording::{Recording, Signal, Stretch};
 use crate::model::units::Rate;
 use crate::model::{Failure, FailureClass};
 
 /// How many channels are worked on at once. The result is the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lanes {
-    /// Four side by side, up to three such groups abreast: fastest.
+    /// Four side by side, up to three such groups abreast where the recipe gains by it: fastest.
     Twelve,
     /// Four side by side.
     Four,
-    /// One after the other: a quarter of the memory.
+    /// One after the other: a quarter of the memory of four.
     One,
 }
 
@@ -48,7 +47,7 @@ pub fn apply_in(
     recording: &Recording,
 ) -> Result<Signal, Failure> {
     match lanes {
-        Lanes::Twelve => apply_wide::<Quad, f32>(ABREAST, recipe, selection, recording),
+        Lanes::Twelve => apply_wide::<Quad, f32>(groups_abreast(&recipe.steps), recipe, selection, recording),
         Lanes::Four => apply_wide::<Quad, f32>(1, recipe, selection, recording),
         Lanes::One => apply_wide::<f64, f32>(1, recipe, selection, recording),
     }
@@ -62,7 +61,7 @@ pub fn apply_in_double(
     recording: &Recording,
 ) -> Result<Signal<f64>, Failure> {
     match lanes {
-        Lanes::Twelve => apply_wide::<Quad, f64>(ABREAST, recipe, selection, recording),
+        Lanes::Twelve => apply_wide::<Quad, f64>(groups_abreast(&recipe.steps), recipe, selection, recording),
         Lanes::Four => apply_wide::<Quad, f64>(1, recipe, selection, recording),
         Lanes::One => apply_wide::<f64, f64>(1, recipe, selection, recording),
     }

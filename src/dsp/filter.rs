@@ -2,7 +2,7 @@
 //!
 //! Transposed direct form II in double, in `SciPy`'s order of operations, in place. A section waits for its own last result, so
 //! some groups of channels go abreast, and causal filters that follow each other share one pass. Products with 1, or with a
-//! coefficient that was met already, are left out: they change no bit.
+//! coefficient that was met already, are left out: they change no bit, but for the sign of a zero.
 
 use crate::dsp::design::Section;
 use crate::dsp::lane::Lane;

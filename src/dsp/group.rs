@@ -161,7 +161,7 @@ impl<T: Stored> Output<T> {
         let width = self.data.ncols();
         let Some(data) = self.data.as_slice_mut() else { return };
         let norm = group.track.outstanding();
-        let mut rows: Vec<Option<&mut [T]>> = data.chunks_mut(width).map(Some).collect();
+        let mut rows: Vec<Option<&mut [T]>> = data.chunks_mut(width.max(1)).map(Some).collect();
         let mut rows: Vec<&mut [T]> =
             group.members.iter().filter_map(|member| rows[member.row].take()).collect();
         for (stretch, start) in group.track.apart().zip(&self.starts) {

@@ -1,11 +1,10 @@
 //! The most memory that a recording takes while it is worked on, told from lengths and rates before any sample is read.
 
 use crate::dsp::apply::Lanes;
-use crate::dsp::filter::ABREAST;
 use crate::dsp::lane::{Lane, Quad};
 use crate::dsp::select::Selection;
 use crate::dsp::shape::shape;
-use crate::dsp::step::{Needs, is_reference, needs};
+use crate::dsp::step::{Needs, groups_abreast, is_reference, needs};
 use crate::model::Failure;
 use crate::model::recipe::{SignalRecipe, Step};
 use crate::model::units::{Rate, Seconds};
@@ -71,7 +70,7 @@ fn working(
     };
     // Groups abreast are of one rate, and every other rate has a row at least.
     let groups = (selection.montage.rows.len() as u64 + 1).saturating_sub(rates).div_ceil(width);
-    let abreast = if lanes == Lanes::Twelve { groups.min(ABREAST as u64) } else { 1 };
+    let abreast = if lanes == Lanes::Twelve { groups.min(groups_abreast(&recipe.steps) as u64) } else { 1 };
     let in_lanes = held(recipe, selection, width, abreast) * sum(|needs| needs.longest) + width * beside;
     SAMPLE_BYTES * (in_lanes + sum(|needs| needs.single)) + TWIDDLE_BYTES * sum(|needs| needs.twiddles)
 }

@@ -2,7 +2,7 @@
 
 use crate::dsp::buffer::Buffer;
 use crate::dsp::design::{Band, Section, butterworth, notch};
-use crate::dsp::filter::{causal, filter, pad_length};
+use crate::dsp::filter::{ABREAST, causal, filter, pad_length};
 use crate::dsp::fourier::{Fourier, Work};
 use crate::dsp::lane::Lane;
 use crate::dsp::resample::Polyphase;
@@ -159,6 +159,21 @@ fn causal_filter(step: &Step, rate: Rate) -> Option<(Vec<Section>, Init)> {
 /// True for steps that filter.
 pub(crate) fn is_filter(step: &Step) -> bool {
     upper_edge(step).is_some()
+}
+
+/// How many groups of channels a recipe works on abreast, at most `ABREAST`.
+///
+/// Causal filters in a row are one cascade of several sections, which leaves the processor little to wait for; filters with zero
+/// phase go through the channels one by one, twice each, and gain by three groups what their memory is worth.
+pub(crate) fn groups_abreast(steps: &[Step]) -> usize {
+    let is_zero_phase = |step: &Step| match step {
+        Step::Bandpass { phase, .. }
+        | Step::Highpass { phase, .. }
+        | Step::Lowpass { phase, .. }
+        | Step::Notch { phase, .. } => *phase == Phase::Zero,
+        _ => false,
+    };
+    if steps.iter().any(is_zero_phase) { ABREAST } else { 1 }
 }
 
 /// True for steps that need all channels at once.

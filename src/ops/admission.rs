@@ -14,6 +14,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 #[derive(Debug)]
 pub struct Gate {
     budget: u64,
+    workers: u64,
     used: Mutex<u64>,
     freed: Condvar,
 }
@@ -26,10 +27,10 @@ pub struct Permit<'a> {
 }
 
 impl Gate {
-    /// Returns a gate for so many bytes.
+    /// Returns a gate for so many bytes, which so many workers share.
     #[must_use]
-    pub fn new(budget: u64) -> Self {
-        Self { budget, used: Mutex::new(0), freed: Condvar::new() }
+    pub fn new(budget: u64, workers: usize) -> Self {
+        Self { budget, workers: workers.max(1) as u64, used: Mutex::new(0), freed: Condvar::new() }
     }
 
     /// Says how a recording has to be worked on to fit, and the bytes that this takes, given what it needs each way; class
@@ -37,9 +38,8 @@ impl Gate {
     pub fn judge(&self, need: impl Fn(Lanes) -> Result<u64, Failure>) -> Result<(Lanes, u64), Failure> {
         let mut frugal = 0;
         // Twelve channels are a little faster than four: not worth it where other workers would have to wait for the memory.
-        for (lanes, most) in
-            [(Lanes::Twelve, self.budget / 4), (Lanes::Four, self.budget), (Lanes::One, self.budget)]
-        {
+        let share = self.budget / self.workers;
+        for (lanes, most) in [(Lanes::Twelve, share), (Lanes::Four, self.budget), (Lanes::One, self.budget)] {
             frugal = need(lanes)?;
             if frugal <= most {
                 return Ok((lanes, frugal));
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_waits_for_what_is_there() {
-        let gate = Gate::new(100);
+        let gate = Gate::new(100, 2);
         let (first, second) = (gate.admit(40), gate.admit(60));
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_permit_grows_by_what_is_free_and_gives_all_of_it_back() {
-        let gate = Gate::new(100);
+        let gate = Gate::new(100, 2);
         let (mut first, second) = (gate.admit(40), gate.admit(30));
         assert!(!first.grow(71) && first.bytes() == 40);
         assert!(first.grow(70) && *gate.used.lock().unwrap() == 100);
@@ -163,7 +163,7 @@ mod tests {
             (79, Some((Lanes::One, 30))),
             (29, None),
         ] {
-            let found = Gate::new(budget).judge(need);
+            let found = Gate::new(budget, 4).judge(need);
             assert_eq!(found.as_ref().ok(), expected.as_ref(), "{budget}");
             assert!(found.is_ok() || found.is_err_and(|failure| failure.class == FailureClass::TooLong));
         }

@@ -185,8 +185,12 @@ impl Bench<'_> {
     pub(super) fn read(&self, recording: &SourceRecording, id: &RecordingId) -> Result<Cut<'_>, Failure> {
         let recipe = &self.settings.recipe.signal;
         let mut cut = self.read_once(recording, None)?.cut(recipe, id)?;
-        if cut.peak_bytes(recipe, cut.raw.lanes)? <= cut.raw.permit.bytes() {
-            return Ok(cut);
+        let no_wider = [cut.raw.lanes, cut.raw.lanes.max(dsp::Lanes::Four)];
+        for lanes in no_wider {
+            if cut.peak_bytes(recipe, lanes)? <= cut.raw.permit.bytes() {
+                cut.raw.lanes = lanes;
+                return Ok(cut);
+            }
         }
         // Gaps take room where they are filled, and parts lie beside the whole: the header knew of neither.
         let (lanes, bytes) = self.gate.judge(|lanes| cut.peak_bytes(recipe, lanes))?;

@@ -91,7 +91,7 @@ fn apply(c: &mut Criterion) {
     group.finish();
 }
 
-/// Every step by itself, on lanes of four channels; `none` is loading and writing alone, which all of them contain.
+/// Every step by itself, on groups of four channels abreast; `none` is loading and writing alone, which all of them contain.
 fn steps(c: &mut Criterion) {
     let (zero, causal) = (Phase::Zero, Phase::Causal(Init::Zero));
     let hertz = |rate| Rate::new(rate, 1).unwrap();

@@ -16,7 +16,8 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use {avx2::Register, avx512::Register as WideRegister};
 
-/// Defines a function twice, for every processor and for those with AVX2; whoever calls it gets the one that fits.
+/// Defines a function for every processor, again for those with AVX2 and, where lanes or points are in it, for those with AVX-512;
+/// whoever calls it gets the one that fits.
 ///
 /// What it calls must be `#[inline(always)]`, or that part stays as narrow as before.
 macro_rules! wide {
@@ -119,6 +120,7 @@ pub(crate) use wide;
 /// Runs a block for 0..N, N up to 8, written out: what is indexed stays in registers, which a loop would not promise.
 macro_rules! each {
     ($count:ident, $index:ident, $body:block) => {
+        const { assert!($count <= 8, "only so many are written out") };
         each!(@ $count, $index, $body, 0 1 2 3 4 5 6 7)
     };
     (@ $count:ident, $index:ident, $body:block, $($number:literal)*) => {
