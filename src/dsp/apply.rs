@@ -100,10 +100,10 @@ fn apply_wide<L: Lane, T: Stored>(
     quality.clipped = output.clipped_share(&shape);
     notes.extend(transient);
     notes.extend(saturation_note(&quality));
-    let Output { data, scale, .. } = output;
+    let Output { rows, scale, .. } = output;
     let input_rate = recording.channels.iter().find(|channel| channel.signal == selection.lead);
     Ok(Signal {
-        data,
+        data: rows.finish(),
         channels,
         rate: shape.rate,
         scale,

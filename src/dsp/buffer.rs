@@ -40,16 +40,15 @@ impl<T: Copy + Default> Buffer<T> {
         self.length = 0;
     }
 
-    /// Adds a block at the end, in memory that need not have been filled before.
-    pub(crate) fn push(&mut self, block: &[T]) {
-        let (begin, end) = (self.start + self.length, self.start + self.length + block.len());
-        if let Some(memory) = self.memory.get_mut(begin..end) {
-            memory.copy_from_slice(block);
-        } else {
-            self.memory.truncate(begin);
-            self.memory.extend_from_slice(block);
+    /// Makes it longer by a block, and returns that for somebody who overwrites it. Only what was never filled is filled, and is still in
+    /// the first-level cache then.
+    pub(crate) fn grow(&mut self, block: usize) -> &mut [T] {
+        let begin = self.start + self.length;
+        self.length += block;
+        if self.memory.len() < begin + block {
+            self.memory.resize(begin + block, T::default());
         }
-        self.length += block.len();
+        &mut self.memory[begin..begin + block]
     }
 
     /// Leaves out what lies behind.
@@ -84,7 +83,7 @@ mod tests {
     use crate::dsp::lane::Quad;
 
     #[test]
-    fn it_begins_with_a_line_and_holds_what_was_pushed() {
+    fn it_begins_with_a_line_and_holds_what_was_put_there() {
         // Odd sizes of other things between the buffers move them about.
         let mut others = Vec::new();
         for size in (8..400).step_by(7) {
@@ -93,11 +92,11 @@ mod tests {
             buffer.empty(size);
             assert_eq!(buffer.as_ptr() as usize % LINE, 0);
             let quad = |i: usize| Quad([i as f64; 4]);
-            (0..size).for_each(|i| buffer.push(&[quad(i)]));
+            (0..size).for_each(|i| buffer.grow(1)[0] = quad(i));
             assert!(buffer.iter().enumerate().all(|(i, found)| *found == quad(i)) && buffer.len() == size);
             let before = buffer.as_ptr();
             buffer.fit(size / 2);
-            buffer.push(&[quad(7); 3]);
+            buffer.grow(3).fill(quad(7));
             assert!(buffer.len() == size / 2 + 3 && buffer[size / 2] == quad(7));
             buffer.fit(size);
             assert_eq!(buffer.as_ptr(), before, "room for {size} was there");

@@ -6,6 +6,7 @@
 
 use crate::dsp::design::Section;
 use crate::dsp::lane::Lane;
+use crate::dsp::scale::{BLOCKS, add_sums, mean_of};
 use crate::dsp::wide::{each, wide};
 use crate::model::recipe::{Init, Phase};
 
@@ -15,21 +16,18 @@ type State<L> = [L; 2];
 /// The most groups of channels that go abreast: with more, the states of four sections leave the registers.
 pub(crate) const ABREAST: usize = 3;
 
-/// Samples that pass all causal filters before the next ones do; they stay in the first-level cache.
-const BLOCK: usize = 256;
-
 /// Filters groups of equal length in place. For `Phase::Zero` the samples are more than `pad_length`.
 pub(crate) fn filter<L: Lane>(sections: &[Section], phase: Phase, groups: &mut [&mut [L]]) {
     match phase {
         Phase::Zero => groups.chunks_mut(ABREAST).for_each(|groups| zero_phase(sections, groups)),
-        Phase::Causal(init) => causal(&[(sections.to_vec(), init)], groups),
+        Phase::Causal(init) => drop(causal(&[(sections.to_vec(), init)], groups)),
     }
 }
 
-/// Runs causal filters one after the other over groups of equal length, in place.
-pub(crate) fn causal<L: Lane>(filters: &[(Vec<Section>, Init)], groups: &mut [&mut [L]]) {
+/// Runs causal filters one after the other over groups of equal length, in place; returns the mean of each group then.
+pub(crate) fn causal<L: Lane>(filters: &[(Vec<Section>, Init)], groups: &mut [&mut [L]]) -> Vec<L> {
     let filters = joined(filters);
-    groups.chunks_mut(ABREAST).for_each(|groups| causal_abreast(&filters, groups));
+    groups.chunks_mut(ABREAST).flat_map(|groups| causal_abreast(&filters, groups)).collect()
 }
 
 /// Puts filters that need nothing between them into one: a filter that begins at zero, and one whose first sample is zero
@@ -47,13 +45,15 @@ fn joined(filters: &[(Vec<Section>, Init)]) -> Vec<(Vec<Section>, Init)> {
     joined
 }
 
-fn causal_abreast<L: Lane>(filters: &[(Vec<Section>, Init)], groups: &mut [&mut [L]]) {
+/// Some samples pass all filters, and are summed, before the next ones do: they stay in the first-level cache.
+fn causal_abreast<L: Lane>(filters: &[(Vec<Section>, Init)], groups: &mut [&mut [L]]) -> Vec<L> {
     let state = |(sections, _): &(Vec<Section>, Init)| vec![[L::default(); 2]; sections.len() * groups.len()];
     let mut states: Vec<Vec<State<L>>> = filters.iter().map(state).collect();
     let mut offsets: Vec<Option<Vec<L>>> = vec![None; filters.len()];
     let length = groups.first().map_or(0, |samples| samples.len());
-    for begin in (0..length).step_by(BLOCK) {
-        let end = length.min(begin + BLOCK);
+    let mut sums = vec![Vec::new(); groups.len()];
+    for begin in (0..length).step_by(BLOCKS) {
+        let end = length.min(begin + BLOCKS);
         let mut block: Vec<&mut [L]> = groups.iter_mut().map(|samples| &mut samples[begin..end]).collect();
         for (((sections, init), state), offset) in filters.iter().zip(&mut states).zip(&mut offsets) {
             if *init == Init::FirstSample {
@@ -64,7 +64,9 @@ fn causal_abreast<L: Lane>(filters: &[(Vec<Section>, Init)], groups: &mut [&mut 
             }
             cascade(sections, state, &mut block, Direction::Forward);
         }
+        block.iter().zip(&mut sums).for_each(|(samples, sums)| add_sums(samples, sums));
     }
+    sums.iter().map(|sums| mean_of(sums, length)).collect()
 }
 
 /// Default `padlen` of `sosfiltfilt`: three times the taps, poles and zeros at the origin not counted.

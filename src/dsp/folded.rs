@@ -4,15 +4,15 @@
 //! of length b. So after a transforms of length g (every a-th sample), all that happens to a bin happens within its class of
 //! bins, in the first-level cache: turn, transform a, cut or add bins, transform back b, turn. Then b transforms of length g give
 //! the samples. Real samples need half of it: two columns are the two parts of one complex transform, and classes come in mirrored
-//! pairs. (The decomposition is Cooley and Tukey's of 1965, twice, without ever putting the spectrum in order.)
+//! pairs. (The decomposition is Cooley and Tukey's of 1965, twice, without ever putting the spectrum in order.) The transforms of
+//! length g take points and give bins in the order that suits them, since both are moved anyway.
 
 use crate::dsp::buffer::Buffer;
-use crate::dsp::fft::{BATCH, Complex, Fft, LONGEST_PLAIN, Point, batches, divisors, factors};
+use crate::dsp::fft::{BATCH, Complex, Fft, LONGEST_PLAIN, Point, Unordered, batches, divisors, factors};
 use crate::dsp::fourier::Work;
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
-use crate::dsp::wide::wide;
-use std::ops::Range;
+use crate::dsp::wide::{each, wide};
 
 /// The change of length, prepared.
 #[derive(Debug)]
@@ -20,14 +20,27 @@ pub(crate) struct Folded {
     /// n and m.
     lengths: [usize; 2],
     /// Transforms of length g, a and b.
-    common: Fft,
+    common: Unordered,
     from: Fft,
     to: Fft,
+    /// κ ≤ g/2, neighbours where their bins are neighbours.
+    classes: Vec<Class>,
     /// e^(−2πi·j·κ/n) / 2n for column j and class κ, in the order in which `unfold` meets them.
     before: Vec<[f64; 2]>,
     /// e^(−2πi·j·κ/m), likewise.
     after: Vec<[f64; 2]>,
     change: Change,
+}
+
+/// The bins that are κ modulo g, and those that are −κ.
+#[derive(Debug, Clone, Copy)]
+struct Class {
+    /// κ.
+    bin: usize,
+    /// Where bins κ and −κ of the transforms of length g lie.
+    given: [usize; 2],
+    /// Where these transforms take points κ and −κ, on the way back.
+    taken: [usize; 2],
 }
 
 /// What happens to the bins.
@@ -54,11 +67,12 @@ impl Folded {
     /// Prepares the change from n to m samples, where they have such a divisor.
     pub(crate) fn new(n: usize, m: usize) -> Option<Self> {
         let g = Self::divisor(n, m)?;
-        let (common, from, to) = (Fft::new(g), Fft::new(n / g), Fft::new(m / g));
-        let before = turns(n, from.len(), g, 0.5 / n as f64, |column| column);
-        let after = turns(m, to.len(), g, 1.0, |column| column);
+        let (common, from, to) = (Unordered::new(g), Fft::new(n / g), Fft::new(m / g));
+        let classes = classes(&common);
+        let before = turns(n, from.len(), &classes, 0.5 / n as f64, |column| column);
+        let after = turns(m, to.len(), &classes, 1.0, |column| column);
         let change = if n == m { Change::Nothing } else { Change::Length };
-        Some(Self { lengths: [n, m], common, from, to, before, after, change })
+        Some(Self { lengths: [n, m], common, from, to, classes, before, after, change })
     }
 
     /// Prepares what takes samples at j to the values at j − 1/2 of the wave through them, halved: a wave at half the rate, which
@@ -66,28 +80,22 @@ impl Folded {
     pub(crate) fn delayed(n: usize) -> Option<Self> {
         let g = Self::divisor(n, n)?;
         let [from, to] = [n / g; 2].map(Fft::new);
+        let common = Unordered::new(g);
+        let classes = classes(&common);
         // Bin κ + g·i turns by e^(−πi·κ/n), together with the columns, and by e^(−πi·i/a).
-        let before = turns(2 * n, from.len(), g, 0.25 / n as f64, |column| 2 * column + 1);
-        let after = turns(n, to.len(), g, 1.0, |column| column);
+        let before = turns(2 * n, from.len(), &classes, 0.25 / n as f64, |column| 2 * column + 1);
+        let after = turns(n, to.len(), &classes, 1.0, |column| column);
         let roots = Roots::new(2 * from.len() as u64);
         let delay = (0..from.len()).map(|bin| roots.get(bin as u64)).map(|[cos, sin]| [cos, -sin]).collect();
-        Some(Self {
-            lengths: [n, n],
-            common: Fft::new(g),
-            from,
-            to,
-            before,
-            after,
-            change: Change::Delay(delay),
-        })
+        Some(Self { lengths: [n, n], common, from, to, classes, before, after, change: Change::Delay(delay) })
     }
 
     /// Brings the samples to the new length.
     pub(crate) fn run<L: Lane>(&self, samples: &mut Buffer<L>, work: &mut Work<L>) {
         let g = self.common.len();
         let side = (g * self.common.batch()).max(BATCH * self.from.len().max(self.to.len()));
-        let deepest = [&self.common, &self.from, &self.to].map(|fft| fft.scratch_len(BATCH));
-        work.scratch.fit(2 * (2 * side + deepest.into_iter().max().unwrap_or(0)));
+        let deepest = self.from.scratch_len(BATCH).max(self.to.scratch_len(BATCH));
+        work.scratch.fit(2 * (2 * side + deepest.max(self.common.scratch_len(BATCH))));
         let scratch = work.scratch.as_chunks_mut().0;
         let [before, between] = [&self.from, &self.to].map(|fft| g * even(fft.len()));
         // The longest first, so that it need not move later.
@@ -111,7 +119,13 @@ impl Folded {
             let out = &mut out[batch.start * g..batch.end * g];
             let (space, rest) = scratch.split_at_mut(g * size);
             let (first, second) = if self.common.ends_where_it_began() { (out, space) } else { (space, out) };
-            gather(&samples[2 * batch.start..], high, high - 2 * batch.start, first, size);
+            gather(
+                self.common.points(),
+                &samples[2 * batch.start..],
+                [high, high - 2 * batch.start],
+                first,
+                size,
+            );
             let _ = self.common.run(size, first, second, rest);
         }
     }
@@ -125,37 +139,43 @@ impl Folded {
         side: usize,
     ) {
         let (mut before, mut after) = (self.before.as_slice(), self.after.as_slice());
-        let (g, a, b) = (self.common.len(), self.from.len(), self.to.len());
+        let (a, b) = (self.from.len(), self.to.len());
+        let shape = [self.common.len(), self.common.batch()];
         let (first, rest) = scratch.split_at_mut(side);
         let (second, rest) = rest.split_at_mut(side);
-        for batch in batches(g / 2 + 1, BATCH) {
+        for batch in self.classes.chunks(BATCH) {
             let size = batch.len();
             let (turns, later) = before.split_at(even(a) * size);
             before = later;
             let (data, other) = (&mut first[..a * size], &mut second[..a * size]);
-            unfold(columns, [g, self.common.batch()], &batch, turns, data);
+            if self.common.is_exchanged() {
+                unfold::<L, true>(columns, shape, batch, turns, data);
+            } else {
+                unfold::<L, false>(columns, shape, batch, turns, data);
+            }
             let is_first = self.from.ends_where_it_began();
             let _ = self.from.run(size, data, other, rest);
             let (bins, space) =
                 if is_first { (&mut *first, &mut *second) } else { (&mut *second, &mut *first) };
-            self.recast(&bins[..a * size], &batch, &mut space[..b * size]);
+            self.recast(&bins[..a * size], batch, &mut space[..b * size]);
             let (samples, _) = self.to.run(size, &mut space[..b * size], &mut bins[..b * size], rest);
             let (turns, later) = after.split_at(even(b) * size);
             after = later;
-            fold(samples, [g, self.common.batch()], &batch, turns, rows);
+            fold(samples, shape, batch, turns, rows);
         }
     }
 
     /// Changes the bins of each class in the batch, and exchanges the parts of those that stay.
-    fn recast<L: Lane>(&self, bins: &[Complex<L>], batch: &Range<usize>, to: &mut [Complex<L>]) {
+    fn recast<L: Lane>(&self, bins: &[Complex<L>], batch: &[Class], to: &mut [Complex<L>]) {
         let ([n, m], g) = (self.lengths, self.common.len());
         let half = n.min(m).div_ceil(2);
-        for (lane, class) in batch.clone().enumerate() {
+        for (lane, Class { bin: class, .. }) in batch.iter().enumerate() {
+            let class = *class;
             // Bins κ + g·i below half of the shorter length, and those that many below the end.
             let kept = [half.saturating_sub(class).div_ceil(g), (half - 1 + class) / g];
             let place = [lane, batch.len()];
             match &self.change {
-                Change::Nothing => exchange(bins, 0, to, 0, self.from.len(), place),
+                Change::Nothing => exchange(bins, to, [0, 0], self.from.len(), place),
                 Change::Length => self.cut(bins, to, class, kept, place),
                 Change::Delay(delay) => delayed(bins, delay, to, kept, place),
             }
@@ -173,9 +193,9 @@ impl Folded {
     ) {
         let ([n, m], g) = (self.lengths, self.common.len());
         let (a, b, shorter) = (self.from.len(), self.to.len(), n.min(m));
-        exchange(bins, 0, to, 0, low, [lane, size]);
+        exchange(bins, to, [0, 0], low, [lane, size]);
         (low..b - high).for_each(|bin| to[bin * size + lane] = [L::default(); 2]);
-        exchange(bins, a - high, to, b - high, high, [lane, size]);
+        exchange(bins, to, [a - high, b - high], high, [lane, size]);
         if shorter.is_multiple_of(2) && (shorter / 2) % g == class {
             // The bin at half the lower rate stands for both of its signs on the side that has only one.
             let at = |length: usize| [(shorter / 2 - class) / g, (length - shorter / 2 - class) / g];
@@ -199,7 +219,12 @@ impl Folded {
             let (space, rest) = scratch.split_at_mut(g * size);
             let row = &mut rows[batch.start * g..batch.end * g];
             let (done, _) = self.common.run(size, row, space, rest);
-            scatter(done, size, &mut samples[2 * batch.start..], high, high - 2 * batch.start);
+            let (samples, shape) = (&mut samples[2 * batch.start..], [high, high - 2 * batch.start]);
+            if self.common.is_exchanged() {
+                scatter::<L, true>(self.common.bins(), done, size, samples, shape);
+            } else {
+                scatter::<L, false>(self.common.bins(), done, size, samples, shape);
+            }
         }
     }
 }
@@ -213,14 +238,39 @@ fn even(columns: usize) -> usize {
     columns.next_multiple_of(2)
 }
 
+/// Returns the classes in the order in which the bins lie.
+fn classes(common: &Unordered) -> Vec<Class> {
+    let g = common.len();
+    let (mut given, mut taken) = (vec![0; g], vec![0; g]);
+    for (place, (bin, point)) in common.bins().iter().zip(common.points()).enumerate() {
+        given[*bin as usize] = place;
+        taken[*point as usize] = place;
+    }
+    let mut is_met = vec![false; g / 2 + 1];
+    let nearest_zero = common.bins().iter().map(|bin| *bin as usize).map(|bin| bin.min(g - bin));
+    nearest_zero
+        .filter(|bin| !std::mem::replace(&mut is_met[*bin], true))
+        .map(|bin| {
+            let both = [bin, (g - bin) % g];
+            Class { bin, given: both.map(|bin| given[bin]), taken: both.map(|point| taken[point]) }
+        })
+        .collect()
+}
+
 /// scale · e^(−2πi·f(j)·κ/length), batch by batch of classes κ, column j by column, one unused column behind an odd number of them.
-fn turns(length: usize, columns: usize, g: usize, scale: f64, f: impl Fn(usize) -> usize) -> Vec<[f64; 2]> {
+fn turns(
+    length: usize,
+    columns: usize,
+    classes: &[Class],
+    scale: f64,
+    f: impl Fn(usize) -> usize,
+) -> Vec<[f64; 2]> {
     let roots = Roots::new(length as u64);
-    let mut turns = Vec::with_capacity(even(columns) * (g / 2 + 1));
-    for batch in batches(g / 2 + 1, BATCH) {
+    let mut turns = Vec::with_capacity(even(columns) * classes.len());
+    for batch in classes.chunks(BATCH) {
         for column in 0..even(columns) {
-            turns.extend(batch.clone().map(|class| {
-                let [cos, sin] = roots.get((f(column) * class) as u64);
+            turns.extend(batch.iter().map(|class| {
+                let [cos, sin] = roots.get((f(column) * class.bin) as u64);
                 [cos * scale, -sin * scale]
             }));
         }
@@ -229,10 +279,22 @@ fn turns(length: usize, columns: usize, g: usize, scale: f64, f: impl Fn(usize) 
 }
 
 wide! {
-    /// Takes the first `2 · size` columns (or the `left` that are left) of rows that lie `apart` samples from each other.
-    fn gather<L: Lane>(samples: &[L], apart: usize, left: usize, to: &mut [Complex<L>], size: usize) {
-        for (to, row) in to.chunks_exact_mut(size).zip(samples.chunks(apart)) {
-            let row = &row[..left.min(2 * size)];
+    /// Takes the first `2 · size` columns of some rows, in the order given. The shape: how far rows lie from each other, and how many
+    /// columns are left.
+    fn gather<L: Lane>(rows: &[u32], samples: &[L], shape: [usize; 2], to: &mut [Complex<L>], size: usize) {
+        let [apart, left] = shape;
+        if size == BATCH && left >= 2 * BATCH {
+            for (to, row) in to.as_chunks_mut::<BATCH>().0.iter_mut().zip(rows) {
+                let pairs = samples[*row as usize * apart..][..2 * BATCH].as_chunks::<2>().0;
+                // A count that is known becomes moves, not a call.
+                each!(BATCH, pair, {
+                    to[pair] = pairs[pair];
+                });
+            }
+            return;
+        }
+        for (to, row) in to.chunks_exact_mut(size).zip(rows) {
+            let row = &samples[*row as usize * apart..][..left.min(2 * size)];
             let (pairs, single) = row.as_chunks::<2>();
             to.iter_mut().zip(pairs).for_each(|(to, pair)| *to = *pair);
             if let [single] = single {
@@ -243,14 +305,22 @@ wide! {
 }
 
 wide! {
-    /// The way back of `gather`, parts exchanged.
-    fn scatter<L: Lane>(from: &[Complex<L>], size: usize, samples: &mut [L], apart: usize, left: usize) {
-        for (points, row) in from.chunks_exact(size).zip(samples.chunks_mut(apart)) {
-            let row = &mut row[..left.min(2 * size)];
+    /// The way back of `gather`, parts exchanged unless they are already.
+    fn scatter<L: Lane, const EXCHANGED: bool>(
+        rows: &[u32],
+        from: &[Complex<L>],
+        size: usize,
+        samples: &mut [L],
+        shape: [usize; 2],
+    ) {
+        let [apart, left] = shape;
+        let parts = |[re, im]: Complex<L>| if EXCHANGED { [re, im] } else { [im, re] };
+        for (points, row) in from.chunks_exact(size).zip(rows) {
+            let row = &mut samples[*row as usize * apart..][..left.min(2 * size)];
             let (pairs, single) = row.as_chunks_mut::<2>();
-            pairs.iter_mut().zip(points).for_each(|(pair, point)| *pair = [point[1], point[0]]);
+            pairs.iter_mut().zip(points).for_each(|(pair, point)| *pair = parts(*point));
             if let [single] = single {
-                *single = points[size - 1][1];
+                *single = parts(points[size - 1])[0];
             }
         }
     }
@@ -259,21 +329,22 @@ wide! {
 wide! {
     /// Takes the columns of a batch of classes apart: X = (Z\[κ\] + conj Z\[−κ\]) / 2 and Y = (Z\[κ\] − conj Z\[−κ\]) / 2i of
     /// Z = X + iY. The halves are in the turns. The shape: bins of a column, and how many columns lie side by side.
-    fn unfold<L: Lane>(
+    fn unfold<L: Lane, const EXCHANGED: bool>(
         columns: &[Complex<L>],
         shape: [usize; 2],
-        batch: &Range<usize>,
+        batch: &[Class],
         turns: &[[f64; 2]],
         to: &mut [Complex<L>],
     ) {
         let ([g, beside], size) = (shape, batch.len());
+        let parts = |[re, im]: Complex<L>| if EXCHANGED { [im, re] } else { [re, im] };
         let sides = columns.chunks(g * beside).zip(to.chunks_mut(2 * beside * size));
         for ((side, to), turns) in sides.zip(turns.chunks(2 * beside * size)) {
             let beside = side.len() / g;
-            for (lane, class) in batch.clone().enumerate() {
-                let mirror = if class == 0 { 0 } else { g - class };
-                let (bins, mirrored) = (&side[class * beside..][..beside], &side[mirror * beside..][..beside]);
+            for (lane, class) in batch.iter().enumerate() {
+                let [bins, mirrored] = class.given.map(|place| &side[place * beside..][..beside]);
                 for (pair, (z, mirrored)) in bins.iter().zip(mirrored).enumerate() {
+                    let (z, mirrored) = (parts(*z), parts(*mirrored));
                     let at = 2 * pair * size + lane;
                     to[at] = [z[0] + mirrored[0], z[1] - mirrored[1]].times(turns[at]);
                     if let Some(to) = to.get_mut(at + size) {
@@ -290,7 +361,7 @@ wide! {
     fn fold<L: Lane>(
         from: &[Complex<L>],
         shape: [usize; 2],
-        batch: &Range<usize>,
+        batch: &[Class],
         turns: &[[f64; 2]],
         rows: &mut [Complex<L>],
     ) {
@@ -298,7 +369,8 @@ wide! {
         let sides = rows.chunks_mut(g * beside).zip(from.chunks(2 * beside * size));
         for ((side, from), turns) in sides.zip(turns.chunks(2 * beside * size)) {
             let beside = side.len() / g;
-            for (lane, class) in batch.clone().enumerate() {
+            for (lane, class) in batch.iter().enumerate() {
+                let [place, mirror] = class.taken;
                 for pair in 0..beside {
                     let at = 2 * pair * size + lane;
                     let s = from[at].times(turns[at]);
@@ -306,12 +378,12 @@ wide! {
                         Some(t) => t.times(turns[at + size]),
                         None => [L::default(); 2],
                     };
-                    if class == 0 || 2 * class == g {
-                        // Its own mirror: a sum of real columns is real there.
-                        side[class * beside + pair] = [t[1], s[1]];
+                    if place == mirror {
+                        // A sum of real columns is real there.
+                        side[place * beside + pair] = [t[1], s[1]];
                     } else {
-                        side[class * beside + pair] = [s[0] + t[1], s[1] - t[0]];
-                        side[(g - class) * beside + pair] = [t[1] - s[0], s[1] + t[0]];
+                        side[place * beside + pair] = [s[0] + t[1], s[1] - t[0]];
+                        side[mirror * beside + pair] = [t[1] - s[0], s[1] + t[0]];
                     }
                 }
             }
@@ -319,36 +391,29 @@ wide! {
     }
 }
 
-/// Copies `count` bins of one class, parts exchanged.
-#[inline(always)]
-fn exchange<L: Lane>(
-    bins: &[Complex<L>],
-    first: usize,
-    to: &mut [Complex<L>],
-    to_first: usize,
-    count: usize,
-    [lane, size]: [usize; 2],
-) {
-    let from = bins[first * size..].chunks_exact(size).take(count);
-    for (to, bin) in to[to_first * size..].chunks_exact_mut(size).zip(from) {
-        to[lane] = [bin[lane][1], bin[lane][0]];
+wide! {
+    /// Copies `count` bins of one class, parts exchanged: from bin `ends[0]` on to bin `ends[1]` on. The place: which sequence of how
+    /// many.
+    fn exchange<P: Point>(bins: &[P], to: &mut [P], ends: [usize; 2], count: usize, place: [usize; 2]) {
+        let [lane, size] = place;
+        let from = bins[ends[0] * size..].chunks_exact(size).take(count);
+        for (to, bin) in to[ends[1] * size..].chunks_exact_mut(size).zip(from) {
+            to[lane] = bin[lane].exchanged();
+        }
     }
 }
 
-/// Turns the bins of one class below half of the rate, and those above, which are the negative ones; parts exchanged.
-#[inline(always)]
-fn delayed<L: Lane>(
-    bins: &[Complex<L>],
-    delay: &[[f64; 2]],
-    to: &mut [Complex<L>],
-    [low, high]: [usize; 2],
-    [lane, size]: [usize; 2],
-) {
-    let rows = bins.chunks_exact(size).zip(to.chunks_exact_mut(size)).zip(delay).enumerate();
-    for (bin, ((from, to), turn)) in rows {
-        let sign = if bin < low { 1.0 } else { -1.0 };
-        let is_kept = bin < low || bin >= delay.len() - high;
-        let factor = if is_kept { [turn[0] * sign, turn[1] * sign] } else { [0.0; 2] };
-        to[lane] = from[lane].times(factor).exchanged();
+wide! {
+    /// Turns the bins of one class below half of the rate, and those above, which are the negative ones; parts exchanged. Kept are so
+    /// many of both; the place is that of `exchange`.
+    fn delayed<P: Point>(bins: &[P], delay: &[[f64; 2]], to: &mut [P], kept: [usize; 2], place: [usize; 2]) {
+        let ([low, high], [lane, size]) = (kept, place);
+        let rows = bins.chunks_exact(size).zip(to.chunks_exact_mut(size)).zip(delay).enumerate();
+        for (bin, ((from, to), turn)) in rows {
+            let sign = if bin < low { 1.0 } else { -1.0 };
+            let is_kept = bin < low || bin >= delay.len() - high;
+            let factor = if is_kept { [turn[0] * sign, turn[1] * sign] } else { [0.0; 2] };
+            to[lane] = from[lane].times(P::turn(factor)).exchanged();
+        }
     }
 }

@@ -6,13 +6,13 @@ use crate::dsp::buffer::Buffer;
 use crate::dsp::lane::Lane;
 use crate::dsp::montage::Row;
 use crate::dsp::quality::rounded;
+use crate::dsp::rows::Rows;
 use crate::dsp::scale::Norm;
 use crate::dsp::settle::Mix;
 use crate::dsp::shape::Shape;
 use crate::dsp::step::Track;
 use crate::dsp::wide::{each, wide};
 use crate::model::units::Rate;
-use ndarray::Array2;
 
 /// Samples that pass between rows and lanes at a time; they stay in the first-level cache.
 const BLOCK: usize = 256;
@@ -95,7 +95,7 @@ impl Stored for f64 {
 #[derive(Debug)]
 pub(crate) struct Output<T> {
     /// channels × samples.
-    pub(crate) data: Array2<T>,
+    pub(crate) rows: Rows<T>,
     /// Centre and divisor of each row.
     pub(crate) scale: Vec<[f64; 2]>,
     /// How many samples are as large as the limit.
@@ -130,14 +130,13 @@ impl<L: Lane> Group<L> {
     ) -> Self {
         let first = &rows[members[0]];
         lanes.empty(room.max(first.samples()));
-        let (mut blocks, mut beside) = ([[0.0; BLOCK]; WIDEST], [L::default(); BLOCK]);
+        let mut blocks = [[0.0; BLOCK]; WIDEST];
         for begin in (0..first.samples()).step_by(BLOCK) {
-            let beside = &mut beside[..BLOCK.min(first.samples() - begin)];
+            let length = BLOCK.min(first.samples() - begin);
             for (row, block) in members.iter().zip(&mut blocks) {
-                rows[*row].read(begin, &mut block[..beside.len()]);
+                rows[*row].read(begin, &mut block[..length]);
             }
-            into_lanes(&blocks, beside);
-            lanes.push(beside);
+            into_lanes(&blocks, lanes.grow(length));
         }
         let rate = first.rate();
         let members = members.into_iter().map(|row| Member { row, name: rows[row].name.clone() }).collect();
@@ -146,10 +145,10 @@ impl<L: Lane> Group<L> {
 }
 
 impl<T: Stored> Output<T> {
-    /// Returns rows of zeros in µV for stretches that begin at `starts`; samples that reach `limit` will be counted.
+    /// Returns rows in µV, zeros as yet, for stretches that begin at `starts`; samples that reach `limit` will be counted.
     pub(crate) fn new(size: (usize, usize), starts: Vec<usize>, limit: Option<f64>) -> Self {
-        let data = Array2::from_elem(size, T::default());
-        Self { data, scale: vec![[0.0, 1.0]; size.0], clipped: 0, limit, starts }
+        let rows = Rows::new(size.0, size.1);
+        Self { rows, scale: vec![[0.0, 1.0]; size.0], clipped: 0, limit, starts }
     }
 
     /// Writes the members' rows, rounded; what is not finite becomes 0.
@@ -158,35 +157,30 @@ impl<T: Stored> Output<T> {
             let scale = &group.track.scale;
             self.scale[member.row] = [scale.centre.get(lane), scale.divisor.get(lane)];
         }
-        let width = self.data.ncols();
-        let Some(data) = self.data.as_slice_mut() else { return };
         let norm = group.track.outstanding();
-        let mut rows: Vec<Option<&mut [T]>> = data.chunks_mut(width.max(1)).map(Some).collect();
-        let mut rows: Vec<&mut [T]> =
-            group.members.iter().filter_map(|member| rows[member.row].take()).collect();
+        let mut blocks = [[T::default(); BLOCK]; WIDEST];
         for (stretch, start) in group.track.apart().zip(&self.starts) {
-            for (index, chunk) in stretch.chunks(BLOCK).enumerate() {
-                let at = start + index * BLOCK;
-                let mut blocks: [&mut [T]; WIDEST] = Default::default();
-                for (block, row) in blocks.iter_mut().zip(&mut rows) {
-                    *block = &mut row[at..at + chunk.len()];
-                }
-                store(chunk, norm, &mut blocks);
-                // Without a limit no sample reaches it.
-                let Some(limit) = self.limit else { continue };
-                for block in &blocks {
-                    count_reaching(block, limit, &mut self.clipped);
+            group.members.iter().for_each(|member| self.rows.pad(member.row, *start));
+            for chunk in stretch.chunks(BLOCK) {
+                round(chunk, norm, &mut blocks);
+                for (member, block) in group.members.iter().zip(&blocks) {
+                    let values = &block[..chunk.len()];
+                    self.rows.add(member.row, values);
+                    // Without a limit no sample reaches it.
+                    if let Some(limit) = self.limit {
+                        count_reaching(values, limit, &mut self.clipped);
+                    }
                 }
             }
         }
     }
 }
 
-impl<T> Output<T> {
+impl<T: Copy + Default> Output<T> {
     /// The share of samples at the limit of the last step; gaps are left out.
     pub(crate) fn clipped_share(&self, shape: &Shape) -> Option<f64> {
         let gaps: u64 = shape.gaps.iter().map(|gap| gap.end - gap.start).sum();
-        let samples = (shape.samples - gaps) * self.data.nrows() as u64;
+        let samples = (shape.samples - gaps) * self.rows.len() as u64;
         self.limit.map(|_| rounded(self.clipped as f64 / samples.max(1) as f64))
     }
 }
@@ -205,21 +199,21 @@ wide! {
 }
 
 wide! {
-    /// Normalises and rounds the samples of every channel into its row; a channel without a row has an empty one.
-    fn store<L: Lane; T: Stored>(samples: &[L], norm: Norm<L>, rows: &mut [&mut [T]; WIDEST]) {
+    /// Normalises and rounds the samples, at most a block of them, channel by channel.
+    fn round<L: Lane; T: Stored>(samples: &[L], norm: Norm<L>, blocks: &mut [[T; BLOCK]; WIDEST]) {
         let (fours, rest) = samples.as_chunks::<4>();
         for (i, four) in fours.iter().enumerate() {
             let apart = T::of_four([norm.of(four[0]), norm.of(four[1]), norm.of(four[2]), norm.of(four[3])]);
             each!(WIDEST, lane, {
-                if let Some(to) = rows[lane].as_chunks_mut::<4>().0.get_mut(i) {
-                    *to = apart[lane];
+                if lane < L::WIDTH {
+                    blocks[lane].as_chunks_mut::<4>().0[i] = apart[lane];
                 }
             });
         }
         for (i, sample) in rest.iter().enumerate() {
             let sample = norm.of(*sample);
-            for (lane, row) in rows.iter_mut().enumerate().take(L::WIDTH).filter(|(_, row)| !row.is_empty()) {
-                row[4 * fours.len() + i] = T::of(sample.get(lane));
+            for (lane, block) in blocks.iter_mut().enumerate().take(L::WIDTH) {
+                block[4 * fours.len() + i] = T::of(sample.get(lane));
             }
         }
     }
@@ -254,7 +248,7 @@ pub(crate) fn average<L: Lane>(groups: &mut [Group<L>]) {
         for (sample, mean) in group.track.samples.iter_mut().zip(&mean) {
             *sample = *sample - L::splat(*mean);
         }
-        group.track.moments = None;
+        group.track.forget_statistics();
         if !group.track.is_in_microvolts() {
             // Rows of different scales are mixed now, and no line leads back to µV.
             group.track.forget_scale();
@@ -313,9 +307,8 @@ mod tests {
         for limit in [f64::INFINITY, 1.0] {
             let norm = Norm { scale, limit };
             for width in [Width::Baseline, Width::Avx2, Width::Avx512] {
-                let mut found = [vec![7.0_f32; 23], vec![7.0; 23], vec![7.0; 23]];
-                let [a, b, c] = found.each_mut().map(Vec::as_mut_slice);
-                narrowed(width, || store(&samples, norm, &mut [a, b, c, &mut []]));
+                let mut found = [[7.0_f32; BLOCK]; WIDEST];
+                narrowed(width, || round(&samples, norm, &mut found));
                 for (i, sample) in samples.iter().enumerate() {
                     for (channel, row) in found.iter().enumerate() {
                         let expected = f32::of(norm.of(*sample).get(channel));

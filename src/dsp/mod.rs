@@ -29,6 +29,7 @@ mod montage;
 mod quality;
 mod resample;
 mod roots;
+mod rows;
 mod scale;
 mod select;
 mod settle;

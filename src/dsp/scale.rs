@@ -6,7 +6,11 @@
 use crate::dsp::lane::Lane;
 use crate::dsp::wide::{each, wide};
 
+/// Samples of a block, and blocks that are summed side by side.
 const BLOCK: usize = 256;
+const BESIDE: usize = 4;
+/// Samples of as many blocks as are summed side by side.
+pub(crate) const BLOCKS: usize = BESIDE * BLOCK;
 /// Additions that go side by side.
 const CHAINS: usize = 4;
 
@@ -31,9 +35,8 @@ pub(crate) struct Moments<L> {
 }
 
 impl<L: Lane> Moments<L> {
-    /// Returns the moments of at least one sample.
-    pub(crate) fn of(samples: &[L]) -> Self {
-        let mean = mean(samples);
+    /// Returns the moments of samples whose mean is known.
+    pub(crate) fn about(mean: L, samples: &[L]) -> Self {
         Self { mean, squares: squares(samples, mean) }
     }
 }
@@ -75,9 +78,21 @@ wide! {
 
 /// Returns the mean.
 pub(crate) fn mean<L: Lane>(samples: &[L]) -> L {
-    let mut sums = vec![L::default(); samples.len().div_ceil(BLOCK)];
-    block_sums(samples, &mut sums);
-    total(&sums, samples.len()) * (1.0 / samples.len() as f64)
+    let mut sums = Vec::with_capacity(samples.len().div_ceil(BLOCK));
+    add_sums(samples, &mut sums);
+    mean_of(&sums, samples.len())
+}
+
+/// Adds the sums of the blocks of some samples, of which there are `BLOCKS` unless they are the last ones.
+pub(crate) fn add_sums<L: Lane>(samples: &[L], sums: &mut Vec<L>) {
+    let before = sums.len();
+    sums.resize(before + samples.len().div_ceil(BLOCK), L::default());
+    block_sums(samples, &mut sums[before..]);
+}
+
+/// Returns the mean of samples of whose blocks these are the sums.
+pub(crate) fn mean_of<L: Lane>(sums: &[L], samples: usize) -> L {
+    total(sums, samples) * (1.0 / samples as f64)
 }
 
 /// Returns Σ (x − mean)².
@@ -135,11 +150,11 @@ impl<L: Lane> Term<L> for Squared<L> {
 /// Sums every block from its first sample to its last; four blocks at once, whose additions need not wait for each other.
 #[inline(always)]
 fn each_block<L: Lane>(samples: &[L], sums: &mut [L], term: &impl Term<L>) {
-    for (samples, sums) in samples.chunks(4 * BLOCK).zip(sums.chunks_mut(4)) {
-        if samples.len() == 4 * BLOCK {
-            let (mut four, step) = ([L::default(); 4], BLOCK);
+    for (samples, sums) in samples.chunks(BLOCKS).zip(sums.chunks_mut(BESIDE)) {
+        if samples.len() == BLOCKS {
+            let (mut four, step) = ([L::default(); BESIDE], BLOCK);
             for i in 0..BLOCK {
-                for k in 0..4 {
+                for k in 0..BESIDE {
                     four[k] = four[k] + term.of(samples[step * k + i]);
                 }
             }
@@ -235,7 +250,7 @@ mod tests {
         for len in [2_usize, 3, 255, 256, 257, 1000, 4097, 70_001] {
             let mut samples: Vec<f64> = (0..len).map(|i| 1e6 + f64::from((i * 7919 % 1009) as u32)).collect();
             let exact: f64 = samples.iter().map(|x| x - 1e6).sum::<f64>() / len as f64 + 1e6;
-            let (moments, rough) = (Moments::of(&samples), rough_moments(&samples));
+            let (moments, rough) = (Moments::about(mean(&samples), &samples), rough_moments(&samples));
             let found = zscore(moments, len, 1e-8);
             normalise(&mut samples, Norm { scale: found, limit: f64::INFINITY });
             assert!((found.centre / exact - 1.0).abs() < 1e-14, "{len}");

@@ -6,7 +6,7 @@ use crate::dsp::filter::{ABREAST, causal, filter, pad_length};
 use crate::dsp::fourier::{Fourier, Work};
 use crate::dsp::lane::Lane;
 use crate::dsp::resample::Polyphase;
-use crate::dsp::scale::{Moments, Norm, Scale, clip, normalise, robust, zscore};
+use crate::dsp::scale::{Moments, Norm, Scale, clip, mean, normalise, robust, zscore};
 use crate::model::recipe::{Init, Phase, ResampleMethod, SignalRecipe, Step};
 use crate::model::units::Rate;
 use crate::model::{Failure, FailureClass};
@@ -194,6 +194,8 @@ pub(crate) struct Track<L> {
     pub(crate) stretches: Vec<usize>,
     /// Mean and squares of all samples, where they were computed since the last change.
     pub(crate) moments: Option<Moments<L>>,
+    /// Their mean alone, which a filter tells in passing.
+    pub(crate) mean: Option<L>,
     /// A normalisation that the samples have not been through yet; `scale` knows of it already.
     pub(crate) pending: Option<Norm<L>>,
 }
@@ -202,7 +204,7 @@ impl<L: Lane> Track<L> {
     /// Returns a track in µV.
     pub(crate) fn new(samples: Buffer<L>, rate: Rate) -> Self {
         let scale = Scale { centre: L::default(), divisor: L::splat(1.0) };
-        Self { samples, rate, scale, stretches: Vec::new(), moments: None, pending: None }
+        Self { samples, rate, scale, stretches: Vec::new(), moments: None, mean: None, pending: None }
     }
 
     /// The samples, stretch by stretch.
@@ -234,18 +236,20 @@ fn filtered<L: Lane>(steps: &[Step], tracks: &mut [&mut Track<L>]) -> usize {
         let causal_filters: Vec<_> = steps.iter().map_while(|step| causal_filter(step, rate)).collect();
         let zero_phase = sections(&steps[0], rate).filter(|_| causal_filters.is_empty());
         done = causal_filters.len().max(zero_phase.iter().count());
-        let mut begin = 0;
+        let (mut begin, mut means) = (0, Vec::new());
         for length in alike[0].lengths() {
             let mut stretches: Vec<&mut [L]> =
                 alike.iter_mut().map(|track| &mut track.samples[begin..begin + length]).collect();
             match &zero_phase {
                 Some((sections, phase)) => filter(sections, *phase, &mut stretches),
-                None => causal(&causal_filters, &mut stretches),
+                None => means = causal(&causal_filters, &mut stretches),
             }
             begin += length;
         }
-        for track in alike {
-            track.moments = None;
+        for (index, track) in alike.iter_mut().enumerate() {
+            track.forget_statistics();
+            // That of a stretch is not that of all.
+            track.mean = means.get(index).copied().filter(|_| track.stretches.is_empty());
         }
     }
     done
@@ -288,7 +292,8 @@ impl<L: Lane> Runner<L> {
     /// Runs a step that is no filter.
     fn run_alone(&mut self, steps: &[Step], track: &mut Track<L>) -> Result<usize, Failure> {
         let Some(step) = steps.first() else { return Ok(0) };
-        let moments = track.moments.take();
+        let known = (track.moments, track.mean);
+        track.forget_statistics();
         let (limit, together) = match steps.get(1) {
             Some(Step::Clip { limit }) => (*limit, 2),
             _ => (f64::INFINITY, 1),
@@ -296,7 +301,9 @@ impl<L: Lane> Runner<L> {
         match step {
             Step::Resample { rate_hz, method } => self.resample(track, *rate_hz, *method)?,
             Step::Zscore { epsilon } => {
-                let moments = moments.unwrap_or_else(|| Moments::of(&track.samples));
+                let samples = &track.samples;
+                let about = || Moments::about(known.1.unwrap_or_else(|| mean(samples)), samples);
+                let moments = known.0.unwrap_or_else(about);
                 track.rescale(zscore(moments, track.samples.len(), *epsilon), limit);
                 return Ok(together);
             }
@@ -367,6 +374,11 @@ impl<L: Lane> Track<L> {
     pub(crate) fn is_in_microvolts(&self) -> bool {
         let is = |lane: L, value: f64| (0..L::WIDTH).all(|channel| lane.get(channel) == value);
         is(self.scale.centre, 0.0) && is(self.scale.divisor, 1.0)
+    }
+
+    /// To be called where the samples change.
+    pub(crate) fn forget_statistics(&mut self) {
+        (self.moments, self.mean) = (None, None);
     }
 
     /// Declares that no line leads back to µV.

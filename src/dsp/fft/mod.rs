@@ -8,6 +8,7 @@
 mod point;
 mod prime;
 mod radix;
+mod unordered;
 
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
@@ -16,6 +17,7 @@ pub(crate) use point::{Complex, Point};
 pub(crate) use radix::LARGEST_RADIX;
 use radix::Mixed;
 use std::ops::Range;
+pub(crate) use unordered::Unordered;
 
 /// The buffer that holds the result, and the spare one.
 type Buffers<'a, L> = (&'a mut [Complex<L>], &'a mut [Complex<L>]);
@@ -119,7 +121,7 @@ impl Fft {
     /// How many transforms `run` takes best at a time.
     pub(crate) fn batch(&self) -> usize {
         match &self.way {
-            Way::Mixed(_) => (POINTS_SIDE_BY_SIDE / self.len).clamp(1, BATCH),
+            Way::Mixed(_) => side_by_side(self.len),
             Way::Split(_) => 1,
         }
     }
@@ -197,6 +199,11 @@ impl Split {
             copy(row, size, &mut out[batch.start..], high, size);
         }
     }
+}
+
+/// How many transforms of a length go best side by side.
+fn side_by_side(len: usize) -> usize {
+    (POINTS_SIDE_BY_SIDE / len).clamp(1, BATCH)
 }
 
 /// Cuts 0..count into ranges of `size`, the last one shorter.

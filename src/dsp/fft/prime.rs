@@ -32,11 +32,19 @@ enum Way {
 
 impl Prime {
     pub(super) fn new(len: usize) -> Self {
-        let primes = factors(len - 1);
-        if primes.iter().all(|prime| *prime <= LARGEST_RADIX) {
-            Self::rader(len, &primes)
-        } else {
-            Self::bluestein(len)
+        if Self::has_powers(len) { Self::rader(len, &factors(len - 1)) } else { Self::bluestein(len) }
+    }
+
+    /// True where the convolution takes points and gives bins by powers.
+    pub(super) fn has_powers(len: usize) -> bool {
+        factors(len - 1).iter().all(|prime| *prime <= LARGEST_RADIX)
+    }
+
+    /// Which point comes when, and which bin comes out when, the first ones of both left out; nothing without powers.
+    pub(super) fn powers(&self) -> [&[u32]; 2] {
+        match &self.way {
+            Way::Rader { take, put } => [take, put],
+            Way::Bluestein { .. } => [&[], &[]],
         }
     }
 
@@ -110,6 +118,28 @@ impl Prime {
             Way::Rader { put, .. } => restore(put, convolved, to, batch),
             Way::Bluestein { chirp } => leave(chirp, convolved, to, batch),
         }
+    }
+}
+
+impl Prime {
+    /// As `run` in place, where points come by powers, the first one before them; so do the bins, real and imaginary parts exchanged.
+    ///
+    /// The other buffer is as long.
+    pub(super) fn run_by_powers<L: Lane>(
+        &self,
+        points: &mut [Complex<L>],
+        other: &mut [Complex<L>],
+        batch: usize,
+        scratch: &mut [Complex<L>],
+    ) {
+        let (begin, powers) = points.split_at_mut(batch);
+        let other = &mut other[..powers.len()];
+        let (product, spare) = self.inner.run(batch, powers, other, scratch);
+        let mut sum = [[L::default(); 2]; BATCH];
+        multiply(&self.spectrum, begin, product, &mut sum[..batch], batch);
+        // Twice as many passes are an even number: the bins are where the points were.
+        self.inner.run(batch, product, spare, scratch);
+        begin.iter_mut().zip(sum).for_each(|(to, [re, im])| *to = [im, re]);
     }
 }
 

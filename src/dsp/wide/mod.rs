@@ -104,10 +104,17 @@ macro_rules! wide {
                     plain($($arg),*);
                 }
 
-                if $crate::dsp::wide::width() != $crate::dsp::wide::Width::Baseline {
-                    #[expect(unsafe_code, reason = "a function for AVX2 is called where it was detected")]
-                    // SAFETY: the processor has AVX2, which is all that `wide` asks for.
-                    return unsafe { wide($($arg),*) };
+                #[target_feature(enable = "avx512f,avx512vl")]
+                fn widest<$($generic: $bound),*>($($arg: $type),*) {
+                    plain($($arg),*);
+                }
+
+                #[expect(unsafe_code, reason = "a function for AVX is called where that was detected")]
+                // SAFETY: the processor has AVX-512, or AVX2, which is all that the functions ask for.
+                match $crate::dsp::wide::width() {
+                    $crate::dsp::wide::Width::Avx512 => return unsafe { widest($($arg),*) },
+                    $crate::dsp::wide::Width::Avx2 => return unsafe { wide($($arg),*) },
+                    $crate::dsp::wide::Width::Baseline => {}
                 }
             }
             plain($($arg),*);
