@@ -8,11 +8,16 @@
 //! length g take points and give bins in the order that suits them, since both are moved anyway.
 
 use crate::dsp::buffer::Buffer;
-use crate::dsp::fft::{BATCH, Complex, Fft, LONGEST_PLAIN, Point, Unordered, batches, divisors, factors};
+use crate::dsp::fft::{
+    BATCH, Complex, Fft, LONGEST_PLAIN, POINTS_SIDE_BY_SIDE, Point, Unordered, batches, divisors, factors,
+};
 use crate::dsp::fourier::Work;
 use crate::dsp::lane::Lane;
 use crate::dsp::roots::Roots;
 use crate::dsp::wide::{each, wide};
+
+/// Batches of columns that are taken from the samples at once, or put there.
+const SETS: usize = 4;
 
 /// The change of length, prepared.
 #[derive(Debug)]
@@ -93,9 +98,10 @@ impl Folded {
     /// Brings the samples to the new length.
     pub(crate) fn run<L: Lane>(&self, samples: &mut Buffer<L>, work: &mut Work<L>) {
         let g = self.common.len();
-        let side = (g * self.common.batch()).max(BATCH * self.from.len().max(self.to.len()));
+        let side = BATCH * self.from.len().max(self.to.len());
         let deepest = self.from.scratch_len(BATCH).max(self.to.scratch_len(BATCH));
-        work.scratch.fit(2 * (2 * side + deepest.max(self.common.scratch_len(BATCH))));
+        let sides = (2 * side).max(g * self.common.batch() * self.sets());
+        work.scratch.fit(2 * (sides + deepest.max(self.common.scratch_len(BATCH))));
         let scratch = work.scratch.as_chunks_mut().0;
         let [before, between] = [&self.from, &self.to].map(|fft| g * even(fft.len()));
         // The longest first, so that it need not move later.
@@ -113,21 +119,25 @@ impl Folded {
     ///
     /// Columns that were transformed side by side stay so: all of the first bin, all of the second one ...
     fn columns<L: Lane>(&self, samples: &[L], out: &mut [Complex<L>], scratch: &mut [Complex<L>]) {
-        let (g, high) = (self.common.len(), self.from.len());
-        for batch in batches(high.div_ceil(2), self.common.batch()) {
-            let size = batch.len();
-            let out = &mut out[batch.start * g..batch.end * g];
-            let (space, rest) = scratch.split_at_mut(g * size);
-            let (first, second) = if self.common.ends_where_it_began() { (out, space) } else { (space, out) };
-            gather(
-                self.common.points(),
-                &samples[2 * batch.start..],
-                [high, high - 2 * batch.start],
-                first,
-                size,
-            );
-            let _ = self.common.run(size, first, second, rest);
+        let (g, high, beside) = (self.common.len(), self.from.len(), self.common.batch());
+        for sets in batches(high.div_ceil(2), self.sets() * beside) {
+            let out = &mut out[sets.start * g..sets.end * g];
+            let (space, rest) = scratch.split_at_mut(out.len());
+            let begins_there = self.common.ends_where_it_began();
+            let shape = [high, (2 * sets.len()).min(high - 2 * sets.start)];
+            let first = if begins_there { &mut *out } else { &mut *space };
+            gather(self.common.points(), &samples[2 * sets.start..], shape, first, beside);
+            for (out, space) in out.chunks_mut(g * beside).zip(space.chunks_mut(g * beside)) {
+                let (first, second) = if begins_there { (out, space) } else { (space, out) };
+                let _ = self.common.run(first.len() / g, first, second, rest);
+            }
         }
+    }
+
+    /// How many batches of columns are taken from the samples, or put there, at once: so many that a stretch of a row is long enough to be
+    /// read ahead.
+    fn sets(&self) -> usize {
+        (POINTS_SIDE_BY_SIDE / (self.common.len() * self.common.batch())).clamp(1, SETS)
     }
 
     /// What happens to the bins, class by class.
@@ -213,17 +223,20 @@ impl Folded {
 
     /// Transforms back to samples, two neighbouring columns at once.
     fn rows<L: Lane>(&self, rows: &mut [Complex<L>], samples: &mut [L], scratch: &mut [Complex<L>]) {
-        let (g, high) = (self.common.len(), self.to.len());
-        for batch in batches(high.div_ceil(2), self.common.batch()) {
-            let size = batch.len();
-            let (space, rest) = scratch.split_at_mut(g * size);
-            let row = &mut rows[batch.start * g..batch.end * g];
-            let (done, _) = self.common.run(size, row, space, rest);
-            let (samples, shape) = (&mut samples[2 * batch.start..], [high, high - 2 * batch.start]);
+        let (g, high, beside) = (self.common.len(), self.to.len(), self.common.batch());
+        for sets in batches(high.div_ceil(2), self.sets() * beside) {
+            let rows = &mut rows[sets.start * g..sets.end * g];
+            let (space, rest) = scratch.split_at_mut(rows.len());
+            for (rows, space) in rows.chunks_mut(g * beside).zip(space.chunks_mut(g * beside)) {
+                let _ = self.common.run(rows.len() / g, rows, space, rest);
+            }
+            let done = if self.common.ends_where_it_began() { rows } else { space };
+            let shape = [high, (2 * sets.len()).min(high - 2 * sets.start)];
+            let samples = &mut samples[2 * sets.start..];
             if self.common.is_exchanged() {
-                scatter::<L, true>(self.common.bins(), done, size, samples, shape);
+                scatter::<L, true>(self.common.bins(), done, beside, samples, shape);
             } else {
-                scatter::<L, false>(self.common.bins(), done, size, samples, shape);
+                scatter::<L, false>(self.common.bins(), done, beside, samples, shape);
             }
         }
     }
@@ -279,26 +292,27 @@ fn turns(
 }
 
 wide! {
-    /// Takes the first `2 · size` columns of some rows, in the order given. The shape: how far rows lie from each other, and how many
-    /// columns are left.
-    fn gather<L: Lane>(rows: &[u32], samples: &[L], shape: [usize; 2], to: &mut [Complex<L>], size: usize) {
-        let [apart, left] = shape;
-        if size == BATCH && left >= 2 * BATCH {
-            for (to, row) in to.as_chunks_mut::<BATCH>().0.iter_mut().zip(rows) {
-                let pairs = samples[*row as usize * apart..][..2 * BATCH].as_chunks::<2>().0;
-                // A count that is known becomes moves, not a call.
-                each!(BATCH, pair, {
-                    to[pair] = pairs[pair];
-                });
-            }
-            return;
-        }
-        for (to, row) in to.chunks_exact_mut(size).zip(rows) {
-            let row = &samples[*row as usize * apart..][..left.min(2 * size)];
-            let (pairs, single) = row.as_chunks::<2>();
-            to.iter_mut().zip(pairs).for_each(|(to, pair)| *to = *pair);
-            if let [single] = single {
-                to[size - 1] = [*single, L::default()];
+    /// Takes the first columns of some rows, in the order given: `beside` pairs of columns lie side by side, row by row, then the next
+    /// ones. The shape: how far rows lie from each other, and how many columns are taken.
+    fn gather<L: Lane>(rows: &[u32], samples: &[L], shape: [usize; 2], to: &mut [Complex<L>], beside: usize) {
+        let ([apart, columns], g) = (shape, rows.len());
+        for (place, row) in rows.iter().enumerate() {
+            let row = &samples[*row as usize * apart..][..columns];
+            for (to, columns) in to.chunks_mut(g * beside).zip(row.chunks(2 * beside)) {
+                let width = to.len() / g;
+                let to = &mut to[place * width..][..width];
+                let (pairs, single) = columns.as_chunks::<2>();
+                if let (BATCH, Some(pairs)) = (width, pairs.first_chunk::<BATCH>()) {
+                    // A count that is known becomes moves, not a call.
+                    each!(BATCH, pair, {
+                        to[pair] = pairs[pair];
+                    });
+                    continue;
+                }
+                to.iter_mut().zip(pairs).for_each(|(to, pair)| *to = *pair);
+                if let [single] = single {
+                    to[width - 1] = [*single, L::default()];
+                }
             }
         }
     }
@@ -309,18 +323,22 @@ wide! {
     fn scatter<L: Lane, const EXCHANGED: bool>(
         rows: &[u32],
         from: &[Complex<L>],
-        size: usize,
+        beside: usize,
         samples: &mut [L],
         shape: [usize; 2],
     ) {
-        let [apart, left] = shape;
+        let ([apart, columns], g) = (shape, rows.len());
         let parts = |[re, im]: Complex<L>| if EXCHANGED { [re, im] } else { [im, re] };
-        for (points, row) in from.chunks_exact(size).zip(rows) {
-            let row = &mut samples[*row as usize * apart..][..left.min(2 * size)];
-            let (pairs, single) = row.as_chunks_mut::<2>();
-            pairs.iter_mut().zip(points).for_each(|(pair, point)| *pair = parts(*point));
-            if let [single] = single {
-                *single = parts(points[size - 1])[0];
+        for (place, row) in rows.iter().enumerate() {
+            let row = &mut samples[*row as usize * apart..][..columns];
+            for (from, columns) in from.chunks(g * beside).zip(row.chunks_mut(2 * beside)) {
+                let width = from.len() / g;
+                let points = &from[place * width..][..width];
+                let (pairs, single) = columns.as_chunks_mut::<2>();
+                pairs.iter_mut().zip(points).for_each(|(pair, point)| *pair = parts(*point));
+                if let [single] = single {
+                    *single = parts(points[width - 1])[0];
+                }
             }
         }
     }

@@ -26,7 +26,7 @@ type Buffers<'a, L> = (&'a mut [Complex<L>], &'a mut [Complex<L>]);
 pub(crate) const LONGEST_PLAIN: usize = 8192;
 /// Points of transforms side by side at most. One column alone takes 64 bytes of every row, each a line and a page of its own:
 /// four at once were a quarter faster over ten hours.
-const POINTS_SIDE_BY_SIDE: usize = 16384;
+pub(crate) const POINTS_SIDE_BY_SIDE: usize = 16384;
 /// Columns or rows transformed side by side: their points lie together in memory and in the caches.
 pub(crate) const BATCH: usize = 4;
 
