@@ -2,13 +2,15 @@
 //!
 //! The need is estimated from a recording's header before any of its samples is read, and again when its gaps are known. One that
 //! does not fit with twelve channels at a time is worked on with four, or channel by channel; one that does not fit even so is refused.
+//! What recordings leave to the next ones is not counted; so it goes back to the system as soon as half of the budget is in use.
 
 use crate::dsp::{self, Lanes, Pieces, Selection};
 use crate::model::failure::{Failure, FailureClass};
 use crate::model::recipe::SignalRecipe;
 use crate::model::recording::{Header, Kind};
 use crate::model::units::Seconds;
-use std::sync::{Condvar, Mutex, PoisonError};
+use crate::ops::memory;
+use std::sync::{Condvar, Mutex, Once, PoisonError};
 
 /// The budget and what of it is in use.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub struct Gate {
     workers: u64,
     used: Mutex<u64>,
     freed: Condvar,
+    narrow: Once,
 }
 
 /// Memory set aside; given back when dropped.
@@ -30,7 +33,13 @@ impl Gate {
     /// Returns a gate for so many bytes, which so many workers share.
     #[must_use]
     pub fn new(budget: u64, workers: usize) -> Self {
-        Self { budget, workers: workers.max(1) as u64, used: Mutex::new(0), freed: Condvar::new() }
+        Self {
+            budget,
+            workers: workers.max(1) as u64,
+            used: Mutex::new(0),
+            freed: Condvar::new(),
+            narrow: Once::new(),
+        }
     }
 
     /// Says how a recording has to be worked on to fit, and the bytes that this takes, given what it needs each way; class
@@ -59,7 +68,15 @@ impl Gate {
             used = self.freed.wait(used).unwrap_or_else(PoisonError::into_inner);
         }
         *used = used.saturating_add(bytes);
+        self.spare(*used);
         Permit { gate: self, bytes }
+    }
+
+    /// Sees to it that freed memory does not add to so much that is in use.
+    fn spare(&self, used: u64) {
+        if used > self.budget / 2 {
+            self.narrow.call_once(memory::give_back);
+        }
     }
 }
 
@@ -78,6 +95,7 @@ impl Permit<'_> {
         let is_free = total <= self.gate.budget;
         if is_free {
             (*used, self.bytes) = (total, bytes);
+            self.gate.spare(total);
         }
         is_free
     }

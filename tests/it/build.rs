@@ -1,6 +1,8 @@
 //! The main job through the real binary: build, share, relabel, survive, explain.
 
+use crate::edf_writer::{EdfFile, EdfSignal};
 use crate::project::{Project, forge_text};
+use eegcache::model::recording::Kind;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -731,4 +733,47 @@ fn a_manifest_of_a_later_program_is_not_replaced() {
     project.run(&["build", "--dry-run", "--profile", "smoke"]).expect(1).says(&["later eegcache"]);
     project.run(&["status", "--profile", "smoke"]).expect(1).says(&["VERSION_MISMATCH", "later eegcache"]);
     assert!(project.read(&format!("{SMOKE}/manifest.json")) == later);
+}
+
+/// What one recording leaves to the next one is memory too.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_narrow_budget_bounds_what_the_process_takes() {
+    const BUDGET_MIB: u64 = 160;
+    let project = Project::bare();
+    project.write(
+        "configs/datasets/long.yaml",
+        "dataset:\n  title: long\n  licence: CC0-1.0\n  root: data\n  recordings: \"*.edf\"\n  subject: '([^/]+)[.]edf$'\n  \
+         splits: {by_subject: {seed: 1, train: 1.0, val: 0.0}}\n  annotations: {format: tusz_csv, file: \"{stem}.csv\"}\n",
+    );
+    project.write("configs/local.yaml", "data: {dataset: long}\ncache: {version: long_v1}\n");
+    let lengths = [(256, 900), (512, 500), (250, 1000), (256, 1100), (400, 600), (250, 700), (512, 450)];
+    for (number, (rate, seconds)) in lengths.into_iter().enumerate() {
+        let noise =
+            |signal: i32| (0..(rate * seconds) as i32).map(move |i| (i * (7919 + signal)) % 601 - 300);
+        let labels = "FP1 F3 C3 P3 F7 T3 T5 O1 FZ CZ PZ FP2 F4 C4 P4 F8 T4 T6 O2".split(' ').zip(0..);
+        let signals = labels
+            .map(|(name, at)| EdfSignal::new(&format!("EEG {name}-REF"), rate, noise(at).collect()))
+            .collect();
+        let bytes = EdfFile::new(Kind::Edf, seconds, signals).to_bytes();
+        project.write(
+            &format!("data/s{number}.csv"),
+            &format!("# duration = {seconds}.0000 secs\nchannel,start_time,stop_time,label,confidence\nFP1-F7,0.0000,{seconds}.0000,bckg,1.0000\n"),
+        );
+        fs_err::write(project.path(&format!("data/s{number}.edf")), bytes).unwrap();
+    }
+    let mut command = project.command(&["build", "-j", "2", "--memory", &format!("{BUDGET_MIB}M")]);
+    let mut running = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let (mut most, status) = (0, format!("/proc/{}/status", running.id()));
+    while running.try_wait().unwrap().is_none() {
+        // A high-water mark: the last one that is seen counts.
+        let text = fs_err::read_to_string(&status).unwrap_or_default();
+        let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        most = most.max(mark.map_or(0, |kilobytes| kilobytes.parse::<u64>().unwrap() >> 10));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert_eq!(running.wait().unwrap().code(), Some(0));
+    assert_eq!(project.manifest("cache/full/long_v1")["entries"].as_array().unwrap().len(), lengths.len());
+    // Less than half of it were a test that sees nothing.
+    assert!((BUDGET_MIB / 2..BUDGET_MIB).contains(&most), "{most} MiB");
 }
