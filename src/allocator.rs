@@ -33,15 +33,16 @@ pub(crate) fn keep_freed_memory() {
     }
 }
 
-/// Gives back what is free, and from now on whatever becomes free.
+/// Gives back what is free, and from now on whatever becomes free, unless somebody set another delay.
 pub(crate) fn give_back() {
-    if is_bounded() {
-        return;
-    }
-    // SAFETY: the option is one word, which other threads may read at any time, with either value; the allocator locks what it collects.
+    // SAFETY: the allocator may collect at any time. The option is a machine word, which it reads without a lock whenever memory becomes
+    // free: either value will do.
     unsafe {
-        mi_option_set(PURGE_DELAY, 0);
-        mi_collect(true);
+        if !is_bounded() && mi_option_get(PURGE_DELAY) == DELAY_MS {
+            // In this order: without a delay nothing is looked for that was freed while there was one.
+            mi_collect(true);
+            mi_option_set(PURGE_DELAY, 0);
+        }
     }
 }
 

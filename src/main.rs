@@ -6,6 +6,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
-    eegcache::ops::memory::set_give_back(allocator::give_back);
-    ExitCode::from(eegcache::cli::main())
+    ExitCode::from(eegcache::cli::main(allocator::give_back))
 }

@@ -117,7 +117,9 @@ pub(crate) fn attend<R: Send>(
     let (board, stop) = (Board::default(), AtomicBool::new(false));
     let work = || {
         let _ending = Ending(&board);
-        in_threads(threads, |threads| verb(&Context { progress: &board, stop: &stop, threads }))
+        // The allocator is the interpreter's.
+        let give_back = || ();
+        in_threads(threads, |threads| verb(&Context { progress: &board, stop: &stop, threads, give_back }))
     };
     let (outcome, raised) = std::thread::scope(|scope| {
         let worker = scope.spawn(work);

@@ -3,9 +3,8 @@
 use super::args::{AdoptArgs, ExportArgs};
 use super::progress::Talk;
 use super::table::{Align, Table, bytes, count, duration, plain};
-use super::{current_directory, exit, out, render, settings, stop_flag};
+use super::{context, current_directory, exit, out, render, settings, stop_flag};
 use crate::error::{Error, Result};
-use crate::ops::Context;
 use crate::ops::adopt::{self, AdoptOptions, AdoptReport, Finding, Verdict};
 use crate::ops::export::{self, ExportReport, Layout};
 use std::fmt::Write as _;
@@ -16,7 +15,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<u8> {
     let layout = Layout::from_name(&args.layout)
         .ok_or_else(|| Error::usage(format!("`{}` is no layout", args.layout), ""))?;
     let (talk, stop) = (Talk::new(), stop_flag());
-    let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
+    let cx = context(&talk, &stop);
     let directory = current_directory()?.join(&args.directory);
     let report = export::export(&cx, &settings, layout, &directory)?;
     out(&if args.json { render::json(&report) } else { text(&report) })?;
@@ -27,7 +26,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<u8> {
 pub(super) fn adopt(args: &AdoptArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
     let (talk, stop) = (Talk::new(), stop_flag());
-    let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
+    let cx = context(&talk, &stop);
     let directory = current_directory()?.join(&args.directory);
     let options = AdoptOptions { sample: args.sample, dry_run: args.dry_run };
     let report = adopt::adopt(&cx, &settings, &directory, options)?;

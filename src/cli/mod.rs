@@ -26,8 +26,8 @@ use progress::{Talk, line};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Exit codes that belong to reports; those of errors are the kinds'.
 mod exit {
@@ -43,10 +43,16 @@ mod exit {
     pub(super) const INTERRUPTED: u8 = ErrorKind::Interrupted.exit_code();
 }
 
+/// What `main` was given.
+static GIVE_BACK: OnceLock<fn()> = OnceLock::new();
+
 /// Runs the program with the process's arguments and environment; returns its exit code.
+///
+/// `give_back` gives freed memory back to the system, where the program's allocator keeps it otherwise.
 #[must_use]
-pub fn main() -> u8 {
+pub fn main(give_back: fn()) -> u8 {
     let cli = Cli::parse();
+    GIVE_BACK.get_or_init(|| give_back);
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -157,10 +163,15 @@ fn start_threads(jobs: Option<u16>) -> Result<()> {
     pool.build_global().map_err(|error| Error::io("start", "worker threads")(std::io::Error::other(error)))
 }
 
+fn context<'a>(talk: &'a Talk, stop: &'a AtomicBool) -> Context<'a> {
+    let give_back = GIVE_BACK.get().copied().unwrap_or(|| ());
+    Context { progress: talk, stop, threads: rayon::current_num_threads(), give_back }
+}
+
 fn build(args: &BuildArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
     let (talk, stop) = (Talk::new(), stop_flag());
-    let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
+    let cx = context(&talk, &stop);
     let options = BuildOptions {
         retry_failed: args.retry_failed,
         wait: if args.no_wait { ops::Wait::No } else { ops::Wait::Forever },
@@ -210,7 +221,7 @@ fn status(args: &ReadArgs) -> Result<u8> {
 fn preflight(args: &PreflightArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
     let (talk, stop) = (Talk::new(), AtomicBool::new(false));
-    let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
+    let cx = context(&talk, &stop);
     let report = ops::preflight::preflight(&cx, &settings)?;
     let becomes = report.ready && !args.command.is_empty();
     if args.json && !becomes {
@@ -250,7 +261,7 @@ fn verify(args: &VerifyArgs) -> Result<u8> {
     let settings = settings(&args.config)?;
     let only: Option<ProfileName> = args.config.profile.as_ref().map(|_| settings.profile.clone());
     let (talk, stop) = (Talk::new(), AtomicBool::new(false));
-    let cx = Context { progress: &talk, stop: &stop, threads: rayon::current_num_threads() };
+    let cx = context(&talk, &stop);
     let report = if args.repair {
         ops::verify::repair(&cx, &settings, args.assume_exclusive)?
     } else {

@@ -6,9 +6,9 @@
 
 use crate::dsp::design::Section;
 use crate::dsp::lane::Lane;
-use crate::dsp::scale::{BLOCKS, add_sums, mean_of};
+use crate::dsp::scale::{SUMMED_AT_ONCE, add_sums, mean_of};
 use crate::dsp::wide::{each, wide};
-use crate::model::recipe::{Init, Phase};
+use crate::model::recipe::Init;
 
 /// State of one section.
 type State<L> = [L; 2];
@@ -16,12 +16,9 @@ type State<L> = [L; 2];
 /// The most groups of channels that go abreast: with more, the states of four sections leave the registers.
 pub(crate) const ABREAST: usize = 3;
 
-/// Filters groups of equal length in place. For `Phase::Zero` the samples are more than `pad_length`.
-pub(crate) fn filter<L: Lane>(sections: &[Section], phase: Phase, groups: &mut [&mut [L]]) {
-    match phase {
-        Phase::Zero => groups.chunks_mut(ABREAST).for_each(|groups| zero_phase(sections, groups)),
-        Phase::Causal(init) => drop(causal(&[(sections.to_vec(), init)], groups)),
-    }
+/// Filters groups of equal length in place with zero phase; the samples are more than `pad_length`.
+pub(crate) fn zero_phase<L: Lane>(sections: &[Section], groups: &mut [&mut [L]]) {
+    groups.chunks_mut(ABREAST).for_each(|groups| zero_phase_abreast(sections, groups));
 }
 
 /// Runs causal filters one after the other over groups of equal length, in place; returns the mean of each group then.
@@ -45,15 +42,15 @@ fn joined(filters: &[(Vec<Section>, Init)]) -> Vec<(Vec<Section>, Init)> {
     joined
 }
 
-/// Some samples pass all filters, and are summed, before the next ones do: they stay in the first-level cache.
+/// Some samples pass all filters, and are summed, before the next ones do: they stay in the first caches.
 fn causal_abreast<L: Lane>(filters: &[(Vec<Section>, Init)], groups: &mut [&mut [L]]) -> Vec<L> {
     let state = |(sections, _): &(Vec<Section>, Init)| vec![[L::default(); 2]; sections.len() * groups.len()];
     let mut states: Vec<Vec<State<L>>> = filters.iter().map(state).collect();
     let mut offsets: Vec<Option<Vec<L>>> = vec![None; filters.len()];
     let length = groups.first().map_or(0, |samples| samples.len());
     let mut sums = vec![Vec::new(); groups.len()];
-    for begin in (0..length).step_by(BLOCKS) {
-        let end = length.min(begin + BLOCKS);
+    for begin in (0..length).step_by(SUMMED_AT_ONCE) {
+        let end = length.min(begin + SUMMED_AT_ONCE);
         let mut block: Vec<&mut [L]> = groups.iter_mut().map(|samples| &mut samples[begin..end]).collect();
         for (((sections, init), state), offset) in filters.iter().zip(&mut states).zip(&mut offsets) {
             if *init == Init::FirstSample {
@@ -80,7 +77,7 @@ pub(crate) fn pad_length(sections: &[Section]) -> usize {
 ///
 /// The extensions live beside the samples, so the channels are not copied; what the way back would write into the
 /// front extension is never needed.
-fn zero_phase<L: Lane>(sections: &[Section], groups: &mut [&mut [L]]) {
+fn zero_phase_abreast<L: Lane>(sections: &[Section], groups: &mut [&mut [L]]) {
     let pad = pad_length(sections);
     let mut front: Vec<Vec<L>> =
         groups.iter().map(|samples| (1..=pad).rev().map(|i| before(samples, i)).collect()).collect();
@@ -295,6 +292,7 @@ fn pass<L: Lane>(
 mod tests {
     use super::*;
     use crate::dsp::design::{Band, butterworth, notch};
+    use crate::dsp::scale::mean;
 
     #[test]
     fn padding_is_scipys() {
@@ -311,17 +309,37 @@ mod tests {
         let low = butterworth(5, Band::Low(40.0), 256.0);
         let high = butterworth(5, Band::High(1.0), 256.0);
         let mut samples = vec![100.0; 300];
-        filter(&low, Phase::Zero, &mut [&mut samples]);
+        zero_phase(&low, &mut [&mut samples]);
         assert!(samples.iter().all(|x| (x - 100.0).abs() < 1e-9));
-        filter(&high, Phase::Zero, &mut [&mut samples]);
+        zero_phase(&high, &mut [&mut samples]);
         assert!(samples.iter().all(|x| x.abs() < 1e-6));
         let mut samples = vec![3000.0; 300];
-        filter(&high, Phase::Causal(Init::FirstSample), &mut [&mut samples]);
+        causal_alone(&high, Init::FirstSample, &mut [&mut samples]);
         assert!(samples.iter().all(|x| *x == 0.0));
     }
 
+    fn causal_alone(sections: &[Section], init: Init, groups: &mut [&mut [f64]]) {
+        let means = causal(&[(sections.to_vec(), init)], groups);
+        assert!(means.iter().zip(groups).all(|(told, samples)| *told == mean(samples)));
+    }
+
     fn signal(seed: i32) -> Vec<f64> {
-        (0..700).map(|i| f64::from((i * 7919 + seed * 104_729) % 613 - 300)).collect()
+        long_signal(700, seed)
+    }
+
+    fn long_signal(length: i32, seed: i32) -> Vec<f64> {
+        (0..length).map(|i| f64::from((i % 613 * 7919 + seed * 104_729) % 613 - 300)).collect()
+    }
+
+    #[test]
+    fn the_mean_is_that_of_the_result_to_the_last_bit() {
+        let band = butterworth(3, Band::Pass(0.5, 120.0), 256.0);
+        for length in [1, 255, 256, 1024, 1025, 70_001] {
+            for abreast in [1, 3, 4] {
+                let mut groups: Vec<Vec<f64>> = (0..abreast).map(|seed| long_signal(length, seed)).collect();
+                causal_alone(&band, Init::FirstSample, &mut slices(&mut groups));
+            }
+        }
     }
 
     #[test]
@@ -347,7 +365,7 @@ mod tests {
             for abreast in 1..=3 {
                 let mut groups: Vec<Vec<f64>> = (0..3).map(signal).collect();
                 for groups in slices(&mut groups).chunks_mut(abreast) {
-                    filter(&sections, Phase::Causal(Init::Zero), groups);
+                    causal_alone(&sections, Init::Zero, groups);
                 }
                 let bits = |all: &[Vec<f64>]| all.iter().flatten().map(|x| x.to_bits()).collect::<Vec<_>>();
                 assert_eq!(bits(&groups), bits(&plain), "{cascade}, {abreast} abreast");
@@ -367,7 +385,7 @@ mod tests {
             let (mut together, mut apart) = (signal(1), signal(1));
             causal(&filters, &mut [&mut together]);
             for (sections, init) in filters {
-                filter(&sections, Phase::Causal(init), &mut [&mut apart]);
+                causal_alone(&sections, init, &mut [&mut apart]);
             }
             assert_eq!(together, apart, "{first:?} {second:?}");
         }
@@ -377,9 +395,9 @@ mod tests {
     fn the_number_of_sections_a_pass_changes_nothing() {
         let cascade_of_six = butterworth(6, Band::Pass(1.0, 30.0), 200.0);
         let (mut together, mut apart) = (signal(0), signal(0));
-        filter(&cascade_of_six, Phase::Causal(Init::Zero), &mut [&mut together]);
+        causal_alone(&cascade_of_six, Init::Zero, &mut [&mut together]);
         for section in &cascade_of_six {
-            filter(&[*section], Phase::Causal(Init::Zero), &mut [&mut apart]);
+            causal_alone(&[*section], Init::Zero, &mut [&mut apart]);
         }
         assert_eq!(together, apart);
     }

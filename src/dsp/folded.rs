@@ -73,7 +73,7 @@ impl Folded {
     pub(crate) fn new(n: usize, m: usize) -> Option<Self> {
         let g = Self::divisor(n, m)?;
         let (common, from, to) = (Unordered::new(g), Fft::new(n / g), Fft::new(m / g));
-        let classes = classes(&common);
+        let classes = classes_of(&common);
         let before = turns(n, from.len(), &classes, 0.5 / n as f64, |column| column);
         let after = turns(m, to.len(), &classes, 1.0, |column| column);
         let change = if n == m { Change::Nothing } else { Change::Length };
@@ -86,7 +86,7 @@ impl Folded {
         let g = Self::divisor(n, n)?;
         let [from, to] = [n / g; 2].map(Fft::new);
         let common = Unordered::new(g);
-        let classes = classes(&common);
+        let classes = classes_of(&common);
         // Bin κ + g·i turns by e^(−πi·κ/n), together with the columns, and by e^(−πi·i/a).
         let before = turns(2 * n, from.len(), &classes, 0.25 / n as f64, |column| 2 * column + 1);
         let after = turns(n, to.len(), &classes, 1.0, |column| column);
@@ -179,8 +179,7 @@ impl Folded {
     fn recast<L: Lane>(&self, bins: &[Complex<L>], batch: &[Class], to: &mut [Complex<L>]) {
         let ([n, m], g) = (self.lengths, self.common.len());
         let half = n.min(m).div_ceil(2);
-        for (lane, Class { bin: class, .. }) in batch.iter().enumerate() {
-            let class = *class;
+        for (lane, class) in batch.iter().map(|class| class.bin).enumerate() {
             // Bins κ + g·i below half of the shorter length, and those that many below the end.
             let kept = [half.saturating_sub(class).div_ceil(g), (half - 1 + class) / g];
             let place = [lane, batch.len()];
@@ -252,7 +251,7 @@ fn even(columns: usize) -> usize {
 }
 
 /// Returns the classes in the order in which the bins lie.
-fn classes(common: &Unordered) -> Vec<Class> {
+fn classes_of(common: &Unordered) -> Vec<Class> {
     let g = common.len();
     let (mut given, mut taken) = (vec![0; g], vec![0; g]);
     for (place, (bin, point)) in common.bins().iter().zip(common.points()).enumerate() {

@@ -223,7 +223,7 @@ mod tests {
     }
 
     /// Usual rates over whole seconds, odd and prime ones too, up and down, and lengths with nothing in common.
-    const LENGTHS: [(usize, usize); 16] = [
+    const LENGTHS: [(usize, usize); 18] = [
         (1000, 1024),
         (1001, 513),
         (514, 1027),
@@ -239,6 +239,8 @@ mod tests {
         (45 * 14, 35 * 14),
         (35 * 26, 45 * 26),
         (1200, 1200),
+        (250 * 134, 256 * 134),
+        (125 * 134, 128 * 134),
         (2 * 101, 3 * 101),
     ];
 

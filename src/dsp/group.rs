@@ -102,7 +102,7 @@ pub(crate) struct Output<T> {
     pub(crate) clipped: u64,
     /// The limit of a clip that is the last step.
     limit: Option<f64>,
-    /// The column at which each stretch begins; what lies between them stays zero.
+    /// The column at which each stretch begins; what lies between them becomes zero.
     starts: Vec<usize>,
 }
 
@@ -145,7 +145,7 @@ impl<L: Lane> Group<L> {
 }
 
 impl<T: Stored> Output<T> {
-    /// Returns rows in µV, zeros as yet, for stretches that begin at `starts`; samples that reach `limit` will be counted.
+    /// Returns rows in µV for stretches that begin at `starts`; samples that reach `limit` will be counted.
     pub(crate) fn new(size: (usize, usize), starts: Vec<usize>, limit: Option<f64>) -> Self {
         let rows = Rows::new(size.0, size.1);
         Self { rows, scale: vec![[0.0, 1.0]; size.0], clipped: 0, limit, starts }
@@ -162,7 +162,7 @@ impl<T: Stored> Output<T> {
         for (stretch, start) in group.track.apart().zip(&self.starts) {
             group.members.iter().for_each(|member| self.rows.pad(member.row, *start));
             for chunk in stretch.chunks(BLOCK) {
-                round(chunk, norm, &mut blocks);
+                into_blocks(chunk, norm, &mut blocks);
                 for (member, block) in group.members.iter().zip(&blocks) {
                     let values = &block[..chunk.len()];
                     self.rows.add(member.row, values);
@@ -200,7 +200,7 @@ wide! {
 
 wide! {
     /// Normalises and rounds the samples, at most a block of them, channel by channel.
-    fn round<L: Lane; T: Stored>(samples: &[L], norm: Norm<L>, blocks: &mut [[T; BLOCK]; WIDEST]) {
+    fn into_blocks<L: Lane; T: Stored>(samples: &[L], norm: Norm<L>, blocks: &mut [[T; BLOCK]; WIDEST]) {
         let (fours, rest) = samples.as_chunks::<4>();
         for (i, four) in fours.iter().enumerate() {
             let apart = T::of_four([norm.of(four[0]), norm.of(four[1]), norm.of(four[2]), norm.of(four[3])]);
@@ -308,7 +308,7 @@ mod tests {
             let norm = Norm { scale, limit };
             for width in [Width::Baseline, Width::Avx2, Width::Avx512] {
                 let mut found = [[7.0_f32; BLOCK]; WIDEST];
-                narrowed(width, || round(&samples, norm, &mut found));
+                narrowed(width, || into_blocks(&samples, norm, &mut found));
                 for (i, sample) in samples.iter().enumerate() {
                     for (channel, row) in found.iter().enumerate() {
                         let expected = f32::of(norm.of(*sample).get(channel));

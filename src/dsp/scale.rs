@@ -10,7 +10,7 @@ use crate::dsp::wide::{each, wide};
 const BLOCK: usize = 256;
 const BESIDE: usize = 4;
 /// Samples of as many blocks as are summed side by side.
-pub(crate) const BLOCKS: usize = BESIDE * BLOCK;
+pub(crate) const SUMMED_AT_ONCE: usize = BESIDE * BLOCK;
 /// Additions that go side by side.
 const CHAINS: usize = 4;
 
@@ -83,7 +83,7 @@ pub(crate) fn mean<L: Lane>(samples: &[L]) -> L {
     mean_of(&sums, samples.len())
 }
 
-/// Adds the sums of the blocks of some samples, of which there are `BLOCKS` unless they are the last ones.
+/// Adds the sums of the blocks of some samples, of which there are `SUMMED_AT_ONCE` unless they are the last ones.
 pub(crate) fn add_sums<L: Lane>(samples: &[L], sums: &mut Vec<L>) {
     let before = sums.len();
     sums.resize(before + samples.len().div_ceil(BLOCK), L::default());
@@ -150,8 +150,8 @@ impl<L: Lane> Term<L> for Squared<L> {
 /// Sums every block from its first sample to its last; four blocks at once, whose additions need not wait for each other.
 #[inline(always)]
 fn each_block<L: Lane>(samples: &[L], sums: &mut [L], term: &impl Term<L>) {
-    for (samples, sums) in samples.chunks(BLOCKS).zip(sums.chunks_mut(BESIDE)) {
-        if samples.len() == BLOCKS {
+    for (samples, sums) in samples.chunks(SUMMED_AT_ONCE).zip(sums.chunks_mut(BESIDE)) {
+        if samples.len() == SUMMED_AT_ONCE {
             let (mut four, step) = ([L::default(); BESIDE], BLOCK);
             for i in 0..BLOCK {
                 for k in 0..BESIDE {

@@ -2,7 +2,7 @@
 
 use crate::dsp::buffer::Buffer;
 use crate::dsp::design::{Band, Section, butterworth, notch};
-use crate::dsp::filter::{ABREAST, causal, filter, pad_length};
+use crate::dsp::filter::{ABREAST, causal, pad_length, zero_phase};
 use crate::dsp::fourier::{Fourier, Work};
 use crate::dsp::lane::Lane;
 use crate::dsp::resample::Polyphase;
@@ -234,14 +234,14 @@ fn filtered<L: Lane>(steps: &[Step], tracks: &mut [&mut Track<L>]) -> usize {
     for alike in tracks.chunk_by_mut(|a, b| a.is_like(b)) {
         let rate = alike[0].rate;
         let causal_filters: Vec<_> = steps.iter().map_while(|step| causal_filter(step, rate)).collect();
-        let zero_phase = sections(&steps[0], rate).filter(|_| causal_filters.is_empty());
-        done = causal_filters.len().max(zero_phase.iter().count());
+        let forth_and_back = sections(&steps[0], rate).filter(|_| causal_filters.is_empty());
+        done = causal_filters.len().max(forth_and_back.iter().count());
         let (mut begin, mut means) = (0, Vec::new());
         for length in alike[0].lengths() {
             let mut stretches: Vec<&mut [L]> =
                 alike.iter_mut().map(|track| &mut track.samples[begin..begin + length]).collect();
-            match &zero_phase {
-                Some((sections, phase)) => filter(sections, *phase, &mut stretches),
+            match &forth_and_back {
+                Some((sections, _)) => zero_phase(sections, &mut stretches),
                 None => means = causal(&causal_filters, &mut stretches),
             }
             begin += length;

@@ -9,7 +9,7 @@ use crate::model::failure::{Failure, FailureClass};
 use crate::model::recipe::SignalRecipe;
 use crate::model::recording::{Header, Kind};
 use crate::model::units::Seconds;
-use crate::ops::memory;
+use crate::ops::Context;
 use std::sync::{Condvar, Mutex, Once, PoisonError};
 
 /// The budget and what of it is in use.
@@ -19,7 +19,9 @@ pub struct Gate {
     workers: u64,
     used: Mutex<u64>,
     freed: Condvar,
-    narrow: Once,
+    /// Half of the budget was in use once.
+    is_narrow: Once,
+    give_back: fn(),
 }
 
 /// Memory set aside; given back when dropped.
@@ -30,15 +32,16 @@ pub struct Permit<'a> {
 }
 
 impl Gate {
-    /// Returns a gate for so many bytes, which so many workers share.
+    /// Returns a gate for so many bytes, which the workers share.
     #[must_use]
-    pub fn new(budget: u64, workers: usize) -> Self {
+    pub fn new(budget: u64, cx: &Context<'_>) -> Self {
         Self {
             budget,
-            workers: workers.max(1) as u64,
+            workers: cx.threads.max(1) as u64,
             used: Mutex::new(0),
             freed: Condvar::new(),
-            narrow: Once::new(),
+            is_narrow: Once::new(),
+            give_back: cx.give_back,
         }
     }
 
@@ -68,14 +71,16 @@ impl Gate {
             used = self.freed.wait(used).unwrap_or_else(PoisonError::into_inner);
         }
         *used = used.saturating_add(bytes);
-        self.spare(*used);
+        let total = *used;
+        drop(used);
+        self.spare(total);
         Permit { gate: self, bytes }
     }
 
     /// Sees to it that freed memory does not add to so much that is in use.
     fn spare(&self, used: u64) {
         if used > self.budget / 2 {
-            self.narrow.call_once(memory::give_back);
+            self.is_narrow.call_once(self.give_back);
         }
     }
 }
@@ -95,6 +100,9 @@ impl Permit<'_> {
         let is_free = total <= self.gate.budget;
         if is_free {
             (*used, self.bytes) = (total, bytes);
+        }
+        drop(used);
+        if is_free {
             self.gate.spare(total);
         }
         is_free
@@ -133,10 +141,37 @@ pub fn peak_bytes(recipe: &SignalRecipe, header: &Header, selection: &Selection,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    struct Quiet;
+
+    impl crate::ops::Progress for Quiet {}
+
+    fn gate(budget: u64, threads: usize, give_back: fn()) -> Gate {
+        let stop = AtomicBool::new(false);
+        Gate::new(budget, &Context { progress: &Quiet, stop: &stop, threads, give_back })
+    }
+
+    #[test]
+    fn freed_memory_goes_back_once_more_than_half_of_the_budget_is_in_use() {
+        static TIMES: AtomicUsize = AtomicUsize::new(0);
+        let give_back = || {
+            TIMES.fetch_add(1, Ordering::Relaxed);
+        };
+        let gate = gate(100, 2, give_back);
+        let times = || TIMES.load(Ordering::Relaxed);
+        let (_first, mut second) = (gate.admit(30), gate.admit(20));
+        assert_eq!(times(), 0);
+        assert!(!second.grow(71) && times() == 0);
+        assert!(second.grow(21) && times() == 1);
+        drop(second);
+        let _third = gate.admit(60);
+        assert_eq!(times(), 1);
+    }
 
     #[test]
     fn what_does_not_fit_waits_for_what_is_there() {
-        let gate = Gate::new(100, 2);
+        let gate = gate(100, 2, || ());
         let (first, second) = (gate.admit(40), gate.admit(60));
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
@@ -155,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_permit_grows_by_what_is_free_and_gives_all_of_it_back() {
-        let gate = Gate::new(100, 2);
+        let gate = gate(100, 2, || ());
         let (mut first, second) = (gate.admit(40), gate.admit(30));
         assert!(!first.grow(71) && first.bytes() == 40);
         assert!(first.grow(70) && *gate.used.lock().unwrap() == 100);
@@ -181,7 +216,7 @@ mod tests {
             (79, Some((Lanes::One, 30))),
             (29, None),
         ] {
-            let found = Gate::new(budget, 4).judge(need);
+            let found = gate(budget, 4, || ()).judge(need);
             assert_eq!(found.as_ref().ok(), expected.as_ref(), "{budget}");
             assert!(found.is_ok() || found.is_err_and(|failure| failure.class == FailureClass::TooLong));
         }

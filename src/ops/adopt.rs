@@ -159,7 +159,7 @@ pub fn adopt(
         windowing: windowing(settings)?,
         sources: &sources,
         dataset: taken.is_some(),
-        gate: Gate::new(memory::available(), cx.threads),
+        gate: Gate::new(memory::available(), cx),
     };
     let (recordings, left) = examiner.all(cx, &found, options.sample);
     let mut findings = whole(settings, &recordings, &found, &sources);

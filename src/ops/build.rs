@@ -283,7 +283,7 @@ fn carry_out(
         shelves: &survey.shelves,
         methods: &methods,
         may_make: !options.link_only,
-        gate: Gate::new(options.memory.unwrap_or_else(memory::available), cx.threads),
+        gate: Gate::new(options.memory.unwrap_or_else(memory::available), cx),
         learned: Mutex::default(),
         links: Mutex::default(),
         warnings: Mutex::default(),

@@ -3,8 +3,6 @@
 //! What is there is the least of what the system, each control group around the process (a job of a batch system, a
 //! container) and the limit of its address space leave. Nothing of it decides a byte of a result.
 
-use std::sync::OnceLock;
-
 /// Of the memory that is available when the build begins, this share is used; the rest is for others and for the page cache.
 const SHARE: (u64, u64) = (4, 5);
 /// Where the system does not say what is available.
@@ -12,23 +10,6 @@ const UNKNOWN: u64 = 4 << 30;
 /// Where control groups lie, of the second hierarchy and of the first.
 const GROUPS: &str = "/sys/fs/cgroup";
 const GROUPS_V1: &str = "/sys/fs/cgroup/memory";
-
-/// What `set_give_back` was told.
-static GIVE_BACK: OnceLock<fn()> = OnceLock::new();
-
-/// Tells how what is free goes back to the system, now and later: for programs whose allocator keeps it for the next recording. It is called
-/// where a budget is narrow.
-pub fn set_give_back(give_back: fn()) {
-    // The first program's word counts: there is one allocator.
-    let _ = GIVE_BACK.set(give_back);
-}
-
-/// Gives back what is free, as far as somebody told how.
-pub(super) fn give_back() {
-    if let Some(give_back) = GIVE_BACK.get() {
-        give_back();
-    }
-}
 
 /// Reads `4G`, `512M`, `1.5GiB`, `800000k` or bytes; a unit is a power of 1024.
 pub fn parse(text: &str) -> Result<u64, String> {

@@ -1,7 +1,7 @@
 //! L3, the verbs: the only place where the layers meet. Each returns a report and prints nothing.
 //!
 //! `load` makes settings of files and environment; `survey` compares what is wanted with what lies
-//! on disk; every other verb works from a survey. What touches threads, clock or signals comes in as a `Context`.
+//! on disk; every other verb works from a survey. What touches threads, memory or signals comes in as a `Context`.
 
 pub mod admission;
 pub mod adopt;
@@ -52,6 +52,8 @@ pub struct Context<'a> {
     pub stop: &'a AtomicBool,
     /// Worker threads.
     pub threads: usize,
+    /// Gives freed memory back to the system, now and from now on, where the allocator of the program keeps it.
+    pub give_back: fn(),
 }
 
 impl Context<'_> {

@@ -1,8 +1,7 @@
 //! The main job through the real binary: build, share, relabel, survive, explain.
 
-use crate::edf_writer::{EdfFile, EdfSignal};
 use crate::project::{Project, forge_text};
-use eegcache::model::recording::Kind;
+use crate::tally;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -739,7 +738,10 @@ fn a_manifest_of_a_later_program_is_not_replaced() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_narrow_budget_bounds_what_the_process_takes() {
-    const BUDGET_MIB: u64 = 160;
+    use crate::edf_writer::{EdfFile, EdfSignal};
+    use eegcache::model::recording::Kind;
+
+    const BUDGET_MIB: u64 = 120;
     let project = Project::bare();
     project.write(
         "configs/datasets/long.yaml",
@@ -750,7 +752,7 @@ fn a_narrow_budget_bounds_what_the_process_takes() {
     let lengths = [(256, 900), (512, 500), (250, 1000), (256, 1100), (400, 600), (250, 700), (512, 450)];
     for (number, (rate, seconds)) in lengths.into_iter().enumerate() {
         let noise =
-            |signal: i32| (0..(rate * seconds) as i32).map(move |i| (i * (7919 + signal)) % 601 - 300);
+            |signal: i32| (0..(rate * seconds) as i32).map(move |i| i % 601 * (7919 + signal) % 601 - 300);
         let labels = "FP1 F3 C3 P3 F7 T3 T5 O1 FZ CZ PZ FP2 F4 C4 P4 F8 T4 T6 O2".split(' ').zip(0..);
         let signals = labels
             .map(|(name, at)| EdfSignal::new(&format!("EEG {name}-REF"), rate, noise(at).collect()))
@@ -763,7 +765,8 @@ fn a_narrow_budget_bounds_what_the_process_takes() {
         fs_err::write(project.path(&format!("data/s{number}.edf")), bytes).unwrap();
     }
     let mut command = project.command(&["build", "-j", "2", "--memory", &format!("{BUDGET_MIB}M")]);
-    let mut running = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let silent = std::process::Stdio::null;
+    let mut running = command.stdout(silent()).stderr(silent()).spawn().unwrap();
     let (mut most, status) = (0, format!("/proc/{}/status", running.id()));
     while running.try_wait().unwrap().is_none() {
         // A high-water mark: the last one that is seen counts.
@@ -774,6 +777,9 @@ fn a_narrow_budget_bounds_what_the_process_takes() {
     }
     assert_eq!(running.wait().unwrap().code(), Some(0));
     assert_eq!(project.manifest("cache/full/long_v1")["entries"].as_array().unwrap().len(), lengths.len());
-    // Less than half of it were a test that sees nothing.
-    assert!((BUDGET_MIB / 2..BUDGET_MIB).contains(&most), "{most} MiB");
+    if most == 0 {
+        return tally::skip("the system tells no high-water mark of memory (VmHWM)");
+    }
+    // Less than a quarter of it were a test that sees nothing.
+    assert!((BUDGET_MIB / 4..=BUDGET_MIB).contains(&most), "{most} MiB");
 }

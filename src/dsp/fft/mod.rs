@@ -3,7 +3,8 @@
 //! Lengths up to some thousand go through mixed-radix passes (`radix`), large prime factors as a convolution
 //! (`prime`), longer lengths are split into columns and rows that fit the cache. Twiddles come from `roots`, so the
 //! result is the same to the last bit on every processor. Only the forward transform exists: the inverse is the
-//! forward one with real and imaginary parts exchanged before and after, which callers fold into their own loops.
+//! forward one with real and imaginary parts exchanged before and after, which callers fold into their own loops. Callers who
+//! move points and bins anyway spare their order too (`unordered`).
 
 mod point;
 mod prime;

@@ -88,6 +88,25 @@ impl Prime {
         Self { way: Way::Bluestein { chirp }, spectrum: inner.transformed(kernel), inner }
     }
 
+    /// As `run`, in place and without scratch, where points come by powers, the first one before them; so do the bins, real and imaginary
+    /// parts exchanged. For lengths that have powers and at most `BATCH` sequences; the other buffer is at least as long.
+    pub(super) fn run_by_powers<L: Lane>(
+        &self,
+        points: &mut [Complex<L>],
+        other: &mut [Complex<L>],
+        batch: usize,
+    ) {
+        debug_assert!(matches!(self.way, Way::Rader { .. }), "there are no powers");
+        let (begin, powers) = points.split_at_mut(batch);
+        let other = &mut other[..powers.len()];
+        let (product, spare) = self.inner.run(batch, powers, other, &mut []);
+        let mut sum = [[L::default(); 2]; BATCH];
+        multiply(&self.spectrum, begin, product, &mut sum[..batch], batch);
+        // Twice as many passes are an even number: the bins are where the points were.
+        self.inner.run(batch, product, spare, &mut []);
+        begin.iter_mut().zip(sum).for_each(|(to, [re, im])| *to = [im, re]);
+    }
+
     /// Points of scratch for `batch` transforms side by side.
     pub(super) fn scratch_len(&self, batch: usize) -> usize {
         2 * batch * self.inner.len() + self.inner.scratch_len(batch)
@@ -118,28 +137,6 @@ impl Prime {
             Way::Rader { put, .. } => restore(put, convolved, to, batch),
             Way::Bluestein { chirp } => leave(chirp, convolved, to, batch),
         }
-    }
-}
-
-impl Prime {
-    /// As `run` in place, where points come by powers, the first one before them; so do the bins, real and imaginary parts exchanged.
-    ///
-    /// The other buffer is as long.
-    pub(super) fn run_by_powers<L: Lane>(
-        &self,
-        points: &mut [Complex<L>],
-        other: &mut [Complex<L>],
-        batch: usize,
-        scratch: &mut [Complex<L>],
-    ) {
-        let (begin, powers) = points.split_at_mut(batch);
-        let other = &mut other[..powers.len()];
-        let (product, spare) = self.inner.run(batch, powers, other, scratch);
-        let mut sum = [[L::default(); 2]; BATCH];
-        multiply(&self.spectrum, begin, product, &mut sum[..batch], batch);
-        // Twice as many passes are an even number: the bins are where the points were.
-        self.inner.run(batch, product, spare, scratch);
-        begin.iter_mut().zip(sum).for_each(|(to, [re, im])| *to = [im, re]);
     }
 }
 

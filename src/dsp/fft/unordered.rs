@@ -86,9 +86,8 @@ impl Unordered {
 
     /// As for `Fft`.
     pub(crate) fn scratch_len(&self, batch: usize) -> usize {
-        let (before, prime) =
-            self.first.as_ref().map_or((1, 0), |first| (first.len, first.prime.scratch_len(batch)));
-        prime.max(self.rest.scratch_len(batch * before))
+        let before = self.first.as_ref().map_or(1, |first| first.len);
+        self.rest.scratch_len(batch * before)
     }
 
     /// As for `Fft`.
@@ -114,7 +113,7 @@ impl Unordered {
         };
         let mut twiddles = twiddles.chunks_exact(len - 1);
         for (at, block) in data.chunks_exact_mut(batch * len).enumerate() {
-            prime.run_by_powers(block, other, batch, scratch);
+            prime.run_by_powers(block, other, batch);
             if !self.is_exchanged() {
                 let twiddles = if at == 0 { None } else { twiddles.next() };
                 turn(block, twiddles.unwrap_or_default(), batch);
@@ -144,43 +143,51 @@ wide! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dsp::fft::Fft;
+    use crate::dsp::fft::{BATCH, Fft};
     use crate::dsp::lane::Quad;
     use crate::dsp::wide::{Width, narrowed};
 
-    /// Three sequences side by side.
-    fn points(len: usize) -> Vec<Complex<Quad>> {
+    /// Sequences side by side.
+    fn points(len: usize, batch: usize) -> Vec<Complex<Quad>> {
         let value = |i: usize| f64::from((i * 7919 % 613) as u32) - 300.0;
-        (0..3 * len)
-            .map(|i| [0, 1].map(|part| Quad([0, 1, 2, 3].map(|c| value(8 * i + 4 * part + c)))))
-            .collect()
+        let lanes = |i: usize| Quad([0, 1, 2, 3].map(|channel| value(4 * i + channel)));
+        (0..batch * len).map(|i| [lanes(2 * i), lanes(2 * i + 1)]).collect()
+    }
+
+    fn in_order(unordered: &Unordered, batch: usize) -> Vec<Complex<Quad>> {
+        let len = unordered.len();
+        let original = points(len, batch);
+        let mut scratch = vec![[Quad::default(); 2]; unordered.scratch_len(batch)];
+        let place = |point: &u32| &original[batch * *point as usize..][..batch];
+        let mut data: Vec<_> = unordered.points().iter().flat_map(place).copied().collect();
+        let mut other = data.clone();
+        unordered.run(batch, &mut data, &mut other, &mut scratch);
+        let found = if unordered.ends_where_it_began() { data } else { other };
+        let mut bins = vec![[Quad::default(); 2]; batch * len];
+        for (bin, found) in unordered.bins().iter().zip(found.chunks_exact(batch)) {
+            let parts = |[re, im]: Complex<Quad>| if unordered.is_exchanged() { [im, re] } else { [re, im] };
+            let to = &mut bins[batch * *bin as usize..][..batch];
+            to.iter_mut().zip(found).for_each(|(to, found)| *to = parts(*found));
+        }
+        bins
     }
 
     #[test]
     fn in_order_it_is_the_transform_bit_for_bit() {
         // Powers alone, powers in two and in twelve blocks, two large primes, one whose powers are no use, and small ones.
         for len in [67, 743, 2 * 229, 12 * 67, 67 * 71, 167 * 3, 1, 2, 990, 61 * 4] {
-            let fft = Fft::new(len);
-            let (mut data, mut scratch) = (points(len), vec![[Quad::default(); 2]; fft.scratch_len(3)]);
-            let expected = fft.run(3, &mut data, &mut points(len), &mut scratch).0.to_vec();
-            let unordered = Unordered::new(len);
-            for width in [Width::Baseline, Width::Avx2, Width::Avx512] {
-                let (original, mut scratch) =
-                    (points(len), vec![[Quad::default(); 2]; unordered.scratch_len(3)]);
-                let place = |point: &u32| &original[3 * *point as usize..][..3];
-                let mut data: Vec<_> = unordered.points().iter().flat_map(place).copied().collect();
-                let mut other = data.clone();
-                narrowed(width, || unordered.run(3, &mut data, &mut other, &mut scratch));
-                let found = if unordered.ends_where_it_began() { data } else { other };
-                for (bin, found) in unordered.bins().iter().zip(found.chunks_exact(3)) {
-                    let parts =
-                        |[re, im]: Complex<Quad>| if unordered.is_exchanged() { [im, re] } else { [re, im] };
-                    let found: Vec<_> = found.iter().copied().map(parts).collect();
-                    assert_eq!(found, expected[3 * *bin as usize..][..3], "{len}, {bin}, {width:?}");
-                }
-            }
+            let (fft, unordered) = (Fft::new(len), Unordered::new(len));
             let is_by_powers = [67, 743, 2 * 229, 12 * 67, 67 * 71].contains(&len);
             assert_eq!(unordered.first.is_some(), is_by_powers, "{len}");
+            for batch in 1..=BATCH {
+                let mut scratch = vec![[Quad::default(); 2]; fft.scratch_len(batch)];
+                let mut data = points(len, batch);
+                let expected = fft.run(batch, &mut data, &mut points(len, batch), &mut scratch).0.to_vec();
+                for width in [Width::Baseline, Width::Avx2, Width::Avx512] {
+                    let found = narrowed(width, || in_order(&unordered, batch));
+                    assert!(found == expected, "{len}, {batch} side by side, {width:?}");
+                }
+            }
         }
     }
 }

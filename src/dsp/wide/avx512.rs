@@ -28,6 +28,22 @@ impl Register {
         // SAFETY: whoever asks for a register was called where AVX-512 was detected.
         Self(unsafe { avx::_mm512_set_pd(w, w, w, w, -w, -w, -w, -w) })
     }
+
+    /// Returns i times itself.
+    #[inline(always)]
+    fn by_i(self) -> Self {
+        let sign = Self::signed_zero();
+        // SAFETY: as above.
+        Self(unsafe {
+            let exchanged = avx::_mm512_castpd_si512(avx::_mm512_shuffle_f64x2::<EXCHANGE>(self.0, self.0));
+            avx::_mm512_castsi512_pd(avx::_mm512_xor_si512(exchanged, avx::_mm512_castpd_si512(sign.0)))
+        })
+    }
+
+    #[inline(always)]
+    fn signed_zero() -> Self {
+        Self::signed(0.0)
+    }
 }
 
 impl Default for Register {
@@ -63,15 +79,8 @@ impl Point for Register {
 
     #[inline(always)]
     fn cross(self, other: Self) -> [Self; 2] {
-        let (other, sign) = (other.exchanged(), Self::signed(1.0));
-        // A product with 1 or −1 is exact, so that this rounds but once, as an addition does.
-        // SAFETY: as above.
-        unsafe {
-            [
-                Self(avx::_mm512_fnmadd_pd(other.0, sign.0, self.0)),
-                Self(avx::_mm512_fmadd_pd(other.0, sign.0, self.0)),
-            ]
-        }
+        let turned = other.by_i();
+        [self.sub(turned), self.add(turned)]
     }
 
     #[inline(always)]

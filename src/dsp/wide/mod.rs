@@ -5,8 +5,8 @@
 //! (`avx2`), which the compiler cannot take apart again. With AVX-512 there are twice as many of these registers, and in
 //! transforms a complex number of four lanes is one register (`avx512`).
 //!
-//! `unsafe` code stands here, in the innermost loop of the transforms (`fft/radix`), and outside of `dsp` in the allocator of the program
-//! and in `store/sha256`.
+//! `unsafe` code stands here, in the innermost loop of the transforms (`fft/radix`), in the memory of the result (`rows`), and outside
+//! of `dsp` in the allocator of the program and in `store/sha256`.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -16,8 +16,7 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use {avx2::Register, avx512::Register as WideRegister};
 
-/// Defines a function for every processor, again for those with AVX2 and, where lanes or points are in it, for those with AVX-512;
-/// whoever calls it gets the one that fits.
+/// Defines a function for every processor, again for those with AVX2 and for those with AVX-512; whoever calls it gets the one that fits.
 ///
 /// What it calls must be `#[inline(always)]`, or that part stays as narrow as before.
 macro_rules! wide {
