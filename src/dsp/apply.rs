@@ -100,10 +100,10 @@ fn apply_wide<L: Lane, T: Stored>(
     quality.clipped = output.clipped_share(&shape);
     notes.extend(transient);
     notes.extend(saturation_note(&quality));
-    let Output { rows, scale, .. } = output;
+    let Output { data, scale, .. } = output;
     let input_rate = recording.channels.iter().find(|channel| channel.signal == selection.lead);
     Ok(Signal {
-        data: rows.finish(),
+        data,
         channels,
         rate: shape.rate,
         scale,

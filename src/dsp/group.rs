@@ -6,13 +6,13 @@ use crate::dsp::buffer::Buffer;
 use crate::dsp::lane::Lane;
 use crate::dsp::montage::Row;
 use crate::dsp::quality::rounded;
-use crate::dsp::rows::Rows;
 use crate::dsp::scale::Norm;
 use crate::dsp::settle::Mix;
 use crate::dsp::shape::Shape;
 use crate::dsp::step::Track;
 use crate::dsp::wide::{each, wide};
 use crate::model::units::Rate;
+use ndarray::Array2;
 
 /// Samples that pass between rows and lanes at a time; they stay in the first-level cache.
 const BLOCK: usize = 256;
@@ -95,14 +95,14 @@ impl Stored for f64 {
 #[derive(Debug)]
 pub(crate) struct Output<T> {
     /// channels × samples.
-    pub(crate) rows: Rows<T>,
+    pub(crate) data: Array2<T>,
     /// Centre and divisor of each row.
     pub(crate) scale: Vec<[f64; 2]>,
     /// How many samples are as large as the limit.
     pub(crate) clipped: u64,
     /// The limit of a clip that is the last step.
     limit: Option<f64>,
-    /// The column at which each stretch begins; what lies between them becomes zero.
+    /// The column at which each stretch begins; what lies between them stays zero.
     starts: Vec<usize>,
 }
 
@@ -145,10 +145,10 @@ impl<L: Lane> Group<L> {
 }
 
 impl<T: Stored> Output<T> {
-    /// Returns rows in µV for stretches that begin at `starts`; samples that reach `limit` will be counted.
+    /// Returns rows of zeros in µV for stretches that begin at `starts`; samples that reach `limit` will be counted.
     pub(crate) fn new(size: (usize, usize), starts: Vec<usize>, limit: Option<f64>) -> Self {
-        let rows = Rows::new(size.0, size.1);
-        Self { rows, scale: vec![[0.0, 1.0]; size.0], clipped: 0, limit, starts }
+        let data = Array2::from_elem(size, T::default());
+        Self { data, scale: vec![[0.0, 1.0]; size.0], clipped: 0, limit, starts }
     }
 
     /// Writes the members' rows, rounded; what is not finite becomes 0.
@@ -157,15 +157,15 @@ impl<T: Stored> Output<T> {
             let scale = &group.track.scale;
             self.scale[member.row] = [scale.centre.get(lane), scale.divisor.get(lane)];
         }
-        let norm = group.track.outstanding();
+        let (norm, width) = (group.track.outstanding(), self.data.ncols());
+        let Some(data) = self.data.as_slice_mut() else { return };
         let mut blocks = [[T::default(); BLOCK]; WIDEST];
         for (stretch, start) in group.track.apart().zip(&self.starts) {
-            group.members.iter().for_each(|member| self.rows.pad(member.row, *start));
-            for chunk in stretch.chunks(BLOCK) {
+            for (chunk, begin) in stretch.chunks(BLOCK).zip((*start..).step_by(BLOCK)) {
                 into_blocks(chunk, norm, &mut blocks);
                 for (member, block) in group.members.iter().zip(&blocks) {
                     let values = &block[..chunk.len()];
-                    self.rows.add(member.row, values);
+                    data[member.row * width + begin..][..values.len()].copy_from_slice(values);
                     // Without a limit no sample reaches it.
                     if let Some(limit) = self.limit {
                         count_reaching(values, limit, &mut self.clipped);
@@ -176,11 +176,11 @@ impl<T: Stored> Output<T> {
     }
 }
 
-impl<T: Copy + Default> Output<T> {
+impl<T> Output<T> {
     /// The share of samples at the limit of the last step; gaps are left out.
     pub(crate) fn clipped_share(&self, shape: &Shape) -> Option<f64> {
         let gaps: u64 = shape.gaps.iter().map(|gap| gap.end - gap.start).sum();
-        let samples = (shape.samples - gaps) * self.rows.len() as u64;
+        let samples = (shape.samples - gaps) * self.data.nrows() as u64;
         self.limit.map(|_| rounded(self.clipped as f64 / samples.max(1) as f64))
     }
 }

@@ -29,7 +29,6 @@ mod montage;
 mod quality;
 mod resample;
 mod roots;
-mod rows;
 mod scale;
 mod select;
 mod settle;

@@ -5,8 +5,8 @@
 //! (`avx2`), which the compiler cannot take apart again. With AVX-512 there are twice as many of these registers, and in
 //! transforms a complex number of four lanes is one register (`avx512`).
 //!
-//! `unsafe` code stands here, in the innermost loop of the transforms (`fft/radix`), in the memory of the result (`rows`), and outside
-//! of `dsp` in the allocator of the program and in `store/sha256`.
+//! `unsafe` code stands here, in the innermost loop of the transforms (`fft/radix`), and outside of `dsp` in the allocator of the program
+//! and in `store/sha256`.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
