@@ -6,8 +6,9 @@
 use crate::dsp::lane::Lane;
 use crate::dsp::wide::{each, wide};
 
-/// Samples of a block, and blocks that are summed side by side.
+/// Samples of a block.
 const BLOCK: usize = 256;
+/// Blocks that are summed side by side.
 const BESIDE: usize = 4;
 /// Samples of as many blocks as are summed side by side.
 pub(crate) const SUMMED_AT_ONCE: usize = BESIDE * BLOCK;
