@@ -5,7 +5,7 @@
 
 use crate::dsp::group::Group;
 use crate::dsp::lane::Lane;
-use crate::dsp::scale::{Moments, mean, rough_moments, squares};
+use crate::dsp::scale::{Moments, rough_moments, squares};
 use crate::dsp::step::is_filter;
 use crate::model::Note;
 use crate::model::recipe::Step;
@@ -54,11 +54,8 @@ impl Early {
         // Every stretch of a recording with gaps begins with a transient of its own.
         for samples in group.track.apart() {
             let early = (EARLY_S * rate.numerator() / rate.denominator()).min(samples.len() as u64) as usize;
-            let Moments { mean, squares: all } = if self.is_shared {
-                Moments::about(group.track.mean.unwrap_or_else(|| mean(samples)), samples)
-            } else {
-                rough_moments(samples)
-            };
+            let Moments { mean, squares: all } =
+                if self.is_shared { Moments::of(samples, group.track.mean) } else { rough_moments(samples) };
             let first = squares(&samples[..early], mean);
             let limit = LEAST_SHARE.max(TIMES_EVEN * EARLY_S as f64 / rate.duration_s(samples.len() as u64));
             for (lane, worst) in worst.iter_mut().enumerate() {

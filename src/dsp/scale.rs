@@ -36,8 +36,9 @@ pub(crate) struct Moments<L> {
 }
 
 impl<L: Lane> Moments<L> {
-    /// Returns the moments of samples whose mean is known.
-    pub(crate) fn about(mean: L, samples: &[L]) -> Self {
+    /// Returns the moments of at least one sample, whose mean may be known.
+    pub(crate) fn of(samples: &[L], known: Option<L>) -> Self {
+        let mean = known.unwrap_or_else(|| mean(samples));
         Self { mean, squares: squares(samples, mean) }
     }
 }
@@ -251,7 +252,7 @@ mod tests {
         for len in [2_usize, 3, 255, 256, 257, 1000, 4097, 70_001] {
             let mut samples: Vec<f64> = (0..len).map(|i| 1e6 + f64::from((i * 7919 % 1009) as u32)).collect();
             let exact: f64 = samples.iter().map(|x| x - 1e6).sum::<f64>() / len as f64 + 1e6;
-            let (moments, rough) = (Moments::about(mean(&samples), &samples), rough_moments(&samples));
+            let (moments, rough) = (Moments::of(&samples, None), rough_moments(&samples));
             let found = zscore(moments, len, 1e-8);
             normalise(&mut samples, Norm { scale: found, limit: f64::INFINITY });
             assert!((found.centre / exact - 1.0).abs() < 1e-14, "{len}");

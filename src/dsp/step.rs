@@ -6,7 +6,7 @@ use crate::dsp::filter::{ABREAST, causal, pad_length, zero_phase};
 use crate::dsp::fourier::{Fourier, Work};
 use crate::dsp::lane::Lane;
 use crate::dsp::resample::Polyphase;
-use crate::dsp::scale::{Moments, Norm, Scale, clip, mean, normalise, robust, zscore};
+use crate::dsp::scale::{Moments, Norm, Scale, clip, normalise, robust, zscore};
 use crate::model::recipe::{Init, Phase, ResampleMethod, SignalRecipe, Step};
 use crate::model::units::Rate;
 use crate::model::{Failure, FailureClass};
@@ -156,9 +156,20 @@ fn causal_filter(step: &Step, rate: Rate) -> Option<(Vec<Section>, Init)> {
     }
 }
 
+/// Returns the phase of a filter.
+fn phase(step: &Step) -> Option<Phase> {
+    match step {
+        Step::Bandpass { phase, .. }
+        | Step::Highpass { phase, .. }
+        | Step::Lowpass { phase, .. }
+        | Step::Notch { phase, .. } => Some(*phase),
+        _ => None,
+    }
+}
+
 /// True for steps that filter.
 pub(crate) fn is_filter(step: &Step) -> bool {
-    upper_edge(step).is_some()
+    phase(step).is_some()
 }
 
 /// How many groups of channels a recipe works on abreast, at most `ABREAST`.
@@ -166,14 +177,7 @@ pub(crate) fn is_filter(step: &Step) -> bool {
 /// Causal filters in a row are one cascade of several sections, which leaves the processor little to wait for; filters with zero
 /// phase go through the channels one by one, twice each, and gain by three groups what their memory is worth.
 pub(crate) fn groups_abreast(steps: &[Step]) -> usize {
-    let is_zero_phase = |step: &Step| match step {
-        Step::Bandpass { phase, .. }
-        | Step::Highpass { phase, .. }
-        | Step::Lowpass { phase, .. }
-        | Step::Notch { phase, .. } => *phase == Phase::Zero,
-        _ => false,
-    };
-    if steps.iter().any(is_zero_phase) { ABREAST } else { 1 }
+    if steps.iter().any(|step| phase(step) == Some(Phase::Zero)) { ABREAST } else { 1 }
 }
 
 /// True for steps that need all channels at once.
@@ -273,14 +277,8 @@ impl<L: Lane> Runner<L> {
         for track in &mut *tracks {
             track.settle();
         }
-        let filters = match steps.first() {
-            Some(
-                Step::Bandpass { .. } | Step::Highpass { .. } | Step::Lowpass { .. } | Step::Notch { .. },
-            ) => filtered(steps, tracks),
-            _ => 0,
-        };
-        if filters > 0 {
-            return Ok(filters);
+        if steps.first().is_some_and(is_filter) {
+            return Ok(filtered(steps, tracks));
         }
         let mut done = 0;
         for track in tracks {
@@ -292,7 +290,7 @@ impl<L: Lane> Runner<L> {
     /// Runs a step that is no filter.
     fn run_alone(&mut self, steps: &[Step], track: &mut Track<L>) -> Result<usize, Failure> {
         let Some(step) = steps.first() else { return Ok(0) };
-        let known = (track.moments, track.mean);
+        let (moments, mean) = (track.moments, track.mean);
         track.forget_statistics();
         let (limit, together) = match steps.get(1) {
             Some(Step::Clip { limit }) => (*limit, 2),
@@ -301,9 +299,7 @@ impl<L: Lane> Runner<L> {
         match step {
             Step::Resample { rate_hz, method } => self.resample(track, *rate_hz, *method)?,
             Step::Zscore { epsilon } => {
-                let samples = &track.samples;
-                let about = || Moments::about(known.1.unwrap_or_else(|| mean(samples)), samples);
-                let moments = known.0.unwrap_or_else(about);
+                let moments = moments.unwrap_or_else(|| Moments::of(&track.samples, mean));
                 track.rescale(zscore(moments, track.samples.len(), *epsilon), limit);
                 return Ok(together);
             }
