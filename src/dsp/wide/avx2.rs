@@ -1,4 +1,6 @@
 //! Four channels in a vector register of 256 bits.
+//!
+//! Nothing here is a closure: outside of release builds one stays a function of its own, compiled without AVX.
 
 #![expect(unsafe_code, reason = "intrinsics of AVX, in functions compiled for AVX2 only")]
 
@@ -94,6 +96,12 @@ fn finite(register: Register) -> avx::__m128 {
     }
 }
 
+#[inline(always)]
+fn floats(register: avx::__m128) -> [f32; 4] {
+    // SAFETY: a register of 128 bits is four numbers of single precision.
+    unsafe { std::mem::transmute(register) }
+}
+
 impl Lane for Register {
     type Wide = Self;
     type Widest = [Self; 2];
@@ -124,37 +132,29 @@ impl Lane for Register {
     }
 
     #[inline(always)]
-    fn side_by_side(channels: [[f64; 4]; 4]) -> [Self; 4] {
-        // SAFETY: any four numbers are a register.
-        transposed(channels.map(|samples| Self(unsafe { avx::_mm256_loadu_pd(samples.as_ptr()) })))
+    fn side_by_side([a, b, c, d]: [[f64; 4]; 4]) -> [Self; 4] {
+        transposed([Self::of(Quad(a)), Self::of(Quad(b)), Self::of(Quad(c)), Self::of(Quad(d))])
     }
 
     #[inline(always)]
     fn apart(four: [Self; 4]) -> [[f64; 4]; 4] {
-        transposed(four).map(|samples| samples.quad().0)
+        let [a, b, c, d] = transposed(four);
+        [a.quad().0, b.quad().0, c.quad().0, d.quad().0]
     }
 
     #[inline(always)]
     fn apart_as_floats([a, b, c, d]: [Self; 4]) -> [[f32; 4]; 4] {
-        // SAFETY: as for the operators; four floats are one register of 128 bits.
+        let (a, b, c, d) = (finite(a), finite(b), finite(c), finite(d));
+        // SAFETY: as for the operators.
         unsafe {
-            let [ab, cd] = [(a, b), (c, d)].map(|(low, high)| {
-                (
-                    avx::_mm_unpacklo_ps(finite(low), finite(high)),
-                    avx::_mm_unpackhi_ps(finite(low), finite(high)),
-                )
-            });
+            let (ab, cd) = (avx::_mm_unpacklo_ps(a, b), avx::_mm_unpacklo_ps(c, d));
+            let (ab_later, cd_later) = (avx::_mm_unpackhi_ps(a, b), avx::_mm_unpackhi_ps(c, d));
             [
-                avx::_mm_movelh_ps(ab.0, cd.0),
-                avx::_mm_movehl_ps(cd.0, ab.0),
-                avx::_mm_movelh_ps(ab.1, cd.1),
-                avx::_mm_movehl_ps(cd.1, ab.1),
+                floats(avx::_mm_movelh_ps(ab, cd)),
+                floats(avx::_mm_movehl_ps(cd, ab)),
+                floats(avx::_mm_movelh_ps(ab_later, cd_later)),
+                floats(avx::_mm_movehl_ps(cd_later, ab_later)),
             ]
-            .map(|floats| {
-                let mut apart = [0.0; 4];
-                avx::_mm_storeu_ps(apart.as_mut_ptr(), floats);
-                apart
-            })
         }
     }
 
