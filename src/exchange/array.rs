@@ -1,10 +1,14 @@
 //! Windows of rows as an array: written one behind another, as slices of the stretch that is in memory.
 
-use crate::container::npy::{Element, Header};
+use crate::container::npy::{Element, Header, SUFFIX};
 use crate::container::zip::{Container, Frame};
 use crate::exchange::rows::{FLOAT, Rows};
+use crate::exchange::target::Written;
 use crate::fault::Watched;
+use crate::model::id::Digest;
 use crate::model::window::{Span, Windowing};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice, Seek, Write};
 
 /// Bytes of a stretch: long enough that little is read twice, short enough for many threads.
@@ -32,20 +36,20 @@ impl<'a> Array<'a> {
         Header::new(Element::Float32, &shape)
     }
 
-    /// Writes header and data; returns the CRC-32 of both and their bytes.
-    fn write(&self, out: &mut impl Write) -> io::Result<(u32, u64)> {
-        let header = self.header();
-        let text = header.encode();
-        let mut crc = crc32fast::Hasher::new();
+    /// Writes header and data; returns the CRC-32 of both and the digest of the data.
+    fn write(&self, out: &mut impl Write) -> io::Result<(u32, Digest)> {
+        let text = self.header().encode();
+        let (mut crc, mut sha) = (crc32fast::Hasher::new(), Sha256::new());
         crc.update(&text);
         out.write_all(&text)?;
         self.for_each_window(&mut |slices| {
             for slice in &*slices {
                 crc.update(slice);
+                sha.update(&**slice);
             }
             write_all_vectored(out, slices)
         })?;
-        Ok((crc.finalize(), self.bytes().unwrap_or_default()))
+        Ok((crc.finalize(), Digest::from_bytes(sha.finalize().into())))
     }
 
     /// Bytes of header and data; nothing where they exceed any file.
@@ -94,23 +98,30 @@ fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, "its windows exceed any file")
 }
 
-/// Writes a `.npy` file; returns its bytes.
-pub(crate) fn write_npy(file: &mut Watched<'_>, array: &Array<'_>) -> io::Result<u64> {
-    array.bytes().ok_or_else(too_large)?;
-    Ok(array.write(file)?.1)
+/// Writes a `.npy` file of an array and its name.
+pub(crate) fn write_npy(file: &mut Watched<'_>, name: &str, array: &Array<'_>) -> io::Result<Written> {
+    let bytes = array.bytes().ok_or_else(too_large)?;
+    let (_, digest) = array.write(file)?;
+    Ok(Written { bytes, arrays: BTreeMap::from([(name.to_owned(), digest)]) })
 }
 
-/// Writes an `.npz` file of arrays and their names; returns its bytes.
+/// Writes an `.npz` file of members and their arrays.
 ///
 /// Sizes are known beforehand and checksums are not, so the local headers are written again at the end.
-pub(crate) fn write_npz(file: &mut Watched<'_>, arrays: &[(&'static str, &Array<'_>)]) -> io::Result<u64> {
+pub(crate) fn write_npz(
+    file: &mut Watched<'_>,
+    members: &[(&'static str, &Array<'_>)],
+) -> io::Result<Written> {
     let size =
         |(name, array): &(&'static str, &Array<'_>)| Some(Frame { name, size: array.bytes()?, crc: 0 });
-    let mut frames = arrays.iter().map(size).collect::<Option<Vec<Frame>>>().ok_or_else(too_large)?;
+    let mut frames = members.iter().map(size).collect::<Option<Vec<Frame>>>().ok_or_else(too_large)?;
     let draft = Container::plan(&frames).ok_or_else(too_large)?;
-    for (((_, array), frame), header) in arrays.iter().zip(&mut frames).zip(&draft.headers) {
+    let mut arrays = BTreeMap::new();
+    for (((name, array), frame), header) in members.iter().zip(&mut frames).zip(&draft.headers) {
         file.write_all(header)?;
-        (frame.crc, _) = array.write(file)?;
+        let (crc, digest) = array.write(file)?;
+        frame.crc = crc;
+        arrays.insert(name.trim_end_matches(SUFFIX).to_owned(), digest);
     }
     let container = Container::plan(&frames).ok_or_else(too_large)?;
     file.write_all(&container.tail)?;
@@ -118,5 +129,5 @@ pub(crate) fn write_npz(file: &mut Watched<'_>, arrays: &[(&'static str, &Array<
         file.write_all_at(header, offset - header.len() as u64)?;
     }
     debug_assert_eq!(file.0.stream_position()?, container.bytes);
-    Ok(container.bytes)
+    Ok(Written { bytes: container.bytes, arrays })
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! .eegcache-export.jsonl     what the directory is for and into which splits recordings were sorted, then a line a
-//!                            finished file: name, bytes, made from
+//!                            finished file: name, bytes, made from, SHA-256 of its arrays
 //! .eegcache-export.lock      held while an export is at work
 //! train/<id>_windows.npz     and so on
 //! ```
@@ -62,6 +62,18 @@ struct Record {
     name: String,
     bytes: u64,
     from: Digest,
+    /// SHA-256 of the data of each array, as in `entry.json`; earlier programs wrote none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    arrays: BTreeMap<String, Digest>,
+}
+
+/// What was written into a file.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Its bytes.
+    pub(super) bytes: u64,
+    /// SHA-256 of the data of each array.
+    pub(super) arrays: BTreeMap<String, Digest>,
 }
 
 /// A directory that is ours to write into, for as long as this value lives.
@@ -153,18 +165,18 @@ impl Target {
         self.sync()
     }
 
-    /// Makes a file appear whole, and remembers what it was made from. `write` returns the bytes that it wrote.
+    /// Makes a file appear whole, and remembers what it was made from and what was written. Returns its bytes.
     ///
     /// A file of that name must have been taken away by `clear`.
     pub(crate) fn publish(
         &self,
         name: &str,
         from: Digest,
-        write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64>,
+        write: impl FnOnce(&mut Watched<'_>) -> io::Result<Written>,
     ) -> Result<u64> {
         debug_assert!(!self.records().files.contains_key(name), "`{name}` is still on record");
-        let bytes = self.replace(name, write)?;
-        let record = Record { name: name.to_owned(), bytes, from };
+        let Written { bytes, arrays } = self.replace(name, write)?;
+        let record = Record { name: name.to_owned(), bytes, from, arrays };
         let path = self.root.join(RECORDS);
         let mut records = self.records();
         let append = |line: &str| {
@@ -180,12 +192,12 @@ impl Target {
         Ok(bytes)
     }
 
-    /// Makes a file appear whole whose content follows from the others.
-    pub(crate) fn replace(
+    /// Makes a file appear whole whose content follows from the others. Returns what `write` does.
+    pub(crate) fn replace<T>(
         &self,
         name: &str,
-        write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64>,
-    ) -> Result<u64> {
+        write: impl FnOnce(&mut Watched<'_>) -> io::Result<T>,
+    ) -> Result<T> {
         let path = self.root.join(name);
         let parent = path.parent().unwrap_or(&self.root);
         // The root itself may be a link.
@@ -196,7 +208,7 @@ impl Target {
         let leaf = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let temporary = parent.join(format!("{TEMPORARY}{}-{leaf}", std::process::id()));
         let rename = || fault::point("rename export").and_then(|()| fs_err::rename(&temporary, &path));
-        let written = write_new(&temporary, write).and_then(|bytes| rename().map(|()| bytes));
+        let written = write_new(&temporary, write).and_then(|written| rename().map(|()| written));
         self.unsynced().insert(parent.to_owned());
         written.map_err(|error| {
             // Nothing is decided by whether this succeeds: the next run removes it.
@@ -270,7 +282,7 @@ impl Target {
         drop(records);
         let text = text.as_mut().map_err(|error| io::Error::other(error.to_string()));
         let text = text.map_err(Error::io("write", self.root.join(RECORDS)))?;
-        self.replace(RECORDS, |file| file.write_all(text.as_bytes()).map(|()| text.len() as u64)).map(drop)
+        self.replace(RECORDS, |file| file.write_all(text.as_bytes()))
     }
 
     /// What a killed run left behind. Only with the lock, which says that no other run is at work.
@@ -314,13 +326,13 @@ fn linked(path: &Path) -> Error {
     Error::io("write into", path)(link)
 }
 
-fn write_new(path: &Path, write: impl FnOnce(&mut Watched<'_>) -> io::Result<u64>) -> io::Result<u64> {
+fn write_new<T>(path: &Path, write: impl FnOnce(&mut Watched<'_>) -> io::Result<T>) -> io::Result<T> {
     fault::point("create export")?;
     let file = fs_err::OpenOptions::new().write(true).create_new(true).open(path)?;
-    let bytes = write(&mut Watched(file.file(), "write export"))?;
+    let written = write(&mut Watched(file.file(), "write export"))?;
     // A file that is recorded as finished is finished, whatever happens to the machine.
     fault::point("sync export").and_then(|()| file.sync_data())?;
-    Ok(bytes)
+    Ok(written)
 }
 
 /// Returns what is finished in a directory. Refuses one that holds anything but an export of this purpose.

@@ -7,9 +7,10 @@
 use crate::error::{Error, Result};
 pub use crate::exchange::Layout;
 use crate::exchange::{self, Array, Listed, Purpose, Rows, Target};
+use crate::fault::Watched;
 use crate::model::artifact::{Facts, LabelFacts, SignalFacts};
 use crate::model::id::{Digest, ProfileName, RecordingId, Split};
-use crate::model::manifest::{Entry, Files, LabelStatus};
+use crate::model::manifest::{Entry, FileRecord, Files, LabelStatus};
 use crate::model::settings::Settings;
 use crate::model::window::{WindowClass, WindowCounts, Windowing};
 use crate::ops::library::Library;
@@ -382,25 +383,41 @@ impl Run<'_> {
 
     /// Opens one of a recording's files again. A build may be at work beside an export, so what has the name now must
     /// be what the windows and the record of the export were planned with.
-    fn reopen(&self, job: &Job<'_>, name: &str) -> Result<(File, Archive)> {
-        let (survey, entry) = (self.survey, job.entry);
+    fn reopen(&self, job: &Job<'_>, listed: &FileRecord) -> Result<(File, Archive)> {
+        let (survey, entry, name) = (self.survey, job.entry, &listed.name);
         let other = || other_file(survey, entry, name);
         let opened = open(survey, entry, name);
         let (file, archive) = opened.map_err(|error| if error.is_absence() { other() } else { error })?;
-        let is_same = if name == entry.files.signal.name {
+        let is_same = if *name == entry.files.signal.name {
             signal_facts(survey, entry, &archive.facts)
                 .is_some_and(|facts| facts.arrays.get(SIGNAL).copied() == job.signal)
         } else {
             label_facts(survey, entry, &archive.facts).is_some()
         };
-        if is_same { Ok((file, archive)) } else { Err(other()) }
+        if !is_same {
+            return Err(other());
+        }
+        self.compare(listed, &file)?;
+        Ok((file, archive))
+    }
+
+    /// Compares every byte of a file with what the manifest lists: what is damaged must not become windows.
+    fn compare(&self, listed: &FileRecord, file: &File) -> Result<()> {
+        let path = || self.survey.settings.cache_dir().join(&listed.name);
+        let found = Digest::of_all(Watched(file, "read rows")).map_err(Error::io("read", path()))?;
+        if found == listed.sha256 {
+            return Ok(());
+        }
+        let message = format!("sha256 {} instead of {}", found.short(), listed.sha256.short());
+        Err(Error::Damaged { path: path(), message })
     }
 
     fn recording(&self, job: &Job<'_>) -> Result<u64> {
-        let (signal_name, labels) = (&job.entry.files.signal.name, &job.entry.files.labels);
-        let labels_name = &labels.as_ref().ok_or_else(|| contradiction(self.survey, signal_name))?.name;
-        let (signal_file, signal_archive) = self.reopen(job, signal_name)?;
-        let (labels_file, labels_archive) = self.reopen(job, labels_name)?;
+        let Files { signal, labels } = &job.entry.files;
+        let labels = labels.as_ref().ok_or_else(|| contradiction(self.survey, &signal.name))?;
+        let (signal_name, labels_name) = (&signal.name, &labels.name);
+        let (signal_file, signal_archive) = self.reopen(job, signal)?;
+        let (labels_file, labels_archive) = self.reopen(job, labels)?;
         let signal = rows(self.survey, signal_name, &signal_file, &signal_archive)?;
         let labels = rows(self.survey, labels_name, &labels_file, &labels_archive)?;
         for (rows, name) in [(&signal, signal_name), (&labels, labels_name)] {
@@ -416,8 +433,9 @@ impl Run<'_> {
             }),
             (names, _) => {
                 let mut bytes = 0;
-                for (name, array) in names.iter().zip([&windows, &labels]) {
-                    bytes += self.target.publish(name, job.from, |file| exchange::write_npy(file, array))?;
+                for (name, (array, windows)) in names.iter().zip([("data", &windows), ("labels", &labels)]) {
+                    let write = |file: &mut Watched<'_>| exchange::write_npy(file, array, windows);
+                    bytes += self.target.publish(name, job.from, write)?;
                 }
                 Ok(bytes)
             }
@@ -501,9 +519,7 @@ impl Run<'_> {
     fn write_text(&self, name: &str, text: serde_json::Result<String>) -> Result<()> {
         use std::io::Write;
         let text = text.map_err(|error| Error::io("write", self.target.root().join(name))(error.into()))?;
-        self.target
-            .replace(name, |file| file.write_all(text.as_bytes()).map(|()| text.len() as u64))
-            .map(drop)
+        self.target.replace(name, |file| file.write_all(text.as_bytes()))
     }
 }
 

@@ -3,9 +3,10 @@
 use super::Writer;
 use super::dir::{Dir, fault, is_refused_link, is_unsupported};
 use super::layout::FileName;
-use super::npz;
 use super::publish::{Temporary, is_content};
 use crate::error::{Error, Result};
+use crate::fault::Watched;
+use crate::model::id::Digest;
 use crate::model::manifest::FileRecord;
 use crate::model::settings::LinkMethod;
 use rustix::io::Errno;
@@ -78,7 +79,8 @@ impl Writer {
         let is_writable = stat.mode() & WRITE_BITS != 0;
         let origin = Origin { path, dir, leaf, file, inode, record, is_writable };
         if is_writable {
-            let digest = npz::hash(&origin.file).map_err(Error::io("read", path))?;
+            let digest =
+                Digest::of_all(Watched(&origin.file, "read file")).map_err(Error::io("read", path))?;
             origin.check(is_content(record, stat.len(), digest))?;
         }
         Ok(origin)

@@ -411,6 +411,31 @@ fn only_a_valid_cache_is_exported() {
 }
 
 #[test]
+fn a_changed_byte_in_the_cache_becomes_no_window() {
+    let project = built();
+    export(&project, "npy", "right", &[]);
+    let all = project.contents(FULL);
+    for is_labels in [false, true] {
+        let (name, content) = all.iter().find(|(name, _)| name.contains(".labels.") == is_labels).unwrap();
+        let path = project.path(FULL).join(name);
+        let mut changed = content.clone();
+        changed[content.len() / 2] ^= 4;
+        // Another inode: files of a version may be shared with other profiles.
+        fs_err::remove_file(&path).unwrap();
+        fs_err::write(&path, changed).unwrap();
+        let run = project.run(&["export", "--layout", "npy", "out"]).expect(3);
+        run.says(&[name, "sha256", "run `eegcache verify`"]);
+        let id = name.split_once('.').unwrap().0;
+        assert!(files(&project, "out").keys().all(|file| !file.contains(&format!("/{id}_"))), "{id}");
+        project.run(&["verify", "--repair"]).expect(3);
+        project.run(&["build"]).expect(0);
+        export(&project, "npy", "out", &[]);
+        assert_eq!(files(&project, "out"), files(&project, "right"));
+        fs_err::remove_dir_all(project.path("out")).unwrap();
+    }
+}
+
+#[test]
 fn recordings_without_labels_or_windows_are_named() {
     let project = built();
     let keep =

@@ -1,5 +1,6 @@
 """Compares an export with the cache that it was made from. Arguments: version directory, export, expectations."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -41,6 +42,15 @@ for entry in manifest["entries"]:
         share = (window_labels[i] > 0).mean()
         kind = "no_seizure" if share == 0 else "full_seizure" if share >= 0.99 else "partial_seizure"
         classes.setdefault(split, {}).setdefault(kind, []).append((paths[0].name, i))
+
+# Each array is the one whose SHA-256 is on record.
+records = [json.loads(line) for line in (out / ".eegcache-export.jsonl").read_text().splitlines()[1:]]
+for record in records:
+    loaded = np.load(out / record["name"])
+    single = "labels" if record["name"].endswith("_labels.npy") else "data"
+    arrays = dict(loaded) if layout == "windows" else {single: loaded}
+    assert {name: hashlib.sha256(array).hexdigest() for name, array in arrays.items()} == record["arrays"], record
+assert {record["name"] for record in records} == seen
 
 found = {str(path.relative_to(out)) for path in out.rglob("*.np[yz]")}
 assert found == seen, found ^ seen

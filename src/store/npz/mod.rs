@@ -10,9 +10,8 @@ mod tests;
 mod write;
 
 pub use crate::container::npy::Element;
-pub(super) use read::is_foreign;
 pub use read::{Archive, Flaw, Member};
-pub(super) use read::{hash, verify};
+pub(super) use read::{is_foreign, verify};
 pub use write::round_as_stored;
 pub(super) use write::{Array, label_arrays, signal_arrays, write};
 

@@ -11,7 +11,7 @@ use crate::model::artifact::Facts;
 use crate::model::id::Digest;
 use crate::store::sha256::{Sha256, update_both};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 
 /// Central directory and end records of our files take far less.
@@ -305,18 +305,5 @@ impl Stream<'_> {
             left -= chunk.len() as u64;
         }
         Ok(crc.finalize())
-    }
-}
-
-/// Hashes a whole file without looking into it.
-pub(in crate::store) fn hash(file: &File) -> io::Result<Digest> {
-    let (mut sha, mut buffer) = (Sha256::new(), vec![0; CHUNK]);
-    loop {
-        match fault::Watched(file, "read file").read(&mut buffer) {
-            Ok(0) => return Ok(sha.finish()),
-            Ok(bytes) => sha.update(&buffer[..bytes]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }
