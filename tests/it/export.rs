@@ -424,7 +424,7 @@ fn a_changed_byte_in_the_cache_becomes_no_window() {
         fs_err::remove_file(&path).unwrap();
         fs_err::write(&path, changed).unwrap();
         let run = project.run(&["export", "--layout", "npy", "out"]).expect(3);
-        run.says(&[name, "sha256", "run `eegcache verify`"]);
+        run.says(&[name, "it is not the file that the manifest lists", "run `eegcache verify`"]);
         let id = name.split_once('.').unwrap().0;
         assert!(files(&project, "out").keys().all(|file| !file.contains(&format!("/{id}_"))), "{id}");
         project.run(&["verify", "--repair"]).expect(3);
