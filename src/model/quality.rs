@@ -45,6 +45,10 @@ pub struct Quality {
 /// No share and no ratio is ever NaN, which JSON could not keep.
 impl Eq for Quality {}
 
+/// Channels of the 10–20 system, and the bytes of their names.
+const CHANNELS: usize = 19;
+const NAMES_BYTES: usize = 40;
+
 /// Shares of channels by name. Nineteen of them stand in each of 100,000 entries: they are kept as one text and one list, since a
 /// text for every name takes longer to read than all the rest of an entry.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -102,7 +106,8 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shares, A::Error> {
-        let mut all = Shares::default();
+        let mut all =
+            Shares { names: String::with_capacity(NAMES_BYTES), shares: Vec::with_capacity(CHANNELS) };
         while map.next_key_seed(Behind(&mut all.names))?.is_some() {
             all.shares.push((all.names.len(), map.next_value()?));
         }

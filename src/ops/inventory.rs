@@ -103,14 +103,26 @@ pub fn no_recordings(settings: &Settings) -> Error {
     )
 }
 
-fn in_order(recordings: Vec<SourceRecording>, family: Family) -> Vec<SourceRecording> {
+fn in_order(mut recordings: Vec<SourceRecording>, family: Family) -> Vec<SourceRecording> {
     let keys: Vec<Key<'_>> =
         recordings.iter().map(|r| Key { path: &r.file.path, split: r.split, seizures: r.seizures }).collect();
     let indices = order(&keys, family);
-    let mut slots: Vec<Option<SourceRecording>> = recordings.into_iter().map(Some).collect();
-    let mut ordered = Vec::with_capacity(slots.len());
-    ordered.extend(indices.into_iter().filter_map(|index| slots[index].take()));
-    ordered
+    put_in_order(&mut recordings, indices);
+    recordings
+}
+
+/// Puts first what lies at the first index, and so on; without room for a second list, since of 100,000 recordings each is 400 bytes.
+fn put_in_order<T>(values: &mut [T], mut indices: Vec<usize>) {
+    for begin in 0..values.len() {
+        // Round each cycle of values that take each other's places.
+        let mut at = begin;
+        while indices[at] != begin {
+            let next = std::mem::replace(&mut indices[at], at);
+            values.swap(at, next);
+            at = next;
+        }
+        indices[at] = at;
+    }
 }
 
 /// Returns why a file could not be read where that says nothing about the file: it is left unknown then.
@@ -209,4 +221,18 @@ pub fn settle(
         }
     }
     settled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_in_the_order_of_their_indices() {
+        for indices in [&[][..], &[0], &[1, 0], &[2, 0, 1], &[1, 2, 0], &[0, 4, 2, 1, 3, 5], &[3, 2, 1, 0]] {
+            let mut values: Vec<usize> = (0..indices.len()).map(|value| 10 * value).collect();
+            put_in_order(&mut values, indices.to_vec());
+            assert_eq!(values, indices.iter().map(|index| 10 * index).collect::<Vec<_>>());
+        }
+    }
 }

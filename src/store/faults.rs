@@ -19,7 +19,7 @@ use ndarray::Array2;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 
-fn names() -> (ProfileName, VersionName, VersionName) {
+pub(super) fn names() -> (ProfileName, VersionName, VersionName) {
     (ProfileName::new("full").unwrap(), VersionName::new("v1").unwrap(), VersionName::new("v2").unwrap())
 }
 
@@ -77,7 +77,7 @@ fn signal(samples: usize) -> Signal {
     }
 }
 
-fn manifest(version: &VersionName, entry: Entry) -> Manifest {
+pub(super) fn manifest(version: &VersionName, entry: Entry) -> Manifest {
     Manifest {
         schema: MANIFEST_SCHEMA,
         profile: names().0,
@@ -97,7 +97,7 @@ fn manifest(version: &VersionName, entry: Entry) -> Manifest {
     }
 }
 
-fn entry(files: Files) -> Entry {
+pub(super) fn entry(files: Files) -> Entry {
     let rate = Rate::new(256, 1).unwrap();
     Entry {
         id: Stem::parse("a").unwrap(),

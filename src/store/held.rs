@@ -9,6 +9,7 @@ use crate::model::id::{ProfileName, RecordingId, VersionName};
 use crate::model::manifest::{Entry, History, Identity, Manifest, Quarantined};
 use crate::model::stem::Stem;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -302,23 +303,33 @@ fn moment(dir: &Dir) -> Result<Moment> {
 }
 
 fn read_manifest(dir: &Dir, profile: &ProfileName, version: &VersionName) -> Result<ManifestState> {
-    let mut text = Vec::new();
-    let read = dir.open_file(MANIFEST).and_then(|file| {
-        // Room for all of it at once: it may be large, and growing would copy it again and again.
-        fault::point("stat open file")?;
-        text.try_reserve_exact(usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX))?;
-        fault::Watched(&file, "read manifest").read_to_end(&mut text)
+    let open = || dir.open_file(MANIFEST);
+    let usual = open().and_then(|file| {
+        let manifest = manifest::entries::read(fault::Watched(&file, "read manifest"), profile, version)?;
+        // What is not as it was written is read again, whole, to say what it is.
+        let text = if manifest.is_some() { Vec::new() } else { whole(&open()?)? };
+        Ok(manifest.ok_or(text))
     });
-    match read {
-        Ok(_) => {}
+    let text = match usual {
+        Ok(Ok(manifest)) => return Ok(ManifestState::Read(Box::new(manifest))),
+        Ok(Err(text)) => text,
         Err(error) if is_absent(&error) => return Ok(ManifestState::Absent),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
             return Ok(ManifestState::Damaged(error.to_string()));
         }
         Err(error) => return Err(dir.error("read", MANIFEST)(error)),
-    }
+    };
     Ok(match manifest::decode(&text, profile, version) {
         Ok(manifest) => ManifestState::Read(Box::new(manifest)),
         Err(reason) => manifest::later(&text).map_or(ManifestState::Damaged(reason), ManifestState::Later),
     })
+}
+
+fn whole(file: &File) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    // Room for all of it at once: it may be large, and growing would copy it again and again.
+    fault::point("stat open file")?;
+    text.try_reserve_exact(usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX))?;
+    fault::Watched(file, "read manifest").read_to_end(&mut text)?;
+    Ok(text)
 }

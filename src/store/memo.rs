@@ -77,45 +77,57 @@ impl Memo {
 
     /// Reads a memo from its directory; nothing readable is nothing remembered.
     pub(super) fn read(sources: &Dir, name: &str) -> Self {
-        let read = sources.open_file(name).and_then(|file| Self::decode(fault::Watched(&file, "read memo")));
-        read.unwrap_or_default()
+        let read = || {
+            let file = sources.open_file(name)?;
+            fault::point("stat open file")?;
+            Self::decode(fault::Watched(&file, "read memo"), file.metadata()?.len())
+        };
+        read().unwrap_or_default()
     }
 
-    fn decode(mut from: impl Read) -> io::Result<Self> {
-        let (mut chunks, mut text) = (Vec::new(), Vec::new());
+    /// Reads so many bytes, or what there is, some lines at a time.
+    fn decode(mut from: impl Read, bytes: u64) -> io::Result<Self> {
+        let (mut memo, mut text) = (Self::default(), Vec::new());
         while from.by_ref().take(CHUNK).read_to_end(&mut text)? > 0 {
             let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-            chunks.push(decode_lines(&text[..end]));
+            let lines = decode_lines(&text[..end]);
+            if memo.known.is_empty() {
+                memo.make_room(bytes.div_ceil(end.max(1) as u64).saturating_mul(lines.len() as u64));
+            }
+            memo.take(lines);
             text.drain(..end);
         }
-        chunks.push(decode_lines(&text));
-        Ok(Self::of(chunks))
+        memo.take(decode_lines(&text));
+        Ok(memo)
     }
 
-    /// Tables are made at their full size: growing would hash every path again and again.
-    fn of(chunks: Vec<Vec<Option<MemoLine>>>) -> Self {
-        let lines = chunks.iter().map(Vec::len).sum();
-        let mut memo =
-            Self { places: HashMap::with_capacity(lines), known: Vec::with_capacity(lines), stale: 0 };
-        for line in chunks.into_iter().flatten() {
+    /// Tables are made at their full size, as far as the first lines tell it: growing would hash every path again and again.
+    fn make_room(&mut self, lines: u64) {
+        let lines = usize::try_from(lines).unwrap_or(usize::MAX);
+        // Without that room it grows line by line.
+        let _ = self.places.try_reserve(lines);
+        let _ = self.known.try_reserve_exact(lines);
+    }
+
+    fn take(&mut self, lines: Vec<Option<MemoLine>>) {
+        for line in lines {
             let Some(MemoLine { path, stamp, sha256, began_ns }) = line else {
                 // A damaged line says as little as one that was replaced.
-                memo.stale += 1;
+                self.stale += 1;
                 continue;
             };
             let known = Known { stamp, sha256, began_ns };
-            match memo.places.entry(path.into_boxed_str()) {
+            match self.places.entry(path.into_boxed_str()) {
                 Entry::Occupied(place) => {
-                    memo.known[*place.get()] = known;
-                    memo.stale += 1;
+                    self.known[*place.get()] = known;
+                    self.stale += 1;
                 }
                 Entry::Vacant(place) => {
-                    place.insert(memo.known.len());
-                    memo.known.push(known);
+                    place.insert(self.known.len());
+                    self.known.push(known);
                 }
             }
         }
-        memo
     }
 
     /// Returns the memo as text without its stale lines, or nothing where they are the lesser part.
@@ -237,7 +249,11 @@ mod tests {
         for line in lines {
             seal::encode(line, &mut text).unwrap();
         }
-        Memo::decode(&text[..]).unwrap()
+        decoded(&text)
+    }
+
+    fn decoded(text: &[u8]) -> Memo {
+        Memo::decode(text, text.len() as u64).unwrap()
     }
 
     #[test]
@@ -315,7 +331,7 @@ mod tests {
         lines.push(new.clone());
         assert!(memo(&lines[..LEAST_STALE]).compacted().unwrap().is_none());
         let text = memo(&lines).compacted().unwrap().unwrap();
-        assert_eq!(Memo::decode(&text[..]).unwrap().get("a", &new.stamp), Some(new.sha256));
-        assert_eq!(Memo::decode(&text[..]).unwrap().stale, 0);
+        assert_eq!(decoded(&text).get("a", &new.stamp), Some(new.sha256));
+        assert_eq!(decoded(&text).stale, 0);
     }
 }

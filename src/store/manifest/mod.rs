@@ -3,6 +3,8 @@
 //! The first line is `{"checksum":"<64 hex digits>",`; the checksum is the SHA-256 of every byte that
 //! follows it, so no bit can change unnoticed and no second encoding exists. Lists are sorted.
 
+pub(super) mod entries;
+
 use super::layout::{FileName, Part};
 use crate::model::id::{Digest, ProfileName, VersionName};
 use crate::model::manifest::{Entry, MANIFEST_SCHEMA, Manifest};
@@ -14,6 +16,7 @@ use std::sync::Arc;
 
 const SEAL_START: &[u8] = b"{\"checksum\":\"";
 const SEAL_END: &[u8] = b"\",\n";
+/// Bytes of the first line.
 const SEAL_BYTES: usize = SEAL_START.len() + 64 + SEAL_END.len();
 
 /// Returns the manifest as text.
@@ -109,8 +112,12 @@ pub(super) fn later(text: &[u8]) -> Option<String> {
 /// Reads a manifest; `Err` holds why it cannot be used.
 pub(super) fn decode(text: &[u8], profile: &ProfileName, version: &VersionName) -> Result<Manifest, String> {
     check_seal(text)?;
-    let manifest: Manifest =
-        serde_json::from_slice(text).map_err(|error| format!("it is no manifest: {error}"))?;
+    let manifest = serde_json::from_slice(text).map_err(|error| format!("it is no manifest: {error}"))?;
+    checked(manifest, profile, version)
+}
+
+/// Returns a manifest that is what a version's should be, else why it is not.
+fn checked(manifest: Manifest, profile: &ProfileName, version: &VersionName) -> Result<Manifest, String> {
     if manifest.schema > MANIFEST_SCHEMA {
         return Err("it was written by a later eegcache".to_owned());
     }
@@ -143,13 +150,17 @@ pub(super) fn is_sealed(file: &File) -> std::io::Result<bool> {
 
 fn check_seal(text: &[u8]) -> Result<(), String> {
     let (head, body) = text.split_at_checked(SEAL_BYTES).ok_or("it is cut short")?;
-    let seal = head.strip_prefix(SEAL_START).and_then(|rest| rest.strip_suffix(SEAL_END));
-    let seal = seal.and_then(|seal| std::str::from_utf8(seal).ok()).and_then(Digest::from_hex);
-    match seal {
+    match seal(head) {
         None => Err("its first line is no checksum".to_owned()),
         Some(seal) if seal == Digest::of(body) => Ok(()),
         Some(_) => Err("its checksum does not match".to_owned()),
     }
+}
+
+/// The checksum on the first line.
+fn seal(line: &[u8]) -> Option<Digest> {
+    let seal = line.strip_prefix(SEAL_START).and_then(|rest| rest.strip_suffix(SEAL_END))?;
+    std::str::from_utf8(seal).ok().and_then(Digest::from_hex)
 }
 
 /// The files of an entry lie where its id and split say, and nowhere else.
