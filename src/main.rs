@@ -2,9 +2,12 @@
 
 mod allocator;
 
+use eegcache::ops::Allocator;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
-    ExitCode::from(eegcache::cli::main(allocator::give_back))
+    allocator::small_pages();
+    let allocator = Allocator { give_back: allocator::give_back, large_pages: allocator::large_pages };
+    ExitCode::from(eegcache::cli::main(allocator))
 }

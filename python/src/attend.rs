@@ -6,7 +6,7 @@
 
 use crate::raise::raise;
 use eegcache::error::{Error, Result};
-use eegcache::ops::{Context, Items, Kind, Progress, Step};
+use eegcache::ops::{Allocator, Context, Items, Kind, Progress, Step};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
@@ -117,9 +117,9 @@ pub(crate) fn attend<R: Send>(
     let (board, stop) = (Board::default(), AtomicBool::new(false));
     let work = || {
         let _ending = Ending(&board);
-        // The allocator is the interpreter's.
-        let give_back = || ();
-        in_threads(threads, |threads| verb(&Context { progress: &board, stop: &stop, threads, give_back }))
+        // That of the interpreter, which is nobody's to tell anything.
+        let allocator = Allocator::default();
+        in_threads(threads, |threads| verb(&Context { progress: &board, stop: &stop, threads, allocator }))
     };
     let (outcome, raised) = std::thread::scope(|scope| {
         let worker = scope.spawn(work);

@@ -18,7 +18,7 @@ use crate::ops::inspect::InspectOptions;
 use crate::ops::load::{Request, Resolved};
 use crate::ops::preflight::PreflightReport;
 use crate::ops::survey::State;
-use crate::ops::{self, Context};
+use crate::ops::{self, Allocator, Context};
 use args::{BuildArgs, Cli, Command, ConfigArgs, ConfigCommand, DemoArgs, ExplainArgs, InspectArgs};
 use args::{GcArgs, PreflightArgs, ReadArgs, VerifyArgs};
 use clap::{CommandFactory, Parser};
@@ -44,15 +44,15 @@ mod exit {
 }
 
 /// What `main` was given.
-static GIVE_BACK: OnceLock<fn()> = OnceLock::new();
+static ALLOCATOR: OnceLock<Allocator> = OnceLock::new();
 
 /// Runs the program with the process's arguments and environment; returns its exit code.
 ///
-/// `give_back` gives freed memory back to the system, where the program's allocator keeps it otherwise.
+/// The allocator is the program's, as far as it can be told anything.
 #[must_use]
-pub fn main(give_back: fn()) -> u8 {
+pub fn main(allocator: Allocator) -> u8 {
     let cli = Cli::parse();
-    GIVE_BACK.get_or_init(|| give_back);
+    ALLOCATOR.get_or_init(|| allocator);
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -164,8 +164,11 @@ fn start_threads(jobs: Option<u16>) -> Result<()> {
 }
 
 fn context<'a>(talk: &'a Talk, stop: &'a AtomicBool) -> Context<'a> {
-    let give_back = GIVE_BACK.get().copied().unwrap_or(|| ());
-    Context { progress: talk, stop, threads: rayon::current_num_threads(), give_back }
+    Context { progress: talk, stop, threads: rayon::current_num_threads(), allocator: allocator() }
+}
+
+fn allocator() -> Allocator {
+    ALLOCATOR.get().copied().unwrap_or_default()
 }
 
 fn build(args: &BuildArgs) -> Result<u8> {
@@ -246,6 +249,8 @@ fn become_command(args: &PreflightArgs, report: &PreflightReport) -> Result<u8> 
     use std::os::unix::process::CommandExt;
     // The descriptor goes on to the command and its children: `gc` leaves the version alone until they end.
     report.hold.as_ref().map_or(Ok(()), ops::Hold::inherit)?;
+    // The command would inherit small pages too.
+    (allocator().large_pages)();
     let error = std::process::Command::new(&args.command[0])
         .args(&args.command[1..])
         .env("EEGCACHE_DIR", &report.cache_dir)

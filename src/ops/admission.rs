@@ -9,7 +9,7 @@ use crate::model::failure::{Failure, FailureClass};
 use crate::model::recipe::SignalRecipe;
 use crate::model::recording::{Header, Kind};
 use crate::model::units::Seconds;
-use crate::ops::Context;
+use crate::ops::{Allocator, Context};
 use std::sync::{Condvar, Mutex, Once, PoisonError};
 
 /// The budget and what of it is in use.
@@ -19,9 +19,11 @@ pub struct Gate {
     workers: u64,
     used: Mutex<u64>,
     freed: Condvar,
+    /// The first recording was read.
+    is_processing: Once,
     /// Half of the budget was in use once.
     is_narrow: Once,
-    give_back: fn(),
+    allocator: Allocator,
 }
 
 /// Memory set aside; given back when dropped.
@@ -40,8 +42,9 @@ impl Gate {
             workers: cx.threads.max(1) as u64,
             used: Mutex::new(0),
             freed: Condvar::new(),
+            is_processing: Once::new(),
             is_narrow: Once::new(),
-            give_back: cx.give_back,
+            allocator: cx.allocator,
         }
     }
 
@@ -77,10 +80,15 @@ impl Gate {
         Permit { gate: self, bytes }
     }
 
+    /// A recording is read; now its channels go through the steps.
+    pub(super) fn process(&self) {
+        self.is_processing.call_once(self.allocator.large_pages);
+    }
+
     /// Sees to it that freed memory does not add to so much that is in use.
     fn spare(&self, used: u64) {
         if used > self.budget / 2 {
-            self.is_narrow.call_once(self.give_back);
+            self.is_narrow.call_once(self.allocator.give_back);
         }
     }
 }
@@ -149,7 +157,8 @@ mod tests {
 
     fn gate(budget: u64, threads: usize, give_back: fn()) -> Gate {
         let stop = AtomicBool::new(false);
-        Gate::new(budget, &Context { progress: &Quiet, stop: &stop, threads, give_back })
+        let allocator = Allocator { give_back, ..Allocator::default() };
+        Gate::new(budget, &Context { progress: &Quiet, stop: &stop, threads, allocator })
     }
 
     #[test]

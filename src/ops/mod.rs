@@ -52,8 +52,23 @@ pub struct Context<'a> {
     pub stop: &'a AtomicBool,
     /// Worker threads.
     pub threads: usize,
-    /// Gives freed memory back to the system, now and from now on, where the allocator of the program keeps it.
+    /// How the program's allocator is told what is coming.
+    pub allocator: Allocator,
+}
+
+/// What the program's allocator can be told; by default nothing comes of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Allocator {
+    /// Gives freed memory back to the system, now and from now on, where it is kept otherwise.
     pub give_back: fn(),
+    /// From now on memory may come in large pages: recordings are worked on, no longer lists of many small things.
+    pub large_pages: fn(),
+}
+
+impl Default for Allocator {
+    fn default() -> Self {
+        Self { give_back: || (), large_pages: || () }
+    }
 }
 
 impl Context<'_> {

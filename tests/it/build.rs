@@ -215,6 +215,12 @@ fn preflight_links_what_another_profile_holds_and_becomes_the_command() {
         project.run(&["preflight", "--profile", "smoke", "--", "sh", "-c", "echo $EEGCACHE_DIR; exit 7"]);
     let run = run.expect(7);
     assert_eq!(run.stdout, ready.stdout);
+    // The command has the large pages that it would have without this program.
+    let pages = |status: &str| {
+        status.lines().find(|line| line.starts_with("THP_enabled")).unwrap_or_default().to_owned()
+    };
+    let run = project.run(&["preflight", "--profile", "smoke", "--", "cat", "/proc/self/status"]).expect(0);
+    assert_eq!(pages(&run.stdout), pages(&fs_err::read_to_string("/proc/self/status").unwrap()));
 }
 
 #[test]

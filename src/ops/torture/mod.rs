@@ -195,7 +195,12 @@ fn set_mode(path: &Path, mode: u32) {
 
 /// Runs with a context that hears nothing and is never stopped.
 fn quietly<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
-    work(&Context { progress: &Quiet, stop: &AtomicBool::new(false), threads: 1, give_back: || () })
+    work(&Context {
+        progress: &Quiet,
+        stop: &AtomicBool::new(false),
+        threads: 1,
+        allocator: crate::ops::Allocator::default(),
+    })
 }
 
 fn build_profile(settings: &Settings) -> Result<BuildReport> {
