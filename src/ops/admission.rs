@@ -80,8 +80,8 @@ impl Gate {
         Permit { gate: self, bytes }
     }
 
-    /// A recording is read; now its channels go through the steps.
-    pub(super) fn process(&self) {
+    /// To be called when a recording was read, before its channels go through the steps.
+    pub(super) fn begin_processing(&self) {
         self.is_processing.call_once(self.allocator.large_pages);
     }
 

@@ -173,7 +173,7 @@ impl Bench<'_> {
         part: &Part,
     ) -> Result<Artifact<SignalFacts>, Trouble> {
         let recipe = &self.settings.recipe.signal;
-        self.gate.process();
+        self.gate.begin_processing();
         let signal = cut.signal(recipe, part)?;
         let facts = signal_facts(self.wanted.signal, cut, part, &signal);
         let record = self.writer.write_signal(recording.split, &signal, recipe.dtype, facts.clone())?;
