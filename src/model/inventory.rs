@@ -12,9 +12,9 @@ pub struct Stamp {
     /// Bytes.
     pub bytes: u64,
     /// Modification time in nanoseconds since the epoch.
-    pub mtime_ns: i128,
+    pub mtime_ns: i64,
     /// Change time in nanoseconds since the epoch.
-    pub ctime_ns: i128,
+    pub ctime_ns: i64,
     /// Inode number.
     pub inode: u64,
 }

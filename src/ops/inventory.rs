@@ -28,7 +28,7 @@ pub struct Taken {
 /// Walks the dataset; nothing where its root cannot be reached or holds no recording.
 ///
 /// Annotation files are small: their content is known afterwards. Recordings are never hashed here.
-pub fn take(settings: &Settings, memo: &Memo, began_ns: i128) -> Result<Option<Taken>> {
+pub fn take(settings: &Settings, memo: &Memo, began_ns: i64) -> Result<Option<Taken>> {
     let spec = &settings.dataset;
     if !source::is_reachable(spec)? {
         return Ok(None);
@@ -130,7 +130,7 @@ fn read_annotations(
     settings: &Settings,
     recording: &mut SourceRecording,
     balanced: bool,
-    began_ns: i128,
+    began_ns: i64,
     learned: &Mutex<Vec<MemoLine>>,
 ) -> Option<Failure> {
     let known = |file: &Option<SourceFile>| file.as_ref().is_none_or(|file| file.sha256.is_some());

@@ -105,9 +105,9 @@ impl Options<'_> {
 
 /// Nanoseconds since the epoch, for the memo's racily-clean rule.
 #[must_use]
-pub fn now_ns() -> i128 {
+pub fn now_ns() -> i64 {
     // A clock before 1970 makes every memo line racy, which costs time only.
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i64)
 }
 
 /// Walks the dataset of `settings` once; surveys of several profiles share the result. Meanwhile the versions of

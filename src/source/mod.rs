@@ -20,8 +20,9 @@ pub use reader::{ANNOTATION_BYTES_LIMIT, SourceReader, hash, open, read_small};
 use crate::model::inventory::Stamp;
 use std::os::unix::fs::MetadataExt;
 
-fn nanoseconds(seconds: i64, rest: i64) -> i128 {
-    i128::from(seconds) * 1_000_000_000 + i128::from(rest)
+/// Times before 1677 are all one, and so are those after 2262.
+fn nanoseconds(seconds: i64, rest: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
 }
 
 /// Returns what the file system says of a file, with times in nanoseconds.

@@ -5,6 +5,7 @@
 //! resolution of its own times could be changed once more without any difference in the stamp.
 
 use super::dir::{Dir, fault, is_absent};
+use super::lines::{lines, whole_lines};
 use super::seal;
 use crate::model::id::Digest;
 use crate::model::inventory::Stamp;
@@ -24,7 +25,7 @@ pub struct MemoLine {
     /// The content.
     pub sha256: Digest,
     /// When reading began, in nanoseconds since the epoch.
-    pub began_ns: i128,
+    pub began_ns: i64,
 }
 
 /// What is remembered of a dataset; a later line replaces an earlier one.
@@ -42,16 +43,16 @@ pub struct Memo {
 struct Known {
     stamp: Stamp,
     sha256: Digest,
-    began_ns: i128,
+    began_ns: i64,
 }
 
 /// Bytes of a memo that are read at once.
 const CHUNK: u64 = 1 << 20;
-const SECOND_NS: i128 = 1_000_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
 /// Resolution of times with digits behind the second: a tick of the kernel is at most 10 ms.
-const FINE_NS: i128 = 10_000_000;
+const FINE_NS: i64 = 10_000_000;
 /// Resolution of times in whole seconds; FAT counts in twos.
-const COARSE_NS: i128 = 2 * SECOND_NS;
+const COARSE_NS: i64 = 2 * SECOND_NS;
 /// Smaller memos are not worth compacting.
 const LEAST_STALE: usize = 256;
 
@@ -89,7 +90,7 @@ impl Memo {
     fn decode(mut from: impl Read, bytes: u64) -> io::Result<Self> {
         let (mut memo, mut text) = (Self::default(), Vec::new());
         while from.by_ref().take(CHUNK).read_to_end(&mut text)? > 0 {
-            let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+            let end = whole_lines(&text);
             let lines = decode_lines(&text[..end]);
             if memo.known.is_empty() {
                 memo.make_room(bytes.div_ceil(end.max(1) as u64).saturating_mul(lines.len() as u64));
@@ -148,8 +149,9 @@ impl Memo {
 
 /// Reads the lines of a text; nothing in place of a damaged one.
 fn decode_lines(text: &[u8]) -> Vec<Option<MemoLine>> {
-    let lines = text.par_split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(decode_line).collect()
+    let lines = lines(text).map(|line| text[line.clone()].strip_suffix(b"\n").unwrap_or(&text[line]));
+    let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
+    lines.into_par_iter().map(decode_line).collect()
 }
 
 /// Reads an undamaged line: as `seal::encode` writes it where it is that, which takes a fifth of the time, else as any JSON.
@@ -165,11 +167,11 @@ impl<'a> Cursor<'a> {
     fn line(mut self) -> Option<MemoLine> {
         let path = self.text(b"{\"path\":\"")?.to_owned();
         let bytes = u64::try_from(self.number(b",\"stamp\":{\"bytes\":")?).ok()?;
-        let mtime_ns = self.number(b",\"mtime_ns\":")?.into();
-        let ctime_ns = self.number(b",\"ctime_ns\":")?.into();
+        let mtime_ns = self.number(b",\"mtime_ns\":")?;
+        let ctime_ns = self.number(b",\"ctime_ns\":")?;
         let inode = u64::try_from(self.number(b",\"inode\":")?).ok()?;
         let sha256 = Digest::from_hex(self.text(b"},\"sha256\":\"")?)?;
-        let began_ns = self.number(b",\"began_ns\":")?.into();
+        let began_ns = self.number(b",\"began_ns\":")?;
         let stamp = Stamp { bytes, mtime_ns, ctime_ns, inode };
         (self.0 == b"}").then_some(MemoLine { path, stamp, sha256, began_ns })
     }
@@ -239,7 +241,7 @@ fn ends_with_newline(file: &mut std::fs::File) -> io::Result<bool> {
 mod tests {
     use super::*;
 
-    fn line(path: &str, mtime_ns: i128, ctime_ns: i128, began_ns: i128) -> MemoLine {
+    fn line(path: &str, mtime_ns: i64, ctime_ns: i64, began_ns: i64) -> MemoLine {
         let stamp = Stamp { bytes: 1, mtime_ns, ctime_ns, inode: 7 };
         MemoLine { path: path.to_owned(), stamp, sha256: Digest::of(path.as_bytes()), began_ns }
     }
@@ -258,15 +260,13 @@ mod tests {
 
     #[test]
     fn a_line_is_read_as_any_json_reader_reads_it() {
-        let usual =
-            line("a/b c/é.edf", 1_795_242_276_268_910_221, 1_795_242_276_268_910_222, i64::MAX.into());
+        let usual = line("a/b c/é.edf", 1_795_242_276_268_910_221, 1_795_242_276_268_910_222, i64::MAX);
         let large = Stamp { bytes: u64::MAX, inode: u64::MAX, ..usual.stamp };
         for (line, is_usual) in [
             (usual.clone(), true),
-            (line("", -1, i64::MIN.into(), 0), false),
+            (line("", -1, i64::MIN, 0), false),
             (line("x", -7, 0, -1), true),
             (line("a\"b\\c\n", 1, 2, 3), false),
-            (line("late", i128::MAX, i128::MIN, i128::from(i64::MAX) + 1), false),
             (MemoLine { stamp: large, ..usual }, false),
         ] {
             let mut text = Vec::new();
@@ -277,6 +277,7 @@ mod tests {
         }
         for other in [
             r#"{"path":"x","stamp":{"bytes":-1,"mtime_ns":1,"ctime_ns":1,"inode":1},"sha256":"","began_ns":1}"#,
+            r#"{"path":"x","stamp":{"bytes":1,"mtime_ns":9223372036854775808,"ctime_ns":1,"inode":1}"#,
             r#"{"path":"x","stamp":{"bytes":,"mtime_ns":1"#,
             r#"{"path":"x"#,
             "",
@@ -287,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_file_changed_while_hashing_began_is_no_hit() {
-        const S: i128 = SECOND_NS;
+        const S: i64 = SECOND_NS;
         for (mtime, ctime, began, is_hit) in [
             (S + 1, S + 1, S + 1 + FINE_NS, false),
             (S + 1, S + 1, S + 2 + FINE_NS, true),
@@ -297,7 +298,7 @@ mod tests {
             (S, S, 3 * S + 1, true),
             (S, S + 1, 2 * S, false),  // a restored time hides the resolution
             (-5 * S, -5 * S, 0, true), // before 1970
-            (i128::MAX, S, i128::MAX, false),
+            (i64::MAX, S, i64::MAX, false),
         ] {
             let line = line("a", mtime, ctime, began);
             let hit = memo(std::slice::from_ref(&line)).get("a", &line.stamp).is_some();

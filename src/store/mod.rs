@@ -16,6 +16,7 @@ mod history;
 mod hold;
 mod journal;
 pub mod layout;
+mod lines;
 mod link;
 mod lock;
 mod manifest;

@@ -44,7 +44,7 @@ fn paranoid_finds_what_the_memo_does_not_know() {
     edit_unseen(&whole);
     // A file system without change times would look like this: the memo has the new stamp and the old content.
     let stat = fs_err::metadata(&whole).unwrap();
-    let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    let nanoseconds = |seconds: i64, rest: i64| seconds * 1_000_000_000 + rest;
     let line = format!(
         r#"{{"path":"{path}","stamp":{{"bytes":{},"mtime_ns":{},"ctime_ns":{},"inode":{}}},"sha256":"{}","began_ns":{}}}"#,
         stat.len(),

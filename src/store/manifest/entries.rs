@@ -6,6 +6,7 @@
 use super::{SEAL_BYTES, checked, seal};
 use crate::model::id::{Digest, ProfileName, VersionName};
 use crate::model::manifest::{Entry, Manifest};
+use crate::store::lines::{lines, whole_lines};
 use crate::store::sha256::Sha256;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ const CHUNK: u64 = 1 << 18;
 /// Bytes of a line at most: the longest entries have some ten thousand events. A longer one is read with the whole text.
 const LONGEST_LINE: usize = 1 << 26;
 /// The line behind which every line is an entry.
-const FIRST: &[u8] = b"\"entries\":[\n";
+const FIRST: &str = "\"entries\":[\n";
 
 /// Reads a manifest from its first byte to its last; nothing where it is damaged, another version's, or not as this program writes it.
 pub(in crate::store) fn read(
@@ -25,7 +26,7 @@ pub(in crate::store) fn read(
 ) -> io::Result<Option<Manifest>> {
     let (mut reader, mut text) = (Reader::new(), Vec::new());
     while from.by_ref().take(CHUNK).read_to_end(&mut text)? > 0 {
-        let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let end = whole_lines(&text);
         if text.len() - end > LONGEST_LINE || reader.take(&text[..end]).is_none() {
             return Ok(None);
         }
@@ -70,34 +71,36 @@ impl Reader {
     }
 
     /// Takes whole lines in; the first ones begin with the seal.
-    fn take(&mut self, lines: &[u8]) -> Option<()> {
-        let mut rest = lines;
+    fn take(&mut self, text: &[u8]) -> Option<()> {
+        let mut rest = text;
         if self.seal.is_none() {
-            let (head, body) = lines.split_at_checked(SEAL_BYTES)?;
+            let (head, body) = text.split_at_checked(SEAL_BYTES)?;
             self.seal = Some(seal(head)?);
             self.frame.extend(head);
             rest = body;
         }
         self.hash.update(rest);
-        rest.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| self.take_line(line))
+        // All at once: the text between quotes need not be looked at again, string by string.
+        let rest = std::str::from_utf8(rest).ok()?;
+        lines(rest.as_bytes()).try_for_each(|line| self.take_line(&rest[line]))
     }
 
-    fn take_line(&mut self, line: &[u8]) -> Option<()> {
-        let is_end = line.starts_with(b"]");
+    fn take_line(&mut self, line: &str) -> Option<()> {
+        let is_end = line.starts_with(']');
         self.position = match self.position {
             Position::Frame => {
-                self.frame.extend(line);
+                self.frame.extend(line.as_bytes());
                 if line == FIRST { Position::Begin } else { Position::Frame }
             }
             Position::Begin | Position::Entry if is_end => {
-                self.frame.extend(line);
+                self.frame.extend(line.as_bytes());
                 Position::Frame
             }
             Position::Begin | Position::Comma => {
-                let line = line.strip_suffix(b"\n")?;
+                let line = line.strip_suffix('\n')?;
                 let (entry, position) =
-                    line.strip_suffix(b",").map_or((line, Position::Entry), |entry| (entry, Position::Comma));
-                self.entries.push(Arc::new(serde_json::from_slice(entry).ok()?));
+                    line.strip_suffix(',').map_or((line, Position::Entry), |entry| (entry, Position::Comma));
+                self.entries.push(Arc::new(serde_json::from_str(entry).ok()?));
                 position
             }
             Position::Entry => return None,
