@@ -111,7 +111,8 @@ fn in_order(mut recordings: Vec<SourceRecording>, family: Family) -> Vec<SourceR
     recordings
 }
 
-/// Puts first what lies at the first index, and so on; without room for a second list, since of 100,000 recordings each is 400 bytes.
+/// Puts first what lies at the first index, and so on; without room for a second list, which of 100,000 recordings takes tens of
+/// megabytes.
 fn put_in_order<T>(values: &mut [T], mut indices: Vec<usize>) {
     for begin in 0..values.len() {
         // Round each cycle of values that take each other's places.

@@ -8,75 +8,49 @@ use crate::model::dataset::DatasetSpec;
 use crate::model::inventory::Stamp;
 use crate::source::identity::stem;
 use crate::source::walk::Seen;
-use std::collections::BTreeMap;
 
-/// The files below a root, for looking up what patterns name.
-pub(super) struct Shelf<'a> {
-    seen: &'a Seen,
-    /// File names by directory; filled only where a pattern has wildcards.
-    names: BTreeMap<&'a str, Vec<&'a str>>,
+/// Returns the path of the first pattern that finds a file for a recording, and what the walk was told of it.
+pub(super) fn find(
+    seen: &Seen,
+    spec: &DatasetSpec,
+    patterns: &[String],
+    recording: &str,
+    id: Option<&str>,
+) -> Result<Option<(String, Option<Stamp>)>> {
+    for pattern in patterns {
+        let path = beside(recording, id, pattern).ok_or_else(|| {
+            Error::usage(
+                format!(
+                    "annotation pattern `{pattern}` of dataset `{}` leaves the root for `{recording}`",
+                    spec.name
+                ),
+                "write a pattern relative to the recording's directory that stays below `root`",
+            )
+        })?;
+        let found = if is_wild(pattern) { match_one(seen, pattern, &path, recording)? } else { Some(path) };
+        if let Some(path) = found
+            && let Some((_, stamp)) = seen.get(&path)
+        {
+            return Ok(Some((path, *stamp)));
+        }
+    }
+    Ok(None)
 }
 
-impl<'a> Shelf<'a> {
-    pub(super) fn new(spec: &DatasetSpec, seen: &'a Seen) -> Self {
-        let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        let mut patterns = spec.annotations.file.iter().chain(&spec.annotations.cross_check);
-        if patterns.any(|pattern| is_wild(pattern)) {
-            for path in seen.keys() {
-                let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-                names.entry(directory).or_default().push(name);
-            }
-            for names in names.values_mut() {
-                names.sort_unstable();
-            }
-        }
-        Self { seen, names }
-    }
-
-    /// Returns the path of the first pattern that finds a file for a recording, and what the walk was told of it.
-    pub(super) fn find(
-        &self,
-        spec: &DatasetSpec,
-        patterns: &[String],
-        recording: &str,
-        id: Option<&str>,
-    ) -> Result<Option<(String, Option<Stamp>)>> {
-        for pattern in patterns {
-            let path = beside(recording, id, pattern).ok_or_else(|| {
-                Error::usage(
-                    format!(
-                        "annotation pattern `{pattern}` of dataset `{}` leaves the root for `{recording}`",
-                        spec.name
-                    ),
-                    "write a pattern relative to the recording's directory that stays below `root`",
-                )
-            })?;
-            let found =
-                if is_wild(pattern) { self.match_one(pattern, &path, recording)? } else { Some(path) };
-            if let Some(path) = found
-                && let Some(stamp) = self.seen.get(&path)
-            {
-                return Ok(Some((path, *stamp)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The one file that a path with wildcards in its last part names; a recording is not its own annotation.
-    fn match_one(&self, pattern: &str, path: &str, recording: &str) -> Result<Option<String>> {
-        let (directory, last) = path.rsplit_once('/').unwrap_or(("", path));
-        let joined =
-            |name: &str| if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
-        let names = self.names.get(directory).map_or(&[][..], Vec::as_slice);
-        let mut found = names.iter().filter(|name| matches(last.as_bytes(), name.as_bytes()));
-        let mut next = || found.by_ref().map(|name| joined(name)).find(|path| path != recording);
-        match (next(), next()) {
-            (Some(first), Some(second)) => Err(Error::usage(
-                format!("annotation pattern `{pattern}` finds `{first}` and `{second}` for `{recording}`"),
-                "write a pattern that finds one file a recording, or take the other file away",
-            )),
-            (found, _) => Ok(found),
-        }
+/// The one file that a path with wildcards in its last part names; a recording is not its own annotation.
+fn match_one(seen: &Seen, pattern: &str, path: &str, recording: &str) -> Result<Option<String>> {
+    let (directory, last) = path.rsplit_once('/').unwrap_or(("", path));
+    let joined =
+        |name: &str| if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
+    let names = seen.names(directory).iter().map(|(name, _)| name.as_str());
+    let mut found = names.filter(|name| matches(last.as_bytes(), name.as_bytes()));
+    let mut next = || found.by_ref().map(joined).find(|path| path != recording);
+    match (next(), next()) {
+        (Some(first), Some(second)) => Err(Error::usage(
+            format!("annotation pattern `{pattern}` finds `{first}` and `{second}` for `{recording}`"),
+            "write a pattern that finds one file a recording, or take the other file away",
+        )),
+        (found, _) => Ok(found),
     }
 }
 

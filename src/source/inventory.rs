@@ -6,7 +6,7 @@ use crate::model::dataset::DatasetSpec;
 use crate::model::id::{Digest, RecordingId, Split};
 use crate::model::inventory::{SourceFile, SourceRecording, Stamp};
 use crate::model::order::Seizures;
-use crate::source::annotation::Shelf;
+use crate::source::annotation;
 use crate::source::identity::{Identity, identify};
 use crate::source::walk::{Listed, Seen, matches, walk};
 use rayon::prelude::*;
@@ -57,13 +57,13 @@ pub fn recordings(
 ) -> Result<Vec<SourceRecording>> {
     let listing = walk(&spec.root, &spec.recordings, &spec.exclude)?;
     let identities = identify(spec, &listing.recordings)?;
-    let put_together = Found { spec, shelf: &Shelf::new(spec, &listing.seen), memo };
+    let put_together = Found { spec, seen: &listing.seen, memo };
     let in_force: Vec<_> = identities
         .into_iter()
         .zip(&listing.recordings)
         .filter(|(one, _)| splits.contains(&one.split))
         .collect();
-    // Each is put where it stays, and none is moved: of 100,000 that would be another forty megabytes.
+    // Each is put where it stays, and none is moved: of 100,000 that would be tens of megabytes more.
     let recordings: Vec<Result<SourceRecording>> =
         in_force.into_par_iter().map(|(one, listed)| put_together.recording(one, listed.stamp)).collect();
     recordings.into_iter().collect()
@@ -80,19 +80,14 @@ pub fn recording(spec: &DatasetSpec, relative: &str) -> Result<Option<SourceReco
     let Some(identity) = identify(spec, &[one])?.pop() else { return Ok(None) };
     let folder = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
     let listing = walk(&spec.root.join(folder), &[], &[])?;
-    let seen: Seen = listing.seen.into_iter().map(|(path, stamp)| (join(folder, &path), stamp)).collect();
-    let found = Found { spec, shelf: &Shelf::new(spec, &seen), memo: &|_, _| None };
+    let found = Found { spec, seen: &listing.seen.below(folder), memo: &|_, _| None };
     found.recording(identity, stamp).map(Some)
-}
-
-fn join(folder: &str, path: &str) -> String {
-    if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
 }
 
 /// What a walk found and what is remembered of it.
 struct Found<'a> {
     spec: &'a DatasetSpec,
-    shelf: &'a Shelf<'a>,
+    seen: &'a Seen,
     memo: &'a (dyn Fn(&str, &Stamp) -> Option<Digest> + Sync),
 }
 
@@ -113,7 +108,8 @@ impl Found<'_> {
     /// The annotation file that patterns name, where it exists.
     fn beside(&self, identity: &Identity, patterns: &[String]) -> Result<Option<SourceFile>> {
         let id = identity.id.as_ref().ok().map(RecordingId::as_str);
-        let Some((path, stamp)) = self.shelf.find(self.spec, patterns, &identity.path, id)? else {
+        let Some((path, stamp)) = annotation::find(self.seen, self.spec, patterns, &identity.path, id)?
+        else {
             return Ok(None);
         };
         let stamp = stamp.unwrap_or_else(|| stamp_of(&self.spec.root.join(&path)));

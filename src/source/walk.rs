@@ -13,24 +13,52 @@ use rayon::prelude::*;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir};
 use rustix::io::retry_on_intr;
 use std::collections::HashMap;
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes of names that the system is asked for in one call.
 const LISTED_AT_ONCE: usize = 32 << 10;
 
-/// Paths with what the file system says, where it was asked.
-pub(super) type Seen = HashMap<String, Option<Stamp>>;
+/// Names in a directory with what the file system says, where it was asked; in the order of their bytes.
+pub(super) type Names = Vec<(String, Option<Stamp>)>;
+
+/// Every path below a root that is UTF-8, directory by directory: what exists need not be asked for again. Directories that no
+/// glob matches have no stamp.
+#[derive(Debug, Default)]
+pub(super) struct Seen(HashMap<String, Names>);
+
+impl Seen {
+    /// The name of a path in its directory, where the walk found it.
+    pub(super) fn get(&self, path: &str) -> Option<&(String, Option<Stamp>)> {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let names = self.names(directory);
+        names.binary_search_by(|(one, _)| one.as_str().cmp(name)).ok().map(|at| &names[at])
+    }
+
+    /// What a directory holds.
+    pub(super) fn names(&self, directory: &str) -> &[(String, Option<Stamp>)] {
+        self.0.get(directory).map_or(&[], Vec::as_slice)
+    }
+
+    /// The same for a root above, of which the walk's is the directory `folder`.
+    pub(super) fn below(self, folder: &str) -> Self {
+        let join = |directory: String| match (folder, directory.as_str()) {
+            ("", _) => directory,
+            (_, "") => folder.to_owned(),
+            _ => format!("{folder}/{directory}"),
+        };
+        Self(self.0.into_iter().map(|(directory, names)| (join(directory), names)).collect())
+    }
+}
 
 /// What a walk found.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// The paths that a glob matches, in the order of their bytes.
     pub recordings: Vec<Listed>,
-    /// Every path below the root that is UTF-8: what exists need not be asked for again. Directories that no glob
-    /// matches have no stamp.
+    /// All there is.
     pub seen: Seen,
 }
 
@@ -51,19 +79,10 @@ pub(super) fn walk(root: &Path, globs: &[Glob], exclude: &[Glob]) -> Result<List
     let dotted = globs.iter().any(|glob| glob.glob().split('/').any(|part| part.starts_with('.')));
     let top = open(CWD, root).map_err(|error| Error::io("list", root)(error.into()))?;
     let found = Walk { root, top, set, excluded, dotted }.visit(Path::new(""))?;
-    let mut listing =
-        Listing { recordings: Vec::new(), seen: HashMap::with_capacity(found.iter().map(Vec::len).sum()) };
-    for Found { path, matches, stamp } in found.into_iter().flatten() {
-        let text = path.to_str();
-        if matches {
-            let listed = text.map_or_else(|| escaped(path.as_os_str()), str::to_owned);
-            // A directory has its stamp where it matches.
-            let stamp = stamp.unwrap_or(Stamp::UNKNOWN);
-            listing.recordings.push(Listed { path: listed, is_utf8: text.is_some(), stamp });
-        }
-        if let Ok(path) = path.into_os_string().into_string() {
-            listing.seen.insert(path, stamp);
-        }
+    let mut listing = Listing { recordings: Vec::new(), seen: Seen(HashMap::with_capacity(found.len())) };
+    for directory in found {
+        listing.recordings.extend(directory.recordings());
+        listing.seen.0.extend(directory.names());
     }
     listing.recordings.sort_unstable_by(|a, b| (&a.path, a.is_utf8).cmp(&(&b.path, b.is_utf8)));
     Ok(listing)
@@ -77,11 +96,40 @@ fn open(at: BorrowedFd<'_>, path: &Path) -> rustix::io::Result<OwnedFd> {
     })
 }
 
-/// Something below the root.
+/// What lies in a directory below the root.
 struct Found {
-    path: PathBuf,
+    directory: PathBuf,
+    names: Vec<Item>,
+}
+
+struct Item {
+    name: OsString,
     matches: bool,
     stamp: Option<Stamp>,
+}
+
+impl Found {
+    /// What a glob matches.
+    fn recordings(&self) -> impl Iterator<Item = Listed> {
+        self.names.iter().filter(|one| one.matches).map(|one| {
+            let path = self.directory.join(&one.name).into_os_string();
+            // A directory has its stamp where it matches.
+            let stamp = one.stamp.unwrap_or(Stamp::UNKNOWN);
+            match path.into_string() {
+                Ok(path) => Listed { path, is_utf8: true, stamp },
+                Err(path) => Listed { path: escaped(&path), is_utf8: false, stamp },
+            }
+        })
+    }
+
+    /// What is UTF-8, in order.
+    fn names(self) -> Option<(String, Names)> {
+        let directory = self.directory.into_os_string().into_string().ok()?;
+        let names = self.names.into_iter().filter_map(|one| Some((one.name.into_string().ok()?, one.stamp)));
+        let mut names: Names = names.collect();
+        names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Some((directory, names))
+    }
 }
 
 struct Walk<'a> {
@@ -95,8 +143,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Everything below a directory, directory by directory. Each is closed before those inside of it are opened: a deep
     /// tree needs no more descriptors than there are threads.
-    fn visit(&self, directory: &Path) -> Result<Vec<Vec<Found>>> {
-        let (found, inside) = self.list(directory).map_err(|error| {
+    fn visit(&self, directory: &Path) -> Result<Vec<Found>> {
+        let (names, inside) = self.list(directory).map_err(|error| {
             let path = if directory.as_os_str().is_empty() {
                 self.root.to_owned()
             } else {
@@ -104,16 +152,19 @@ impl Walk<'_> {
             };
             Error::io("list", path)(error.into())
         })?;
-        let below: Vec<Vec<Vec<Found>>> =
+        let below: Vec<Vec<Found>> =
             inside.par_iter().map(|directory| self.visit(directory)).collect::<Result<_>>()?;
+        let found = Found { directory: directory.to_owned(), names };
         Ok(std::iter::once(found).chain(below.into_iter().flatten()).collect())
     }
 
     /// What a directory holds, and which of it are directories.
-    fn list(&self, directory: &Path) -> rustix::io::Result<(Vec<Found>, Vec<PathBuf>)> {
+    fn list(&self, directory: &Path) -> rustix::io::Result<(Vec<Item>, Vec<PathBuf>)> {
         let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
         let handle = open(self.top.as_fd(), here)?;
-        let (mut found, mut inside) = (Vec::new(), Vec::new());
+        let (mut names, mut inside) = (Vec::new(), Vec::new());
+        let mut path = directory.join("").into_os_string().into_vec();
+        let begin = path.len();
         let mut buffer = Vec::with_capacity(LISTED_AT_ONCE);
         let mut entries = RawDir::new(&handle, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
@@ -124,8 +175,10 @@ impl Walk<'_> {
             {
                 continue;
             }
-            let path = directory.join(OsStr::from_bytes(name.to_bytes()));
-            let matches = self.set.is_match(&path) && !self.excluded.is_match(&path);
+            path.truncate(begin);
+            path.extend(name.to_bytes());
+            let path = Path::new(OsStr::from_bytes(&path));
+            let matches = self.set.is_match(path) && !self.excluded.is_match(path);
             let kind = match entry.file_type() {
                 FileType::Unknown => {
                     let stat = rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -134,12 +187,12 @@ impl Walk<'_> {
                 kind => kind,
             };
             if kind.is_dir() {
-                inside.push(path.clone());
+                inside.push(path.to_owned());
             }
             let stamp = (matches || !kind.is_dir()).then(|| stamp_at(&handle, name));
-            found.push(Found { path, matches, stamp });
+            names.push(Item { name: OsStr::from_bytes(name.to_bytes()).to_owned(), matches, stamp });
         }
-        Ok((found, inside))
+        Ok((names, inside))
     }
 }
 

@@ -61,8 +61,7 @@ fn beside_peers(place: &Place, table: &mut Table) {
         table.pair("steps / edfio + SciPy", 1.0 / 7.0, cpu, &steps, &zero_phase);
         let exported = || vec![place.build(&[]), place.export()];
         let windows = peer("edfio", "brain_brr", "windows", "savez");
-        // The export writes CRC-32 and no SHA-256, which the peer computes of its windows.
-        table.pair("default + export windows, CRC / edfio + SciPy", 1.0 / 5.0, cpu, &exported, &windows);
+        table.pair("default + export windows / edfio + SciPy", 1.0 / 5.0, cpu, &exported, &windows);
         table.pair("default / edfio + SciPy, peak MiB", 0.25, |cost| cost.peak, &default, &continuous);
     } else {
         table.skip("the rows beside edfio + SciPy: numpy, scipy or edfio is missing", place);
